@@ -1,0 +1,3 @@
+"""Cairn: a self-hosted Git forge. Start reading at ARCHITECTURE.md."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,277 @@
+"""Settings: environment variables, typed and checked before anything starts.
+
+Each field of ``Settings`` is one variable, ``CAIRN_`` and the field's name in capitals; its description is the
+documentation (``docs/reference/settings.md`` is generated from here). A secret may be given as a file with ``…_FILE``.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from cairn.base.errors import CairnError
+
+PREFIX = "CAIRN_"
+_BYTE_UNITS = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+Bytes = Annotated[int, Meta(ge=0, extra_json_schema={"unit": "bytes"})]
+Seconds = Annotated[int, Meta(ge=0, extra_json_schema={"unit": "seconds"})]
+Count = Annotated[int, Meta(ge=1)]
+Secret = Annotated[str, Meta(extra_json_schema={"secret": True})]
+CommaList = Annotated[tuple[str, ...], Meta(extra_json_schema={"list": True})]
+
+
+class SettingInvalid(CairnError):
+    """An environment variable has a value Cairn cannot use; the message names it and what is allowed."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an operator can say. Paths and URLs left empty follow ``data_dir``."""
+
+    data_dir: Annotated[
+        Path,
+        Meta(description="Folder for everything kept on this machine; the only one to back up in an embedded install."),
+    ] = Path("cairn-data")
+    database_url: Annotated[
+        Secret,
+        Meta(
+            description="`sqlite:///FILE`, `postgresql://USER:PASSWORD@HOST/NAME` or `mysql://USER:PASSWORD@HOST/NAME` "
+            "(MariaDB too). Empty: SQLite in the data folder."
+        ),
+    ] = ""
+    database_pool_size: Annotated[
+        Count, Meta(description="Connections one program keeps open to the database server.")
+    ] = 10
+    redis_url: Annotated[
+        Secret, Meta(description="`redis://HOST:PORT/N`. Empty: the database and the process do its work, later.")
+    ] = ""
+    storage_url: Annotated[
+        Secret,
+        Meta(
+            description="`file:///FOLDER`, `s3://BUCKET/PREFIX?endpoint=URL&region=R`, "
+            "`azblob://CONTAINER?endpoint=URL`, `gdrive://FOLDER`, `gcs://BUCKET`, `memory://` (tests). Credentials as "
+            "query parameters or in the variables below. Empty: a folder in the data folder. "
+            "Azure, Google Drive and GCS are not tested yet."
+        ),
+    ] = ""
+    storage_access_key_id: Annotated[Secret, Meta(description="Access key id of the object store.")] = ""
+    storage_secret_access_key: Annotated[Secret, Meta(description="Secret access key of the object store.")] = ""
+    storage_deadline_seconds: Annotated[
+        Seconds, Meta(description="How long one call to the object store may take before it is tried again.")
+    ] = 10
+    cache_dir: Annotated[
+        Path, Meta(description="The node's cache: may be deleted at any moment. Empty: `cache` in the data folder.")
+    ] = Path()
+    cache_max_bytes: Annotated[
+        Bytes, Meta(description="How much the node's cache may hold before the oldest goes.")
+    ] = 20 * GIB
+    fetch_cache_max_age_seconds: Annotated[
+        Seconds, Meta(description="Cached fetch answers in the object store older than this are deleted.")
+    ] = 14 * 86400
+
+    http_address: Annotated[str, Meta(description="Where the web program listens, `HOST:PORT`.")] = "127.0.0.1:3000"
+    ssh_address: Annotated[str, Meta(description="Where the SSH program listens, `HOST:PORT`.")] = "127.0.0.1:2222"
+    external_url: Annotated[
+        str,
+        Meta(
+            description="The address people and clients use, scheme, host and port; every link carries it. "
+            "Empty: `http://` and the HTTP address."
+        ),
+    ] = ""
+    ssh_external_address: Annotated[
+        str,
+        Meta(description="`HOST:PORT` shown in SSH clone addresses. Empty: the external URL's host and the SSH port."),
+    ] = ""
+    web_workers: Annotated[Count, Meta(description="Processes that answer HTTP on this node.")] = 1
+    tls_certificate: Annotated[Path, Meta(description="PEM certificate chain; with it the web program speaks TLS.")] = (
+        Path()
+    )
+    tls_key: Annotated[Path, Meta(description="PEM PKCS#8 key of the certificate.")] = Path()
+    trusted_proxies: Annotated[
+        CommaList,
+        Meta(description="Peer addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."),
+    ] = ()
+    drain_seconds: Annotated[
+        Seconds, Meta(description="How long a stopping program lets running requests and clones finish.")
+    ] = 30
+
+    secret_key: Annotated[
+        Secret,
+        Meta(
+            description="At least 32 characters; encrypts secrets at rest and signs cookies and links. "
+            "The same on every node. Empty: made once and kept in the data folder (SQLite only)."
+        ),
+    ] = ""
+    registration: Annotated[Literal["open", "invite", "closed"], Meta(description="Who may sign up.")] = "open"
+    push_transports: Annotated[CommaList, Meta(description="Doors that accept pushes: `http`, `ssh` or both.")] = (
+        "http",
+        "ssh",
+    )
+    session_days: Annotated[Count, Meta(description="A sign-in lasts this many days without use.")] = 30
+
+    max_push_bytes: Annotated[Bytes, Meta(description="Largest pack one push may send.")] = 100 * MIB
+    max_push_objects: Annotated[Count, Meta(description="Most objects one push may send.")] = 50_000
+    max_first_push_bytes: Annotated[Bytes, Meta(description="Largest pack of a push into an empty repository.")] = (
+        10 * GIB
+    )
+    max_first_push_objects: Annotated[Count, Meta(description="Most objects of a push into an empty repository.")] = (
+        10_000_000
+    )
+    max_import_bytes: Annotated[Bytes, Meta(description="Largest pack of an import.")] = 50 * GIB
+    max_import_objects: Annotated[Count, Meta(description="Most objects of an import.")] = 50_000_000
+    max_delta_depth: Annotated[Count, Meta(description="Longest chain of deltas in a pushed pack.")] = 100
+    max_file_bytes: Annotated[Bytes, Meta(description="Largest single file (blob) in a push.")] = 100 * MIB
+    max_push_refs: Annotated[Count, Meta(description="Most refs one push may change.")] = 10_000
+    max_ref_name_bytes: Annotated[
+        int, Meta(ge=20, le=1000, description="Longest ref name in bytes; the database keeps at most 1,000.")
+    ] = 255
+    max_request_bytes: Annotated[
+        Bytes, Meta(description="Largest inflated git request without its pack: wants, haves and commands.")
+    ] = 32 * MIB
+    max_body_bytes: Annotated[Bytes, Meta(description="Largest body of a page form or an API request.")] = 10 * MIB
+    body_deadline_seconds: Annotated[
+        Seconds, Meta(description="A request body must arrive within this time plus one second per 16 KiB.")
+    ] = 15
+    max_git_children: Annotated[
+        Count, Meta(description="Git processes one program runs at the same time; the rest waits.")
+    ] = 16
+    git_deadline_seconds: Annotated[Seconds, Meta(description="Wall clock limit of one git process.")] = 3600
+    ssh_login_seconds: Annotated[
+        Seconds, Meta(description="An SSH connection must be authenticated within this time.")
+    ] = 15
+    ssh_connections_per_address: Annotated[
+        Count, Meta(description="SSH connections from one address at the same time.")
+    ] = 64
+    ssh_max_connections: Annotated[Count, Meta(description="SSH connections of one program at the same time.")] = 1000
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least severe line that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "plain"], Meta(description="One JSON object a line, or text for a terminal.")
+    ] = "json"
+    fail_points: Annotated[
+        CommaList, Meta(description="Crash tests only: `STEP=kill|pause|error[@N]`. Empty in every real install.")
+    ] = ()
+
+    def __post_init__(self) -> None:
+        unknown = set(self.push_transports) - {"http", "ssh"}
+        if unknown:
+            raise ValueError(f"push_transports: {sorted(unknown)} is not among http, ssh")
+        if self.secret_key and len(self.secret_key) < 32:
+            raise ValueError(f"secret_key: has {len(self.secret_key)} characters, wants at least 32")
+        for name in ("http_address", "ssh_address", "ssh_external_address"):
+            value = getattr(self, name)
+            if value and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d{1,5}", value):
+                raise ValueError(f"{name}: {value!r} is not HOST:PORT")
+        if self.external_url and not re.fullmatch(r"https?://[^/?#\s]+", self.external_url):
+            raise ValueError(f"external_url: {self.external_url!r} is not http(s)://HOST[:PORT] without a path")
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that every link carries, without a slash at the end."""
+        scheme = "https" if self.tls_certificate != Path() else "http"
+        return self.external_url or f"{scheme}://{self.http_address}"
+
+    @property
+    def cache_path(self) -> Path:
+        """The node's cache folder."""
+        return self.cache_dir if self.cache_dir != Path() else self.data_dir / "cache"
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database URL with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'cairn.db').absolute()}"
+
+    @property
+    def effective_storage_url(self) -> str:
+        """The storage URL with the embedded default filled in."""
+        return self.storage_url or f"file://{(self.data_dir / 'storage').absolute()}"
+
+    @property
+    def is_embedded(self) -> bool:
+        """True on SQLite: one node, whose data folder holds everything."""
+        return self.effective_database_url.startswith("sqlite")
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a settings field."""
+    return PREFIX + field.upper()
+
+
+def annotations_of(field: str) -> dict[str, Any]:
+    """Return what is said of a field: ``description``, and ``unit``, ``secret`` or ``list`` where they apply."""
+    found: dict[str, Any] = {}
+    hint = Settings.__annotations__[field]
+    for meta in getattr(hint, "__metadata__", ()):
+        if isinstance(meta, Meta):
+            found |= meta.extra_json_schema or {}
+            if meta.description:
+                found["description"] = meta.description
+    return found
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read every ``CAIRN_`` variable; SettingInvalid names the first that is unknown or has a wrong value."""
+    values: dict[str, Any] = {}
+    names = [field.name for field in msgspec.structs.fields(Settings)]
+    known = {variable(name): name for name in names}
+    for key, text in environ.items():
+        if not key.startswith(PREFIX):
+            continue
+        name = known.get(key)
+        if name is None and key.endswith("_FILE"):
+            name = known.get(key.removesuffix("_FILE"))
+            if name is not None and "secret" in annotations_of(name):
+                values[name] = _read_secret_file(key, text)
+                continue
+            name = None
+        if name is None:
+            raise SettingInvalid(_unknown(key, list(known)))
+        if text != "":
+            values[name] = _parse(key, text, annotations_of(name))
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingInvalid(_explain(str(error))) from None
+
+
+def _read_secret_file(key: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise SettingInvalid(f"{key}={path!r}: cannot be read ({error.strerror})") from None
+
+
+def _parse(key: str, text: str, said: dict[str, Any]) -> object:
+    if said.get("unit") == "bytes":
+        match = re.fullmatch(r"(\d+)\s*([kmgt]ib)?", text.strip().lower())
+        if match is None:
+            raise SettingInvalid(f"{key}={text!r}: wants a number of bytes, or one with KiB, MiB, GiB or TiB")
+        return int(match[1]) * _BYTE_UNITS[match[2] or ""]
+    if said.get("list"):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all"
+    return f"{key}: no such setting; {hint}"
+
+
+def _explain(error: str) -> str:
+    """Turn msgspec's message (``… - at `$.field```) into one that starts with the variable."""
+    match = re.search(r" - at `\$\.(\w+)`", error)
+    if match:
+        return f"{variable(match[1])}: {error[: match.start()]}"
+    name, separator, rest = error.partition(": ")
+    return f"{variable(name)}: {rest}" if separator else error

@@ -1,0 +1,1 @@
+"""The developer's command ``cairn``; imports only ``wire``. Start at ``main``."""
