@@ -1,4 +1,4 @@
-"""The node's clock, as a parameter. Leases, expiry and grace use the database's clock (``cairn.db.now``), never this one."""
+"""The node's clock, as a parameter. Leases, expiry and grace use the database's clock instead (``cairn.db.clock``)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
