@@ -1,0 +1,76 @@
+"""The declarative base and the column types that mean the same on PostgreSQL, MySQL/MariaDB and SQLite."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, MetaData, String
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Every table of Cairn. MySQL tables are InnoDB with binary text collation: ``Main`` is not ``main``."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+MYSQL_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+"""``__table_args__`` every table ends with; MariaDB reads the ``mysql_`` options too."""
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+"""A row id the database hands out; on SQLite only INTEGER primary keys number themselves."""
+
+OID = String(40).with_variant(mysql.CHAR(40, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+"""An object id: 40 lower-case hex digits."""
+
+HexId = String(32).with_variant(mysql.CHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+"""A random id from ``cairn.base.ids.random_id``."""
+
+HashHex = String(64).with_variant(mysql.CHAR(64, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+"""A SHA-256 as 64 hex digits."""
+
+
+def binary(length: int) -> LargeBinary:
+    """Return a byte column that compares bytewise everywhere: ref names, paths.
+
+    Only MariaDB enforces ``length``, so callers check it before they write.
+    """
+    return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime with microseconds; a naive one is a programming error."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:  # noqa: ANN401 (SQLAlchemy's own signature)
+        """Keep the offset where the database can, microseconds where it must be asked for."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        if dialect.name in {"mysql", "mariadb"}:
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the driver what its column keeps."""
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a naive datetime must not reach the database"
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware datetime whatever the driver gave."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
