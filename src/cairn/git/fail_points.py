@@ -1,0 +1,116 @@
+"""Named places where a crash test may kill, stop or break a push; inert unless ``configure`` was given a plan.
+
+The steps follow RELIABILITY's table of a push (S1 to S9):
+
+======================  ===========================================================================
+BEFORE_QUARANTINE       S1 done: admitted, nothing received
+AFTER_QUARANTINE        S2 done: pack indexed in the quarantine
+AFTER_CHECKS            S3 done: limits, closure and visibility hold
+AFTER_UPLOAD_ROW        S4 done: the ``upload`` row is committed
+BETWEEN_PACK_AND_INDEX  inside S5: the pack is in the object store, its index is not
+AFTER_PACK              S5 done: pack and index are in the object store
+BEFORE_COMMIT           S6 done: the ref transaction is written but not committed
+AFTER_COMMIT            S7 done: committed, the client has not heard
+AFTER_REPORT            S8 done: the client has heard "ok"
+BEFORE_DISPATCH         S9: the outbox row waits, nothing is delivered
+======================  ===========================================================================
+"""
+
+import os
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from cairn.base.errors import CairnError
+
+
+class Step(Enum):
+    """A named step; the value is what ``CAIRN_FAIL_POINTS`` calls it."""
+
+    BEFORE_QUARANTINE = "before_quarantine"
+    AFTER_QUARANTINE = "after_quarantine"
+    AFTER_CHECKS = "after_checks"
+    AFTER_UPLOAD_ROW = "after_upload_row"
+    BETWEEN_PACK_AND_INDEX = "between_pack_and_index"
+    AFTER_PACK = "after_pack"
+    BEFORE_COMMIT = "before_commit"
+    AFTER_COMMIT = "after_commit"
+    AFTER_REPORT = "after_report"
+    BEFORE_DISPATCH = "before_dispatch"
+
+
+class FailPointSpecInvalid(CairnError):
+    """A fail point specification is not ``STEP=kill|pause|error[@N]``."""
+
+
+class FailPointError(Exception):
+    """Raised by ``STEP=error``: an unforeseen failure, so no CairnError."""
+
+
+class _Effect(Enum):
+    KILL = "kill"
+    PAUSE = "pause"
+    ERROR = "error"
+
+
+@dataclass(slots=True)
+class _Plan:
+    effect: _Effect
+    passes_left: int
+
+
+_SPEC = re.compile(r"(?P<step>[A-Za-z_]+)=(?P<effect>[a-z]+)(?:@(?P<nth>[1-9][0-9]{0,8}))?")
+# The engine's one piece of module state: a crash test reaches every place without a parameter through all of them.
+_plans: dict[Step, list[_Plan]] = {}
+
+
+def configure(specs: Sequence[str]) -> None:
+    """Replace all plans by ``specs`` (``settings.fail_points``); FailPointSpecInvalid names a wrong one.
+
+    ``STEP=EFFECT@N`` acts once, when the step is reached for the Nth time (default the first). ``kill`` is SIGKILL to
+    this process, ``pause`` is SIGSTOP to it (SIGCONT resumes), ``error`` raises FailPointError.
+    """
+    plans: dict[Step, list[_Plan]] = {}
+    for spec in specs:
+        step, plan = _parse(spec)
+        plans.setdefault(step, []).append(plan)
+    _plans.clear()
+    _plans.update(plans)
+
+
+async def fail_point(step: Step) -> None:
+    """Do nothing, unless a crash test planned an effect for this passing of ``step``."""
+    if _plans:
+        _reach(step)
+
+
+def _parse(spec: str) -> tuple[Step, _Plan]:
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise FailPointSpecInvalid(f"fail point {spec!r} is not STEP=kill|pause|error[@N]")
+    try:
+        step = Step(match["step"].lower())
+    except ValueError:
+        steps = ", ".join(known.value for known in Step)
+        raise FailPointSpecInvalid(f"fail point {spec!r}: there is no step {match['step']!r}, only {steps}") from None
+    try:
+        effect = _Effect(match["effect"])
+    except ValueError:
+        raise FailPointSpecInvalid(f"fail point {spec!r}: {match['effect']!r} is not kill, pause or error") from None
+    return step, _Plan(effect, int(match["nth"] or 1))
+
+
+def _reach(step: Step) -> None:
+    for plan in _plans.get(step, ()):
+        plan.passes_left -= 1
+        if plan.passes_left != 0:
+            continue
+        match plan.effect:
+            case _Effect.KILL:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case _Effect.PAUSE:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case _Effect.ERROR:
+                raise FailPointError(f"fail point {step.value} was told to fail")
