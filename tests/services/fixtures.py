@@ -1,0 +1,113 @@
+"""Pytest fixtures over the private servers: one server a session, a fresh database or bucket a test.
+
+Where a server is not installed, the test is skipped with the reason.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
+
+import pytest
+from tests.services.mariadb import MariadbServer
+from tests.services.mariadb import mariadb_server as run_mariadb
+from tests.services.postgresql import PostgresqlServer
+from tests.services.postgresql import postgresql_server as run_postgresql
+from tests.services.processes import ServiceMissing
+from tests.services.redis import RedisServer
+from tests.services.redis import redis_server as run_redis
+from tests.services.s3 import S3Server, installed_versitygw
+from tests.services.s3 import moto_server as run_moto
+from tests.services.s3 import versitygw_server as run_versitygw
+
+T = TypeVar("T")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of tests that reach ``s3_server`` by ``getfixturevalue``."""
+    config.addinivalue_line("markers", "s3_server: wants the real S3 server built before the first test runs")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build versitygw before any test's time limit runs, if a collected test wants it."""
+    if session.config.option.collectonly:
+        return
+    if any("s3_server" in getattr(i, "fixturenames", ()) or i.get_closest_marker("s3_server") for i in session.items):
+        try:
+            installed_versitygw()
+        except ServiceMissing:
+            return  # the fixture tells the reason at each test
+
+
+def started(server: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+    """Run a server for the length of a fixture; skip the test where it is not installed."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(server())
+        except ServiceMissing as missing:
+            pytest.skip(str(missing))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server without fsync."""
+    yield from started(run_postgresql)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """The address of an empty PostgreSQL database of this test's own."""
+    name = postgresql_server.create_database()
+    yield postgresql_server.url(name)
+    postgresql_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariadbServer]:
+    """A MariaDB server that does not wait for the disk."""
+    yield from started(run_mariadb)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariadbServer) -> Iterator[str]:
+    """The address of an empty MariaDB database of this test's own."""
+    name = mariadb_server.create_database()
+    yield mariadb_server.url(name)
+    mariadb_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server that saves nothing."""
+    yield from started(run_redis)
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The address of the Redis server, emptied for this test."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """The real S3 server (versitygw): it checks signatures and keeps objects as files."""
+    yield from started(run_versitygw)
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server) -> str:
+    """``CAIRN_STORAGE_URL`` of an empty bucket on the real S3 server."""
+    return s3_server.storage_url(s3_server.create_bucket())
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    """The quick S3 server (moto): it checks no signatures, so it never stands alone."""
+    yield from started(run_moto)
+
+
+@pytest.fixture
+def moto_url(moto_server: S3Server) -> str:
+    """``CAIRN_STORAGE_URL`` of an empty bucket on the quick S3 server."""
+    return moto_server.storage_url(moto_server.create_bucket())
