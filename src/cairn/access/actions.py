@@ -114,7 +114,7 @@ IMPLIED_SCOPES: dict[str, frozenset[str]] = {
     "workflow": frozenset(),
     "site_admin": frozenset(),
 }
-"""GitHub's classic scopes and what each brings along; the keys and values together are all the names a token may carry."""
+"""GitHub's classic scopes and what each brings along; keys and values together are all the names a token may carry."""
 
 KNOWN_SCOPES: frozenset[str] = frozenset(IMPLIED_SCOPES).union(*IMPLIED_SCOPES.values())
 

@@ -1,8 +1,8 @@
 """The rule: may this actor do this action to this thing? ``visible()`` is the same rule as SQL, for lists.
 
 Order of the rule: a suspended actor may nothing; the system may everything; a token must carry a scope and reach the
-repository; then the role decides: owner and site administrator are admin, a grant gives its role, public (and for people
-signed in internal) repositories give read. A property test holds ``decide`` and ``visible`` equal row by row.
+repository; then the role decides: owner and site administrator are admin, a grant gives its role, public (and for
+people signed in internal) repositories give read. A property test holds ``decide`` and ``visible`` equal row by row.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def decide(actor: Actor, action: Action, scope: Scope) -> Decision:
 
 
 def require(actor: Actor, action: Action, scope: Scope) -> None:
-    """Return if allowed. NotFound for what the actor may not see, Unauthenticated if signing in could help, Forbidden."""
+    """Return if allowed; NotFound for what the actor may not see, Unauthenticated if signing in could help, Forbidden."""
     verdict = decide(actor, action, scope)
     if verdict.allowed:
         return

@@ -1,8 +1,8 @@
 """The database: engines, the session edge, and prepared point queries for hot paths.
 
 ``read()`` gives a transaction in which the database itself refuses writes; ``write()`` commits at its end. Functions
-below the edge flush, never commit. ``Database.fetch`` runs one prepared statement on a driver connection of its own: some
-microseconds on SQLite and one round trip elsewhere, where a session costs a millisecond.
+below the edge flush, never commit. ``Database.fetch`` runs one prepared statement on a driver connection of its own:
+some microseconds on SQLite and one round trip elsewhere, where a session costs a millisecond.
 """
 
 import asyncio

@@ -1,0 +1,144 @@
+"""Accounts and their credentials. A secret is never stored: tokens and sessions as SHA-256, passwords as argon2id."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cairn.db.base import MYSQL_TABLE, Base, BigId, HashHex, UtcDateTime
+
+LOGIN_LENGTH_MAX = 39
+
+
+class AccountKind(StrEnum):
+    """Who stands behind an owner name."""
+
+    USER = "user"
+    ORGANIZATION = "organization"
+
+
+class Account(Base):
+    """An owner name and who stands behind it."""
+
+    __tablename__ = "account"
+    __table_args__ = (MYSQL_TABLE,)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    login: Mapped[str] = mapped_column(String(LOGIN_LENGTH_MAX))
+    login_key: Mapped[str] = mapped_column(String(LOGIN_LENGTH_MAX), unique=True)
+    """The login in lower case: names are unique without case."""
+    kind: Mapped[AccountKind] = mapped_column(String(16), default=AccountKind.USER)
+    name: Mapped[str] = mapped_column(String(255), default="")
+    bio: Mapped[str] = mapped_column(String(500), default="")
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    is_site_admin: Mapped[bool] = mapped_column(Boolean, default=False)
+    suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AccountEmail(Base):
+    """An address of an account; ``email_key`` is its lower-case form, unique in the installation."""
+
+    __tablename__ = "account_email"
+    __table_args__ = (Index("ix_account_email_account_id", "account_id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(254), unique=True)
+    is_primary: Mapped[bool] = mapped_column(Boolean, default=False)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AccountRename(Base):
+    """A name an account gave up; requests for it are redirected until somebody else takes it."""
+
+    __tablename__ = "account_rename"
+    __table_args__ = (MYSQL_TABLE,)
+
+    login_key: Mapped[str] = mapped_column(String(LOGIN_LENGTH_MAX), primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+
+
+class Session(Base):
+    """A signed-in browser, found by the hash of its cookie."""
+
+    __tablename__ = "account_session"
+    __table_args__ = (Index("ix_account_session_account_id", "account_id"), MYSQL_TABLE)
+
+    cookie_sha256: Mapped[str] = mapped_column(HashHex, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    address: Mapped[str] = mapped_column(String(64))
+    user_agent: Mapped[str] = mapped_column(String(255))
+
+
+class Token(Base):
+    """A personal token, found by its hash; shown once when it is made."""
+
+    __tablename__ = "account_token"
+    __table_args__ = (Index("ix_account_token_account_id", "account_id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    token_sha256: Mapped[str] = mapped_column(HashHex, unique=True)
+    name: Mapped[str] = mapped_column(String(255))
+    last_characters: Mapped[str] = mapped_column(String(8))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    repository_ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    """None: every repository the owner reaches."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SshKey(Base):
+    """A public key that signs its account in over SSH, found by fingerprint."""
+
+    __tablename__ = "account_ssh_key"
+    __table_args__ = (Index("ix_account_ssh_key_account_id", "account_id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    fingerprint: Mapped[str] = mapped_column(String(80), unique=True)
+    """``SHA256:`` and 43 base64 characters, as ssh-keygen prints it."""
+    algorithm: Mapped[str] = mapped_column(String(64))
+    public_key: Mapped[str] = mapped_column(String(4096))
+    """Algorithm and base64 blob, without comment."""
+    title: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class LinkPurpose(StrEnum):
+    """What a one-time link does."""
+
+    FIRST_ADMINISTRATOR = "first_administrator"
+
+
+class OneTimeLink(Base):
+    """A link that works once until it expires, found by the hash of its secret."""
+
+    __tablename__ = "one_time_link"
+    __table_args__ = (MYSQL_TABLE,)
+
+    secret_sha256: Mapped[str] = mapped_column(HashHex, primary_key=True)
+    purpose: Mapped[LinkPurpose] = mapped_column(String(32))
+    account_id: Mapped[int | None] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class InstanceSecret(Base):
+    """A secret of the installation (SSH host keys), sealed with the secret key."""
+
+    __tablename__ = "instance_secret"
+    __table_args__ = (MYSQL_TABLE,)
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary(65536))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
