@@ -5,18 +5,24 @@ documentation (``docs/reference/settings.md`` is generated from here). A secret 
 """
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
+import msgspec.inspect
 from msgspec import Meta
 
 from cairn.base.errors import CairnError
 
 PREFIX = "CAIRN_"
+SECRET_KEY_CHARACTERS_MIN = 32
+PORT_MAX = 65535
 _BYTE_UNITS = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
+_BYTE_UNITS_SHOWN = {"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "bytes": 1}
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -163,17 +169,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
 
     def __post_init__(self) -> None:
-        unknown = set(self.push_transports) - {"http", "ssh"}
-        if unknown:
-            raise ValueError(f"push_transports: {sorted(unknown)} is not among http, ssh")
-        if self.secret_key and len(self.secret_key) < 32:
-            raise ValueError(f"secret_key: has {len(self.secret_key)} characters, wants at least 32")
+        unknown = sorted(set(self.push_transports) - {"http", "ssh"})
+        if unknown or not self.push_transports:
+            raise _refused("push_transports", ",".join(self.push_transports), "wants http, ssh or both (http,ssh)")
+        if self.secret_key and len(self.secret_key) < SECRET_KEY_CHARACTERS_MIN:
+            raise SettingInvalid(
+                f"{variable('secret_key')}: has {len(self.secret_key)} characters, "
+                f"wants at least {SECRET_KEY_CHARACTERS_MIN}"
+            )
         for name in ("http_address", "ssh_address", "ssh_external_address"):
             value = getattr(self, name)
-            if value and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d{1,5}", value):
-                raise ValueError(f"{name}: {value!r} is not HOST:PORT")
-        if self.external_url and not re.fullmatch(r"https?://[^/?#\s]+", self.external_url):
-            raise ValueError(f"external_url: {self.external_url!r} is not http(s)://HOST[:PORT] without a path")
+            if value and not _is_address(value):
+                raise _refused(name, value, "wants HOST:PORT, for IPv6 [HOST]:PORT, with a port up to 65535")
+        if self.external_url and not re.fullmatch(r"https?://[^/?#@\s]+", self.external_url):
+            raise _refused("external_url", self.external_url, "wants http(s)://HOST[:PORT] without a path")
+        if (self.tls_certificate == Path()) != (self.tls_key == Path()):
+            raise SettingInvalid(
+                f"{variable('tls_certificate')} and {variable('tls_key')}: want both to be set, or neither"
+            )
+        for peer in self.trusted_proxies:
+            if not _is_network(peer):
+                raise _refused("trusted_proxies", peer, "wants addresses or networks such as 10.0.0.0/8")
 
     @property
     def origin(self) -> str:
@@ -219,59 +235,125 @@ def annotations_of(field: str) -> dict[str, Any]:
     return found
 
 
+def choices_of(field: str) -> tuple[str, ...]:
+    """Return what an enumerated field allows, in the order of its declaration; empty for any other field."""
+    hint = get_args(Settings.__annotations__[field])[0]
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def default_text(field: str) -> str:
+    """Return a field's default as an operator would write it; empty if it has none."""
+    default = next(found.default for found in msgspec.structs.fields(Settings) if found.name == field)
+    if isinstance(default, tuple):
+        return ",".join(default)
+    if annotations_of(field).get("unit") == "bytes":
+        return next(
+            f"{default // size} {unit}" for unit, size in _BYTE_UNITS_SHOWN.items() if default and default % size == 0
+        )
+    return "" if default in {"", Path()} else str(default)
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read every ``CAIRN_`` variable; SettingInvalid names the first that is unknown or has a wrong value."""
+    """Read every ``CAIRN_`` variable; SettingInvalid names the first that is unknown or has a wrong value.
+
+    A variable that is set to nothing counts as not set.
+    """
+    fields = {variable(name): name for name in _types()}
     values: dict[str, Any] = {}
-    names = [field.name for field in msgspec.structs.fields(Settings)]
-    known = {variable(name): name for name in names}
-    for key, text in environ.items():
-        if not key.startswith(PREFIX):
+    given_by: dict[str, str] = {}
+    for key in sorted(environ):
+        text = environ[key]
+        if not key.startswith(PREFIX) or text == "":
             continue
-        name = known.get(key)
-        if name is None and key.endswith("_FILE"):
-            name = known.get(key.removesuffix("_FILE"))
-            if name is not None and "secret" in annotations_of(name):
-                values[name] = _read_secret_file(key, text)
-                continue
-            name = None
-        if name is None:
-            raise SettingInvalid(_unknown(key, list(known)))
-        if text != "":
-            values[name] = _parse(key, text, annotations_of(name))
-    try:
-        return msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingInvalid(_explain(str(error))) from None
+        name, is_file = _field_of(key, fields)
+        if name in given_by:
+            raise SettingInvalid(f"{given_by[name]} and {key}: both are set, want one of them")
+        given_by[name] = key
+        values[name] = _read_secret_file(key, text) if is_file else _parse(name, text)
+    return Settings(**values)
+
+
+def _field_of(key: str, fields: Mapping[str, str]) -> tuple[str, bool]:
+    """Return the field that a variable sets and whether its value is the path of a secret's file."""
+    if key in fields:
+        return fields[key], False
+    name = fields.get(key.removesuffix("_FILE"))
+    if name is not None and "secret" in annotations_of(name):
+        return name, True
+    if name is not None:
+        raise SettingInvalid(f"{key}: only secrets may come from a file; set {variable(name)}")
+    close = difflib.get_close_matches(key, fields, n=1)
+    hint = f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all"
+    raise SettingInvalid(f"{key}: no such setting; {hint}")
 
 
 def _read_secret_file(key: str, path: str) -> str:
     try:
-        return Path(path).read_text("utf-8").strip()
+        secret = Path(path).read_text("utf-8").strip()
     except OSError as error:
         raise SettingInvalid(f"{key}={path!r}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingInvalid(f"{key}={path!r}: is not UTF-8 text") from None
+    if not secret:
+        raise SettingInvalid(f"{key}={path!r}: the file is empty")
+    return secret
 
 
-def _parse(key: str, text: str, said: dict[str, Any]) -> object:
-    if said.get("unit") == "bytes":
-        match = re.fullmatch(r"(\d+)\s*([kmgt]ib)?", text.strip().lower())
-        if match is None:
-            raise SettingInvalid(f"{key}={text!r}: wants a number of bytes, or one with KiB, MiB, GiB or TiB")
-        return int(match[1]) * _BYTE_UNITS[match[2] or ""]
-    if said.get("list"):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return text
+def _parse(name: str, text: str) -> object:
+    """Turn the text of a variable into its field's type; SettingInvalid says what is allowed."""
+    match _types()[name]:
+        case msgspec.inspect.LiteralType(values=allowed):
+            if text not in allowed:
+                # msgspec sorts them; the documentation's order is the declaration's
+                raise _refused(name, text, f"wants one of {', '.join(choices_of(name))}")
+            return text
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return _parse_number(name, text, low=low or 0, high=high)
+        case msgspec.inspect.VarTupleType():
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        case msgspec.inspect.CustomType():
+            return Path(text)
+        case _:
+            return text
 
 
-def _unknown(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all"
-    return f"{key}: no such setting; {hint}"
+def _parse_number(name: str, text: str, *, low: int, high: int | None) -> int:
+    is_bytes = annotations_of(name).get("unit") == "bytes"
+    match = re.fullmatch(r"([0-9]{1,18})\s*([kmgt]ib)?" if is_bytes else r"([0-9]{1,18})", text.strip().lower())
+    bounds = f"from {low:,} to {high:,}" if high is not None else f"of at least {low:,}"
+    if match is None:
+        kind = "a number of bytes, or one with KiB, MiB, GiB or TiB," if is_bytes else "a whole number"
+        raise _refused(name, text, f"wants {kind} {bounds}")
+    number = int(match[1]) * _BYTE_UNITS[(match[2] or "") if is_bytes else ""]
+    if number < low or (high is not None and number > high):
+        raise _refused(name, text, f"wants a number {bounds}")
+    return number
 
 
-def _explain(error: str) -> str:
-    """Turn msgspec's message (``… - at `$.field```) into one that starts with the variable."""
-    match = re.search(r" - at `\$\.(\w+)`", error)
-    if match:
-        return f"{variable(match[1])}: {error[: match.start()]}"
-    name, separator, rest = error.partition(": ")
-    return f"{variable(name)}: {rest}" if separator else error
+@cache
+def _types() -> dict[str, msgspec.inspect.Type]:
+    """Return every field's type, without what is said about it."""
+    found = msgspec.inspect.type_info(Settings)
+    assert isinstance(found, msgspec.inspect.StructType)
+    types = {field.name: field.type for field in found.fields}
+    return {name: kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind for name, kind in types.items()}
+
+
+def _refused(name: str, text: str, wants: str) -> SettingInvalid:
+    """Return the error for a value: the variable, the value unless it is secret, what is allowed, the default."""
+    default = default_text(name)
+    shown = "" if "secret" in annotations_of(name) else f"={text!r}"
+    return SettingInvalid(f"{variable(name)}{shown}: {wants}" + (f" (default {default})" if default else ""))
+
+
+def _is_address(text: str) -> bool:
+    match = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[^:\[\]\s]+):([0-9]{1,5})", text)
+    return match is not None and int(match[1]) <= PORT_MAX
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""``cairnd``: the server's command. It only chooses; a sub-command's module is imported when it is asked for.
+
+Nothing heavy may be imported here: ``cairnd up`` keeps this process alive for as long as the node runs.
+A sub-command's entry takes no argument, reads ``sys.argv[1:]``, answers ``--help`` and ends by returning or
+by ``SystemExit``; a typer app is such an entry too.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A sub-command: where its entry is (``module:attribute``) and what it does, in one line."""
+
+    entry: str
+    summary: str
+
+
+COMMANDS = {
+    "up": Command("cairn.programs.supervisor:main", "Migrate, then run web, ssh and worker, restarting what dies."),
+    "web": Command("cairn.programs.web:main", "Answer HTTP: pages, the API and git."),
+    "ssh": Command("cairn.programs.ssh:main", "Answer git over SSH."),
+    "worker": Command("cairn.programs.worker:main", "Do the jobs that outlive a request."),
+    "migrate": Command("cairn.programs.migrate:main", "Bring the database to this version's schema."),
+    "admin": Command("cairn.programs.admin:app", "Create users and tokens from this machine."),
+}
+
+USAGE_ERROR = 2
+
+
+def main() -> None:
+    """Run the sub-command that the arguments name; exit 2 with the list of commands if they name none."""
+    sys.exit(dispatch(sys.argv[1:]))
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Run one sub-command and return the exit code, unless the sub-command itself exits."""
+    if not arguments:
+        print(usage(), file=sys.stderr)
+        return USAGE_ERROR
+    name, *rest = arguments
+    if name in {"-h", "--help", "help"}:
+        print(usage())
+        return 0
+    if name in {"-V", "--version"}:
+        print(f"cairnd {_version()}")
+        return 0
+    if name not in COMMANDS:
+        print(f"cairnd: {name!r} is no command.\n\n{usage()}", file=sys.stderr)
+        return USAGE_ERROR
+    sys.argv = [f"cairnd {name}", *rest]
+    load_entry(COMMANDS[name].entry)()
+    return 0
+
+
+def usage() -> str:
+    """Return the help text: every command with its summary."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: cairnd COMMAND [--help]",
+            "",
+            "Cairn, a self-hosted Git forge. Settings are CAIRN_... environment variables.",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "Options:",
+            "  -h, --help     Show this text.",
+            "  -V, --version  Show the version.",
+        ]
+    )
+
+
+def load_entry(entry: str) -> Callable[[], object]:
+    """Import ``module:attribute`` and return the attribute."""
+    module, _, attribute = entry.partition(":")
+    found: Callable[[], object] = getattr(import_module(module), attribute)
+    return found
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("cairn-forge")
+
+
+if __name__ == "__main__":
+    main()
