@@ -191,6 +191,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if not _is_network(peer):
                 raise _refused("trusted_proxies", peer, "wants addresses or networks such as 10.0.0.0/8")
 
+    def __repr__(self) -> str:
+        """Show every field, secrets as dots: a log line or a traceback may hold this."""
+        shown = {
+            name: "••••" if getattr(self, name) and "secret" in annotations_of(name) else getattr(self, name)
+            for name in self.__struct_fields__
+        }
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
     @property
     def origin(self) -> str:
         """Scheme, host and port that every link carries, without a slash at the end."""
