@@ -185,10 +185,14 @@ class GitChild:
         Read standard output to its end first: a child whose pipe is full does not end.
         """
         self.close_stdin()
-        if self._process.poll() is None:
-            await _readable(self._pidfd)
+        await self.ended()
         self._drain_stderr()
         return self._process.wait()
+
+    async def ended(self) -> None:
+        """Return when the process has ended, with its standard input left as it is."""
+        if self._process.poll() is None:
+            await _readable(self._pidfd)
 
     async def finish(self) -> None:
         """Return when the child ended well; GitFailed otherwise."""

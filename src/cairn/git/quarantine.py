@@ -1,0 +1,418 @@
+"""Where objects wait until they are accepted: a private bare repository, seen by nobody, gone with its push.
+
+``index_pack`` fills it from a client, pygit2 and merges fill it from the server's side; then ``check_objects`` and
+``closure.check_closure`` judge, and the pack is uploaded from here. Objects that already exist are visible through
+``alternates``, handed to children by environment only.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cairn.base.errors import Conflict, Invalid, TooLarge
+from cairn.base.ids import random_id
+from cairn.base.settings import MIB
+from cairn.git.commands import CHECK_FORMAT, GitCommand
+from cairn.git.packfile import PACK_HEADER_BYTES, PackCorrupt, PackIndex, read_pack_header
+from cairn.git.runner import GitChild, GitFailed, GitLimits, GitRunner, StdinPipe
+from cairn.git.types import OID_BYTES, Oid
+
+_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogallrefupdates = false\n"
+_HASH_BLOCK_BYTES = MIB
+_INLINE_HASH_BYTES = MIB
+_INLINE_LINES = 500
+
+# Severities of git's object checks. Everything that could mislead or attack a client stays an error: .git and
+# .gitmodules tricks, NUL bytes, unsorted or duplicate tree entries, null ids. Tolerated is what old or foreign programs
+# really wrote into histories that people still push, harmless to every reader; the big hosts accept much the same.
+_TOLERATED = (
+    "badTimezone",
+    "missingSpaceBeforeDate",
+    "zeroPaddedFilemode",
+    "missingNameBeforeEmail",
+    "missingEmail",
+)
+STRICT = "--strict=" + ",".join(f"{name}=ignore" for name in _TOLERATED)
+
+
+class ObjectMissing(Conflict):
+    """A push relies on an object that this repository does not have, or that the pusher may not rely on."""
+
+    def __init__(self, oid: str | None) -> None:
+        what = f"object {oid}" if oid else "an object this pack builds on"
+        super().__init__(f"{what} is missing, fetch and push again")
+        self.oid = oid
+
+
+class PackRefused(Invalid):
+    """A pack holds an object that git's own checks refuse; the message has the object and the reason."""
+
+
+class PackTooLarge(TooLarge):
+    """A pack is beyond a limit; the message names the limit, its value and its setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A number and the environment variable that sets it (``CAIRN_MAX_PUSH_BYTES``)."""
+
+    value: int
+    setting: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackLimits:
+    """What one pack may bring: bytes and objects while it streams, file size and delta depth after indexing."""
+
+    pack_bytes: Limit
+    objects: Limit
+    file_bytes: Limit
+    delta_depth: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A private bare repository at ``path``; ``alternates`` are object directories it may read."""
+
+    path: Path
+    alternates: tuple[Path, ...] = ()
+
+    @property
+    def objects(self) -> Path:
+        """Its own object directory."""
+        return self.path / "objects"
+
+    @property
+    def packs(self) -> Path:
+        """Where its packs are."""
+        return self.path / "objects" / "pack"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedPack:
+    """A verified pack in a quarantine; ``appended_oids`` are delta bases ``--fix-thin`` copied in from elsewhere."""
+
+    path_pack: Path
+    path_idx: Path
+    objects: int
+    appended_oids: tuple[Oid, ...]
+    bytes: int
+    sha256: str
+    checksum: str
+
+
+@asynccontextmanager
+async def open_quarantine(root: Path, *, alternates: Sequence[Path] = ()) -> AsyncIterator[Quarantine]:
+    """Make a quarantine below ``root`` for the length of the block; it is deleted however the block ends.
+
+    A lock held on a file beside it tells ``sweep_quarantines`` that its process lives.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    name = f"quarantine-{random_id()}"
+    lock = _create_locked(root / f"{name}.lock")
+    path = root / name
+    try:
+        _lay_out(path)
+        yield Quarantine(path.absolute(), tuple(alternates))
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        (root / f"{name}.lock").unlink(missing_ok=True)
+        os.close(lock)
+
+
+def sweep_quarantines(root: Path) -> int:
+    """Delete the quarantines below ``root`` whose process is gone; return how many. Blocks: call it in a thread."""
+    swept = 0
+    for lock_path in root.glob("quarantine-*.lock"):
+        with suppress(FileNotFoundError):
+            lock = os.open(lock_path, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock_path.with_suffix(""), ignore_errors=True)
+                lock_path.unlink(missing_ok=True)
+                swept += 1
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(lock)
+    return swept
+
+
+async def index_pack(
+    runner: GitRunner, quarantine: Quarantine, chunks: AsyncIterator[bytes], *, limits: PackLimits
+) -> IndexedPack | None:
+    """Receive a pack into the quarantine, verified object by object; None for a pack without objects.
+
+    Reading stops when the pack is complete, whether or not ``chunks`` ends. Errors: PackTooLarge while streaming,
+    PackCorrupt (damaged or cut short), PackRefused (git's checks), ObjectMissing (a base or a linked object), GitBusy,
+    GitTimedOut.
+    """
+    head = bytearray()
+    while len(head) < PACK_HEADER_BYTES and (chunk := await anext(chunks, b"")):
+        head += chunk
+    _, received = read_pack_header(bytes(head))
+    if received > limits.objects.value:
+        raise PackTooLarge(
+            f"This push has {received:,} objects, more than {limits.objects.value:,} ({limits.objects.setting}); "
+            "push in parts or ask the operator."
+        )
+    if received == 0:
+        await _check_empty_pack(bytes(head), chunks)
+        return None
+    command = GitCommand(name="index-pack", options=("--stdin", "--fix-thin", STRICT))
+    # A delta may unfold into far more than the pack weighs; file and memory limits stop what a count cannot foresee.
+    file_bytes = 2 * limits.pack_bytes.value + 64 * MIB
+    async with runner.spawn(
+        command,
+        git_dir=quarantine.path,
+        alternates=quarantine.alternates,
+        stdin=StdinPipe.PIPE,
+        limits=GitLimits(file_bytes=max(file_bytes, 1 << 30)),
+    ) as child:
+        await _feed(child, bytes(head), chunks, limits.pack_bytes)
+        exit_code = await child.wait()
+        if exit_code != 0:
+            raise _explain(GitFailed("index-pack", exit_code, child.stderr))
+        words = (await child.read()).split()
+    return await _describe(quarantine, words[-1].decode("ascii"), received=received)
+
+
+async def check_objects(runner: GitRunner, quarantine: Quarantine, pack: IndexedPack, *, limits: PackLimits) -> None:
+    """Return if no file in the pack is too large and no delta chain too long; PackTooLarge names the object."""
+    command = GitCommand(
+        name="cat-file",
+        options=(CHECK_FORMAT, "--batch-all-objects", "--unordered"),
+    )
+    with PackIndex.open(pack.path_idx) as index:
+        check = _ObjectCheck(index, limits)
+        # Without alternates: only the pack's own objects are listed, and every delta base is among them.
+        async with runner.spawn(command, git_dir=quarantine.path) as child:
+            async for lines in child.line_batches():
+                await _judge(check.feed, lines)
+            await child.finish()
+        if len(index) <= _INLINE_LINES:
+            check.finish()
+        else:
+            await asyncio.to_thread(check.finish)
+
+
+async def pack_new_objects(
+    runner: GitRunner, quarantine: Quarantine, *, tips: Sequence[Oid], roots: Sequence[Oid]
+) -> IndexedPack | None:
+    """Pack what ``tips`` reach and ``roots`` do not, wherever it lies now; None if that is nothing.
+
+    For commits the server made: loose objects in the quarantine, and objects that exist in the view but that no root
+    reaches (RELIABILITY 1.3 D: never "it exists already").
+    """
+    revisions = "".join(f"{oid}\n" for oid in tips) + "".join(f"^{oid}\n" for oid in roots)
+    command = GitCommand(
+        name="pack-objects",
+        options=("--revs", "--non-empty", "--delta-base-offset", "-q"),
+        folders=(quarantine.packs / "pack",),
+    )
+    output = await runner.run(
+        command, git_dir=quarantine.path, alternates=quarantine.alternates, stdin=revisions.encode("ascii")
+    )
+    names = output.split()
+    if not names:
+        return None
+    return await _describe(quarantine, names[-1].decode("ascii"), received=None)
+
+
+def _create_locked(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # A sweeper may have taken the file between its creation and the lock: then it is unlinked, make another.
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)
+
+
+def _lay_out(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    (path / "objects" / "pack").mkdir(parents=True)
+    (path / "refs").mkdir()
+    (path / "config").write_text(_CONFIG)
+    (path / "HEAD").write_text("ref: refs/heads/main\n")
+
+
+async def _check_empty_pack(head: bytes, chunks: AsyncIterator[bytes]) -> None:
+    data = bytearray(head)
+    while len(data) < PACK_HEADER_BYTES + OID_BYTES and (chunk := await anext(chunks, b"")):
+        data += chunk
+    expected = hashlib.sha1(data[:PACK_HEADER_BYTES], usedforsecurity=False).digest()
+    if bytes(data[PACK_HEADER_BYTES:]) != expected:
+        raise PackCorrupt("the pack without objects has a wrong checksum; push again")
+
+
+async def _feed(child: GitChild, head: bytes, chunks: AsyncIterator[bytes], limit: Limit) -> None:
+    """Write the pack to the child until the source or the child ends: a client may keep its side open."""
+    ended = asyncio.create_task(child.ended())
+    received, chunk = 0, head
+    try:
+        while chunk:
+            received += len(chunk)
+            if received > limit.value:
+                raise PackTooLarge(
+                    f"This push is larger than {limit.value:,} bytes ({limit.setting}); "
+                    "push in parts or ask the operator."
+                )
+            try:
+                await child.write(chunk)
+            except BrokenPipeError:
+                return
+            chunk = await _next_unless(chunks, ended)
+    finally:
+        ended.cancel()
+        await asyncio.wait({ended})  # its hold on the pidfd is gone before anyone waits for the child again
+
+
+async def _next_unless(chunks: AsyncIterator[bytes], ended: asyncio.Task[None]) -> bytes:
+    """Return the next non-empty piece, or nothing if the source or the child ended."""
+    while True:
+        coming = asyncio.create_task(_next(chunks))
+        try:
+            waited: set[asyncio.Task[bytes | None] | asyncio.Task[None]] = {coming, ended}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not coming.done():
+                coming.cancel()
+                await asyncio.wait({coming})
+        if coming.cancelled():
+            return b""
+        chunk = coming.result()
+        if chunk is None:
+            return b""
+        if chunk:
+            return chunk
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _describe(quarantine: Quarantine, checksum: str, *, received: int | None) -> IndexedPack:
+    path_pack = quarantine.packs / f"pack-{checksum}.pack"
+    path_idx = quarantine.packs / f"pack-{checksum}.idx"
+    size = path_pack.stat().st_size
+    if size <= _INLINE_HASH_BYTES:
+        sha256 = _sha256(path_pack)
+    else:
+        sha256 = await asyncio.to_thread(_sha256, path_pack)
+    with PackIndex.open(path_idx) as index:
+        objects = len(index)
+        appended = 0 if received is None else objects - received
+        last = await asyncio.to_thread(index.last_oids, appended) if objects > 10_000 else index.last_oids(appended)
+    return IndexedPack(path_pack, path_idx, objects, last, size, sha256, checksum)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+_EXPLANATIONS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"early EOF|premature end of pack|unexpected disconnect"), "truncated"),
+    (re.compile(r"did not receive expected object (?P<oid>[0-9a-f]{40})"), "missing"),
+    (re.compile(r"[Nn]ot all child objects of (?P<oid>[0-9a-f]{40}) are reachable"), "missing"),
+    (re.compile(r"unresolved delta"), "missing"),
+    (re.compile(r"object (?P<oid>[0-9a-f]{40}): (?P<reason>\w+: [^\n]{1,300})"), "refused"),
+    (re.compile(r"object (?P<oid>[0-9a-f]{40}) (?P<reason>appears twice)|SHA1 COLLISION"), "refused"),
+)
+
+
+def _explain(failure: GitFailed) -> Exception:
+    """Turn index-pack's failure into the error its pusher can act on; the original stays attached for logs."""
+    error: Exception | None = None
+    for pattern, kind in _EXPLANATIONS:
+        match = pattern.search(failure.stderr)
+        if match is None:
+            continue
+        groups = match.groupdict()
+        if kind == "truncated":
+            error = PackCorrupt("the pack ended before all its objects were sent; push again")
+        elif kind == "missing":
+            error = ObjectMissing(groups.get("oid"))
+        else:
+            reason = groups.get("reason") or "collides with another object"
+            error = PackRefused(f"object {groups.get('oid') or ''} is refused: {reason}".replace("  ", " "))
+        break
+    if error is None and failure.exit_code < 0:
+        error = PackTooLarge("unpacking this push would use more time, memory or disk than one push may")
+    if error is None and re.search(r"[Oo]ut of memory|mmap failed|File too large", failure.stderr):
+        error = PackTooLarge("unpacking this push would use more memory or disk than one push may")
+    error = error or PackCorrupt("the pack is damaged and cannot be read; run git fsck and push again")
+    error.__cause__ = failure
+    return error
+
+
+async def _judge(judge: Callable[[list[bytes]], None], lines: list[bytes]) -> None:
+    """Run ``judge`` on the lines: few at once, many in a thread."""
+    if len(lines) <= _INLINE_LINES:
+        judge(lines)
+    else:
+        await asyncio.to_thread(judge, lines)
+
+
+class _ObjectCheck:
+    """Collects sizes and delta bases of one pack: four bytes an object, whatever the pack holds."""
+
+    def __init__(self, index: PackIndex, limits: PackLimits) -> None:
+        self._index = index
+        self._limits = limits
+        # The rank of the base plus one; 0 for an object that is no delta.
+        self._bases = memoryview(bytearray(4 * len(index))).cast("I")
+
+    def feed(self, lines: list[bytes]) -> None:
+        limit = self._limits.file_bytes
+        for line in lines:
+            name, kind, size, base = line.split(b" ")
+            if kind == b"blob" and int(size) > limit.value:
+                raise PackTooLarge(
+                    f"A file of this push (blob {name.decode()}) has {int(size):,} bytes, more than {limit.value:,} "
+                    f"({limit.setting}); keep large files outside of git or ask the operator."
+                )
+            if base != b"0" * 40:
+                self._bases[self._rank(name)] = self._rank(base) + 1
+
+    def finish(self) -> None:
+        limit = self._limits.delta_depth
+        depths = memoryview(bytearray(4 * len(self._index))).cast("I")
+        for start in range(len(self._index)):
+            chain = list(self._chain(start, depths))
+            depth = self._depth_below(chain, start, depths)
+            for rank in reversed(chain):
+                depth += 1
+                depths[rank] = depth
+            if depth > limit.value:
+                raise PackTooLarge(
+                    f"Object {self._index.oid_at(start)} is stored as a chain of {depth:,} deltas, more than "
+                    f"{limit.value:,} ({limit.setting}); run git repack -adf and push again."
+                )
+
+    def _chain(self, start: int, depths: "memoryview[int]") -> Iterator[int]:
+        """Yield ``start`` and the deltas below it whose depth is not known yet."""
+        rank = start
+        while self._bases[rank] and not depths[rank]:
+            yield rank
+            rank = self._bases[rank] - 1
+
+    def _depth_below(self, chain: list[int], start: int, depths: "memoryview[int]") -> int:
+        bottom = self._bases[chain[-1]] - 1 if chain else start
+        return int(depths[bottom])
+
+    def _rank(self, name: bytes) -> int:
+        rank = self._index.position(bytes.fromhex(name.decode("ascii")))
+        assert rank is not None, "git lists only what the index holds"
+        return rank
