@@ -2,7 +2,9 @@
 
 Order of the rule: a suspended actor may nothing; the system may everything; a token must carry a scope and reach the
 repository; then the role decides: owner and site administrator are admin, a grant gives its role, public (and for
-people signed in internal) repositories give read. A property test holds ``decide`` and ``visible`` equal row by row.
+people signed in internal) repositories give read. A site administrator's token is a plain user's unless it carries
+``site_admin``. A token made for single repositories changes nothing else: with a key or a new repository it could
+leave its bounds. A property test holds ``decide`` and ``visible`` equal row by row.
 """
 
 from dataclasses import dataclass
@@ -46,7 +48,10 @@ def decide(actor: Actor, action: Action, scope: Scope) -> Decision:
 
 
 def require(actor: Actor, action: Action, scope: Scope) -> None:
-    """Return if allowed; NotFound for what the actor may not see, Unauthenticated if signing in could help, Forbidden."""
+    """Return if ``actor`` may do ``action`` to ``scope``.
+
+    Errors: NotFound for what the actor may not see; Unauthenticated if signing in could help; Forbidden says why.
+    """
     verdict = decide(actor, action, scope)
     if verdict.allowed:
         return
@@ -59,7 +64,7 @@ def require(actor: Actor, action: Action, scope: Scope) -> None:
 
 def effective_role(actor: Actor, scope: RepositoryScope) -> Role | None:
     """Return the role the actor has on a repository before a token narrows it; None sees nothing."""
-    if actor.kind is ActorKind.SYSTEM or actor.is_site_admin:
+    if actor.kind is ActorKind.SYSTEM or has_site_power(actor):
         return Role.ADMIN
     if actor.is_signed_in and actor.account_id == scope.owner_id:
         return Role.ADMIN
@@ -68,6 +73,13 @@ def effective_role(actor: Actor, scope: RepositoryScope) -> Role | None:
     if scope.visibility is Visibility.PUBLIC or (scope.visibility is Visibility.INTERNAL and actor.is_signed_in):
         return Role.READ
     return None
+
+
+def has_site_power(actor: Actor) -> bool:
+    """Tell whether the actor acts as a site administrator: one at the keyboard, or with a token that says so."""
+    if not actor.is_signed_in or not actor.is_site_admin or actor.is_suspended:
+        return False
+    return actor.limits is None or "site_admin" in actor.limits.scopes
 
 
 def _decide_repository(actor: Actor, action: Action, scope: RepositoryScope) -> Decision:
@@ -127,7 +139,7 @@ def _decide_account(actor: Actor, action: Action, scope: AccountScope) -> Decisi
         return _ALLOWED
     if not actor.is_signed_in:
         return Decision(allowed=False, may_see=True, reason="Sign in to do this.")
-    if actor.account_id != scope.account_id and not actor.is_site_admin:
+    if actor.account_id != scope.account_id and not has_site_power(actor):
         return Decision(allowed=False, may_see=True, reason="This belongs to another account.")
     return _by_token_scope(actor, action)
 
@@ -145,12 +157,18 @@ def _decide_site(actor: Actor, action: Action) -> Decision:
 def _by_token_scope(actor: Actor, action: Action) -> Decision:
     if actor.limits is None or not action.facts.token_scopes:
         return _ALLOWED
+    if actor.limits.repository_ids is not None and action not in _BEYOND_SINGLE_REPOSITORIES:
+        return Decision(allowed=False, may_see=True, reason="This token was made for single repositories only.")
     if action.facts.token_scopes & effective_scopes(actor.limits.scopes):
         return _ALLOWED
     names = ", ".join(sorted(action.facts.token_scopes))
     return Decision(
         allowed=False, may_see=True, reason=f"This token lacks the scope for this; it needs one of: {names}."
     )
+
+
+_BEYOND_SINGLE_REPOSITORIES = frozenset({Action.ACCOUNT_READ_PRIVATE, Action.ACCOUNT_READ_KEYS})
+"""What a token made for single repositories may still do elsewhere, given the scope: read, never change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +195,7 @@ def visible(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnE
 
 
 def _role_condition(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
-    if actor.is_site_admin:
+    if has_site_power(actor):
         return true()
     ways: list[ColumnElement[bool]] = []
     if action in ACTIONS_OF_ROLE[Role.READ]:

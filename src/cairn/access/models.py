@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String
+from sqlalchemy import BigInteger, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.access.roles import Role
-from cairn.db.base import MYSQL_TABLE, Base, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, Base, EnumText, UtcDateTime
 
 
 class Grant(Base):
@@ -21,6 +21,6 @@ class Grant(Base):
 
     repository_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    role: Mapped[Role] = mapped_column(String(16))
+    role: Mapped[Role] = mapped_column(EnumText(Role, 16))
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     granted_by_id: Mapped[int | None] = mapped_column(BigInteger)

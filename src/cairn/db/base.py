@@ -1,6 +1,7 @@
 """The declarative base and the column types that mean the same on PostgreSQL, MySQL/MariaDB and SQLite."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, MetaData, String
@@ -45,6 +46,29 @@ def binary(length: int) -> LargeBinary:
     Only MariaDB enforces ``length``, so callers check it before they write.
     """
     return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+
+
+class EnumText(TypeDecorator[StrEnum]):
+    """A StrEnum kept as its text and read back as its member, so that ``is`` and ``match`` may be trusted.
+
+    A value the enum does not know is a programming error or a newer program's row: reading it raises ValueError.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum], length: int) -> None:
+        super().__init__(length)
+        self.kind = kind
+        self.length = length
+
+    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
+        """Write the member's text."""
+        return None if value is None else self.kind(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        """Return the member."""
+        return None if value is None else self.kind(value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

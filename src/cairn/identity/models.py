@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, Base, BigId, HashHex, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, Base, BigId, EnumText, HashHex, UtcDateTime
 
 LOGIN_LENGTH_MAX = 39
 
@@ -28,7 +28,7 @@ class Account(Base):
     login: Mapped[str] = mapped_column(String(LOGIN_LENGTH_MAX))
     login_key: Mapped[str] = mapped_column(String(LOGIN_LENGTH_MAX), unique=True)
     """The login in lower case: names are unique without case."""
-    kind: Mapped[AccountKind] = mapped_column(String(16), default=AccountKind.USER)
+    kind: Mapped[AccountKind] = mapped_column(EnumText(AccountKind, 16), default=AccountKind.USER)
     name: Mapped[str] = mapped_column(String(255), default="")
     bio: Mapped[str] = mapped_column(String(500), default="")
     password_hash: Mapped[str | None] = mapped_column(String(255))
@@ -127,7 +127,7 @@ class OneTimeLink(Base):
     __table_args__ = (MYSQL_TABLE,)
 
     secret_sha256: Mapped[str] = mapped_column(HashHex, primary_key=True)
-    purpose: Mapped[LinkPurpose] = mapped_column(String(32))
+    purpose: Mapped[LinkPurpose] = mapped_column(EnumText(LinkPurpose, 32))
     account_id: Mapped[int | None] = mapped_column(BigInteger)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

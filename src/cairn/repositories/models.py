@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.access.decide import RepositoryColumns
 from cairn.access.roles import Visibility
-from cairn.db.base import MYSQL_TABLE, Base, BigId, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, Base, BigId, EnumText, UtcDateTime
 
 NAME_LENGTH_MAX = 100
 
@@ -28,7 +28,7 @@ class Repository(Base):
     name_key: Mapped[str] = mapped_column(String(NAME_LENGTH_MAX))
     """The name in lower case: names are unique without case."""
     store_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("git_store.id"), unique=True)
-    visibility: Mapped[Visibility] = mapped_column(String(16))
+    visibility: Mapped[Visibility] = mapped_column(EnumText(Visibility, 16))
     description: Mapped[str] = mapped_column(String(1000), default="")
     homepage: Mapped[str] = mapped_column(String(1000), default="")
     is_archived: Mapped[bool] = mapped_column(Boolean, default=False)
