@@ -53,6 +53,6 @@ def bind_request(request_id: str, **values: str) -> Iterator[None]:
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """Return the logger of one module; ``name`` appears as ``logger`` on its lines."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    """Return the logger of one module; ``name`` appears as ``module`` on its lines."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger

@@ -1,0 +1,160 @@
+"""Puts the web program's layers together. Features hand in their route handlers; ``programs`` hands in the rest.
+
+From outside in: Door (ids, headers) > fronts (git's own paths, static files) > API conventions > admission (who asks) >
+Litestar > body limits > the handler with its transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.middleware import DefineMiddleware
+
+from cairn.base.clock import Clock, utc_now
+from cairn.base.errors import RateLimited
+from cairn.base.settings import Settings
+from cairn.db.database import Database
+from cairn.web import pages
+from cairn.web.api import ApiConventions, HourlyWindows, require_known_version
+from cairn.web.asgi import ASGIApp, Receive, Scope, Send
+from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context
+from cairn.web.errors import handle_error
+from cairn.web.render import Renderer
+from cairn.web.routing import check_routes, declaration_of
+from cairn.web.security import BodyLimits, Door, Observer
+from cairn.web.static_files import STATIC_PREFIX, StaticFiles
+
+Front = Callable[[Scope], ASGIApp | None]
+"""Takes a request over before Litestar sees it, or returns None; git's addresses need this."""
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+_UNCOUNTED = frozenset({"/api/v3/rate_limit"})
+
+
+def _as_asgi(app: object) -> ASGIApp:
+    """Return a Litestar app as the plain ASGI app it is."""
+    return cast("ASGIApp", app)
+
+
+class WebApp:
+    """The ASGI application of the web program; ``litestar`` is inside, ``site`` what its requests share."""
+
+    def __init__(self, asgi: ASGIApp, litestar: Litestar, site: Site, limiter: HourlyWindows) -> None:
+        self._asgi = asgi
+        self.litestar = litestar
+        self.site = site
+        self.limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or the server's lifespan."""
+        await self._asgi(scope, receive, send)
+
+
+def create_app(
+    *,
+    settings: Settings,
+    database: Database,
+    authenticate: Authenticate,
+    signing_key: bytes,
+    route_handlers: Sequence[HTTPRouteHandler] = (),
+    packages: tuple[str, ...] = (),
+    fronts: Sequence[Front] = (),
+    lifespan: Sequence[Lifespan] = (),
+    observe: Observer | None = None,
+    limiter: HourlyWindows | None = None,
+    clock: Clock = utc_now,
+    reload_templates: bool = False,
+) -> WebApp:
+    """Return the web program's ASGI app; RouteUndeclared if a route does not say what it is for.
+
+    ``packages`` are the import names that have a ``templates`` folder (``"cairn.identity"``). ``signing_key`` signs
+    form tokens and flash messages and must be the same on all nodes. ``fronts`` pass through the Door only.
+    """
+    static = StaticFiles(("cairn.web",))
+    renderer = Renderer(("cairn.web", *packages), static, reload_templates=reload_templates)
+    site = Site(settings, database, renderer, signing_key, clock)
+    limiter = limiter or HourlyWindows()
+    litestar = Litestar(
+        route_handlers=[*pages.route_handlers, *route_handlers],
+        exception_handlers={Exception: handle_error},
+        middleware=[DefineMiddleware(cast("Any", BodyLimits), settings=settings, route_limit=_route_limit)],
+        lifespan=list(lifespan),
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,
+        debug=False,
+    )
+    check_routes(litestar)
+    inner: ASGIApp = Admission(litestar, site=site, authenticate=authenticate, limiter=limiter)
+    inner = ApiConventions(inner, limiter=limiter)
+    inner = Fronts(inner, [lambda scope: static if scope["path"].startswith(STATIC_PREFIX) else None, *fronts])
+    return WebApp(Door(inner, settings=settings, observe=observe), litestar, site, limiter)
+
+
+def _route_limit(scope: Scope) -> int | None:
+    declared = declaration_of(scope)
+    return None if declared is None else declared.max_body_bytes
+
+
+class Fronts:
+    """ASGI layer: the first front that wants a request gets it, Litestar's side gets the rest."""
+
+    def __init__(self, app: ASGIApp, fronts: Sequence[Front]) -> None:
+        self._app = app
+        self._fronts = fronts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            for front in self._fronts:
+                taken = front(scope)
+                if taken is not None:
+                    await taken(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
+class Admission:
+    """ASGI layer: makes the request's context, finds out who asks, counts API requests."""
+
+    def __init__(self, app: Litestar, *, site: Site, authenticate: Authenticate, limiter: HourlyWindows) -> None:
+        self._app = app
+        self._inner = _as_asgi(app)
+        self._site = site
+        self._authenticate = authenticate
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        scope["litestar_app"] = scope["app"] = self._app
+        scope.setdefault("state", {})
+        request: WebRequest = WebRequest(cast("Any", scope), cast("Any", receive), cast("Any", send))
+        client = scope.get("client")
+        context = RequestContext(self._site, request, scope["cairn.request_id"], client[0] if client else "")
+        bind_context(scope, context)
+        try:
+            if context.is_api:
+                require_known_version(context)
+            context.authentication = await self._authenticate(request)
+            if context.is_api and scope["path"] not in _UNCOUNTED:
+                self._count(context)
+        except Exception as error:
+            response = handle_error(request, error)
+            await _as_asgi(response.to_asgi_response(app=None, request=request))(scope, receive, send)
+            return
+        await self._inner(scope, receive, send)
+
+    def _count(self, context: RequestContext) -> None:
+        now = self._site.clock().timestamp()
+        rate = self._limiter.count(context, now)
+        if rate.is_exceeded:
+            raise RateLimited(
+                f"API rate limit exceeded for {context.actor.label}: {rate.limit} requests an hour.",
+                retry_after_seconds=max(1, rate.reset_at - int(now)),
+            )

@@ -1,0 +1,249 @@
+"""What one request knows: who asks, how they proved it, and what the answer must carry. Made at the door."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+from litestar import Request
+from litestar.datastructures import State
+
+from cairn.base.actor import ANONYMOUS, Actor
+from cairn.base.clock import Clock, utc_now
+from cairn.base.settings import Settings
+from cairn.db.database import Database
+from cairn.web.asgi import Scope
+
+if TYPE_CHECKING:
+    from cairn.web.render import Renderer
+
+WebRequest = Request[Any, Any, State]
+Theme = Literal["auto", "light", "dark"]
+THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
+
+_SCOPE_KEY = "cairn.context"
+_CSRF_COOKIE = "csrf"
+_FLASH_COOKIE = "flash"
+THEME_COOKIE = "cairn_theme"
+"""Written by the browser's own script too, so it has no prefix and no HttpOnly."""
+
+
+class Via(StrEnum):
+    """How the caller proved who they are; cross-site checks depend on it."""
+
+    NOTHING = "nothing"
+    SESSION = "session"
+    """A cookie, which a browser sends along by itself: writes need the CSRF token."""
+    TOKEN = "token"  # noqa: S105 (a kind of credential)
+    """A token in the Authorization header, which no other site can make a browser send."""
+    PASSWORD = "password"  # noqa: S105 (a kind of credential)
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The result of authenticating one request; the default is anonymous.
+
+    ``session_key`` is any text that changes when the session rotates (its row id will do, never the cookie's secret):
+    CSRF tokens are bound to it. ``token_expires_at`` goes into GitHub's header of that meaning.
+    """
+
+    actor: Actor = ANONYMOUS
+    via: Via = Via.NOTHING
+    session_key: str = ""
+    token_expires_at: datetime | None = None
+
+
+class Authenticate(Protocol):
+    """Supplied by ``programs``: finds out who asks, reading only.
+
+    Raises Unauthenticated for a wrong token in a header. A stale or unknown cookie is just anonymous.
+    """
+
+    async def __call__(self, request: WebRequest) -> Authentication:
+        """Return who asks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """One Set-Cookie to be; ``max_age_seconds`` None ends with the browser, 0 deletes."""
+
+    name: str
+    value: str
+    max_age_seconds: int | None = None
+    http_only: bool = True
+
+    def header(self, *, secure: bool) -> str:
+        """Return the header's value: path /, SameSite=Lax, Secure where the origin is https."""
+        parts = [f"{self.name}={self.value}", "Path=/", "SameSite=Lax"]
+        if self.max_age_seconds is not None:
+            parts.append(f"Max-Age={self.max_age_seconds}")
+        if self.http_only:
+            parts.append("HttpOnly")
+        if secure:
+            parts.append("Secure")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """One message for the next page a person sees. ``kind`` picks the colour and the icon."""
+
+    text: str
+    kind: Literal["success", "notice", "warning", "danger"] = "success"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all requests of one program share."""
+
+    settings: Settings
+    database: Database
+    renderer: "Renderer"
+    signing_key: bytes
+    clock: Clock = utc_now
+
+    @property
+    def is_secure(self) -> bool:
+        """True where browsers reach the site by https."""
+        return self.settings.origin.startswith("https://")
+
+    def cookie_name(self, base: str) -> str:
+        """Return a cookie's name; over https with the prefix that stops other hosts from setting it."""
+        return f"__Host-cairn_{base}" if self.is_secure else f"cairn_{base}"
+
+    def sign(self, purpose: str, value: str) -> bytes:
+        """Return 32 bytes that only this installation can make, bound to ``purpose``."""
+        return hmac.digest(self.signing_key, f"{purpose}\0{value}".encode(), hashlib.sha256)
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request's facts, and what its answer must carry (cookies, image policy)."""
+
+    site: Site
+    request: WebRequest
+    request_id: str
+    client_address: str
+    authentication: Authentication = field(default_factory=Authentication)
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    cookies_to_set: list[Cookie] = field(default_factory=list)
+    allow_remote_images: bool = False
+    """Set by pages that show rendered Markdown: its images may come from other https hosts."""
+    fields: Mapping[str, list[Any]] | None = None
+    """The parsed form, once it has been read."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks."""
+        return self.authentication.actor
+
+    @property
+    def settings(self) -> Settings:
+        """The operator's settings."""
+        return self.site.settings
+
+    @property
+    def path(self) -> str:
+        """The path asked for, as sent, without query."""
+        raw = self.request.scope.get("raw_path") or self.request.scope["path"].encode()
+        return raw.split(b"?")[0].decode("ascii", "replace")
+
+    @property
+    def path_and_query(self) -> str:
+        """The path asked for with its query, for coming back to it after signing in."""
+        query = self.request.scope["query_string"].decode("ascii", "replace")
+        return f"{self.path}?{query}" if query else self.path
+
+    @property
+    def is_api(self) -> bool:
+        """True where errors are GitHub-shaped JSON instead of pages."""
+        return is_api_path(self.request.scope["path"])
+
+    @property
+    def theme(self) -> Theme:
+        """What the person chose, or auto: the system's."""
+        chosen = self.request.cookies.get(THEME_COOKIE, "auto")
+        return next((theme for theme in THEMES if theme == chosen), "auto")
+
+    def set_cookie(self, cookie: Cookie) -> None:
+        """Send a cookie with the answer, whatever the answer will be."""
+        self.cookies_to_set.append(cookie)
+
+    def csrf_token(self) -> str:
+        """Return the token a form of this person must carry; differs each time, so that compression tells nothing.
+
+        An anonymous visitor gets a random cookie to bind it to.
+        """
+        proof = self.site.sign("csrf", self._csrf_binding(create=True))
+        mask = secrets.token_bytes(len(proof))
+        masked = mask + bytes(a ^ b for a, b in zip(mask, proof, strict=True))
+        return base64.urlsafe_b64encode(masked).decode().rstrip("=")
+
+    def csrf_token_is_valid(self, token: str) -> bool:
+        """Tell whether ``token`` was made for this session (or this anonymous browser)."""
+        binding = self._csrf_binding(create=False)
+        try:
+            raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        except ValueError:
+            return False
+        if not binding or len(raw) != 64:
+            return False
+        proof = bytes(a ^ b for a, b in zip(raw[:32], raw[32:], strict=True))
+        return hmac.compare_digest(proof, self.site.sign("csrf", binding))
+
+    def _csrf_binding(self, *, create: bool) -> str:
+        if self.authentication.via is Via.SESSION:
+            return f"session:{self.authentication.session_key}"
+        name = self.site.cookie_name(_CSRF_COOKIE)
+        pending = next((cookie.value for cookie in self.cookies_to_set if cookie.name == name), "")
+        value = pending or self.request.cookies.get(name, "")
+        if not value and create:
+            value = secrets.token_urlsafe(16)
+            self.set_cookie(Cookie(name, value))
+        return f"visitor:{value}" if value else ""
+
+    def flash(self, text: str, kind: Literal["success", "notice", "warning", "danger"] = "success") -> None:
+        """Show ``text`` on the next page this browser opens (for answers that redirect)."""
+        payload = base64.urlsafe_b64encode(json.dumps([text[:500], kind]).encode()).decode()
+        proof = self.site.sign("flash", payload).hex()
+        self.set_cookie(Cookie(self.site.cookie_name(_FLASH_COOKIE), f"{payload}.{proof}", max_age_seconds=60))
+
+    def take_flash(self) -> Flash | None:
+        """Return the message waiting for this browser and delete it; None for none or a forged one."""
+        name = self.site.cookie_name(_FLASH_COOKIE)
+        raw = self.request.cookies.get(name)
+        if not raw:
+            return None
+        self.set_cookie(Cookie(name, "", max_age_seconds=0))
+        payload, _, proof = raw.strip('"').partition(".")
+        if not hmac.compare_digest(proof.encode(), self.site.sign("flash", payload).hex().encode()):
+            return None
+        text, kind = json.loads(base64.urlsafe_b64decode(payload))
+        return Flash(text, kind)
+
+
+def is_api_path(path: str) -> bool:
+    """Tell whether a path belongs to the API, whose answers are JSON."""
+    return path.startswith("/api/") or path == "/api"
+
+
+def bind_context(scope: Scope, context: RequestContext) -> None:
+    """Make ``context`` the one of this request."""
+    scope[_SCOPE_KEY] = context
+
+
+def find_context(scope: Scope) -> RequestContext | None:
+    """Return the request's context, None before admission and for what fronts took over."""
+    return scope.get(_SCOPE_KEY)
+
+
+def context_of(request: WebRequest) -> RequestContext:
+    """Return the context the door made for this request."""
+    return cast("RequestContext", cast("dict[str, Any]", request.scope)[_SCOPE_KEY])

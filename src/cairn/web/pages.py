@@ -1,0 +1,136 @@
+"""The toolkit's own pages: every component on one page, the appearance switch, the icon browsers ask for."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
+
+from cairn.base.settings import Settings
+from cairn.web.context import THEME_COOKIE, THEMES, Cookie, RequestContext, WebRequest
+from cairn.web.forms import Form, blank_form, read_form
+from cairn.web.highlight import highlight_lines
+from cairn.web.icons import icon_names
+from cairn.web.markdown import render_markdown
+from cairn.web.render import redirect, render
+from cairn.web.routing import PUBLIC, page
+from cairn.web.urls import own_path
+
+_YEAR_SECONDS = 365 * 86400
+
+
+class Appearance(msgspec.Struct):
+    """The appearance form."""
+
+    theme: Annotated[
+        str, Meta(pattern="^(auto|light|dark)$", extra_json_schema={"message": "Choose one of the three."})
+    ]
+    next: str = "/"
+
+
+class Specimen(msgspec.Struct):
+    """The form shown on the components page; it is never sent."""
+
+    name: str = ""
+    address: str = ""
+    visibility: str = "public"
+    readme: bool = True
+    about: str = ""
+
+
+@page.get("/-/appearance", action=PUBLIC, resource="none")
+async def appearance(context: RequestContext, next: str = "/") -> Response[str]:  # noqa: A002 (the parameter's public name)
+    """Show the choice of light, dark or the system's, for browsers without script."""
+    form = blank_form(Appearance, theme=context.theme, next=own_path(next))
+    return render(context, "web/appearance.html", form=form)
+
+
+@page.post("/-/appearance", action=PUBLIC, resource="none")
+async def choose_appearance(context: RequestContext, request: WebRequest) -> Response[Any]:
+    """Keep the choice in a cookie for a year."""
+    form = await read_form(request, Appearance)
+    if form.value is None or form.value.theme not in THEMES:
+        return render(context, "web/appearance.html", status=422, form=form)
+    context.set_cookie(Cookie(THEME_COOKIE, form.value.theme, max_age_seconds=_YEAR_SECONDS, http_only=False))
+    return redirect(own_path(form.value.next))
+
+
+@page.get("/-/components", action=PUBLIC, resource="none")
+async def components(context: RequestContext, settings: Settings) -> Response[str]:
+    """Show every component once, for those who build pages and for looking at a theme."""
+    wrong: Form[Specimen] = blank_form(Specimen, name="my repo", address="not an address")
+    wrong.problems = {"name": "Use letters, digits, - and _.", "address": "This is no e-mail address."}
+    now = context.site.clock()
+    return render(
+        context,
+        "web/components.html",
+        form=blank_form(Specimen, name="cairn"),
+        wrong=wrong,
+        icons=icon_names(),
+        times=[
+            now - timedelta(minutes=2),
+            now - timedelta(hours=5),
+            now - timedelta(days=3),
+            now - timedelta(days=400),
+        ],
+        code=highlight_lines(_SAMPLE_CODE, "sample.py"),
+        prose=await render_markdown(_SAMPLE_MARKDOWN),
+        clone_urls=[
+            ("HTTPS", f"{settings.origin}/ada/engine.git"),
+            ("SSH", "ssh://git@example.org:2222/ada/engine.git"),
+        ],
+    )
+
+
+@page.get("/favicon.ico", action=PUBLIC, resource="none")
+async def favicon(context: RequestContext) -> Response[bytes]:
+    """Send browsers that ask for the old address to the icon."""
+    return redirect(context.site.renderer.static_url("logo.svg"), status=302)
+
+
+_SAMPLE_CODE = b'''"""Stones, one on another."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stone:
+    mass_grams: int = 400  # about a fist
+
+
+def stack(stones: list[Stone]) -> str:
+    """Return the cairn, heaviest first."""
+    ordered = sorted(stones, key=lambda stone: -stone.mass_grams)
+    return "\\n".join(f"({stone.mass_grams} g)" for stone in ordered)
+'''
+
+_SAMPLE_MARKDOWN = """
+## Headings carry an anchor
+
+A paragraph with **strong**, *emphasis*, `code`, ~~deleted~~ and a [link](https://example.org). Autolinks work:
+https://example.org/path.
+
+> [!NOTE]
+> Alerts stand out, calmly.
+
+- [x] Task lists
+- [ ] Still open
+
+| Stone | Mass |
+|:--|--:|
+| Granite | 2.7 |
+| Slate | 2.8 |
+
+```python
+def hello(name: str) -> str:
+    return f"Hello, {name}"
+```
+
+A footnote.[^1]
+
+[^1]: It comes back.
+"""
+
+route_handlers: list[HTTPRouteHandler] = [appearance, choose_appearance, components, favicon]

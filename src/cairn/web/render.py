@@ -1,0 +1,164 @@
+"""Pages from Jinja templates: escaping always on, templates of several packages, the helpers every page uses."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from litestar import Response
+from markupsafe import Markup
+
+from cairn import __version__
+from cairn.web.context import RequestContext
+from cairn.web.icons import icon
+from cairn.web.static_files import StaticFiles
+from cairn.web.urls import path_join, sign_in_url
+
+HTML = "text/html; charset=utf-8"
+
+
+class Renderer:
+    """The templates of some packages, compiled once.
+
+    Each package keeps its own under ``templates/<package>/``; ``web/layout.html`` is what pages extend.
+    """
+
+    def __init__(self, packages: tuple[str, ...], static: StaticFiles, *, reload_templates: bool = False) -> None:
+        self.static_url = static.url
+        self._environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(_template_folder(package)) for package in packages]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=reload_templates,
+            cache_size=-1,
+        )
+        self._environment.globals |= {
+            "icon": icon,
+            "static_url": static.url,
+            "path_join": path_join,
+            "version": __version__,
+            "identicon": identicon,
+        }
+        self._environment.filters |= {"bytes": human_bytes, "number": human_number, "short": short_oid}
+
+    def text(self, name: str, values: Mapping[str, Any]) -> str:
+        """Return a template filled in; an unknown name or value is an error, never an empty text."""
+        return self._environment.get_template(name).render(values)
+
+
+def _template_folder(package: str) -> Path:
+    with as_file(files(package).joinpath("templates")) as folder:
+        return folder
+
+
+def render(
+    context: RequestContext,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **values: object,
+) -> Response[str]:
+    """Return a page. Templates also see ``context``, ``actor``, ``settings``, ``csrf_input()``, ``ago(time)``,
+    ``with_query(name=value)``, ``sign_in_here`` and the globals of the Renderer."""
+    text = context.site.renderer.text(template, _values(context) | values)
+    return Response(content=text, status_code=status, headers=dict(headers or {}), media_type=HTML)
+
+
+def _values(context: RequestContext) -> dict[str, Any]:
+    now = context.site.clock()
+
+    def csrf_input() -> Markup:
+        return Markup('<input type="hidden" name="csrf_token" value="{}">').format(context.csrf_token())
+
+    def with_query(**changes: object) -> str:
+        """Return this page's address with some query parameters set, or removed by None."""
+        query = {name: values for name, values in context.request.query_params.dict().items() if name not in changes}
+        query |= {name: [str(value)] for name, value in changes.items() if value is not None}
+        return f"{context.path}?{urlencode(query, doseq=True)}" if query else context.path
+
+    return {
+        "context": context,
+        "actor": context.actor,
+        "settings": context.settings,
+        "nonce": context.nonce,
+        "theme": context.theme,
+        "flash": context.take_flash,
+        "csrf_input": csrf_input,
+        "csrf_token": context.csrf_token,
+        "ago": lambda value: ago(value, now),
+        "with_query": with_query,
+        "sign_in_here": sign_in_url(context.path_and_query),
+    }
+
+
+def redirect(path: str, *, status: int = 303) -> Response[bytes]:
+    """Send the browser to a path of this site with GET. ``path`` is ours, or has passed ``own_path``."""
+    return Response(content=b"", status_code=status, headers={"Location": path})
+
+
+_STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (86400 * 30, 86400, "day"))
+
+
+def ago(value: datetime, now: datetime) -> Markup:
+    """Return a ``<time>`` element: words for the eye, the exact moment for machines and on hover."""
+    moment = value.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"), moment.strftime("%-d %B %Y, %H:%M UTC"), _words(moment, now)
+    )
+
+
+def _words(moment: datetime, now: datetime) -> str:
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) < 45:
+        return "just now"
+    for limit, unit_seconds, unit in _STEPS:
+        if abs(seconds) < limit:
+            count = max(1, round(abs(seconds) / unit_seconds))
+            words = f"{count} {unit}{'' if count == 1 else 's'}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    return moment.strftime("%-d %b %Y")
+
+
+def human_bytes(count: int) -> str:
+    """Return a size for people: ``512 B``, ``1.4 KiB``, ``3 MiB``."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f}".removesuffix(".0") + f" {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def human_number(count: int) -> str:
+    """Return a count with thousands apart."""
+    return f"{count:,}"
+
+
+def short_oid(oid: str) -> str:
+    """Return the first ten digits of an object id."""
+    return oid[:10]
+
+
+def identicon(name: str, size: int = 24) -> Markup:
+    """Return an inline picture that is always the same for the same name: stones stacked by its hash."""
+    digest = hashlib.sha256(name.lower().encode()).digest()
+    hue = digest[0] % 8
+    widths = [9 + digest[index] % 8 for index in (1, 2, 3)]
+    widths.sort()
+    offsets = [(digest[index] % 5 - 2) * 0.5 for index in (4, 5, 6)]
+    stones = Markup("").join(
+        Markup('<rect x="{}" y="{}" width="{}" height="{}" rx="2.4"/>').format(
+            round(12 - width / 2 + offset, 2), top, width, 4.4
+        )
+        for width, offset, top in zip(widths, offsets, (4.6, 9.8, 15), strict=True)
+    )
+    return Markup(
+        '<svg class="identicon identicon-{}" width="{}" height="{}" viewBox="0 0 24 24" aria-hidden="true">{}</svg>'
+    ).format(hue, size, size, stones)

@@ -1,0 +1,273 @@
+"""Routes that say what they are for. ``page`` and ``api`` wrap Litestar's decorators and demand a declaration.
+
+A handler names what it needs and gets it by name:
+
+- ``context: RequestContext``, ``actor: Actor``, ``request: WebRequest``, ``settings: Settings``, ``database: Database``
+- ``session: AsyncSession``: read-only for GET and HEAD; otherwise one write transaction, committed before the answer
+  goes out, rolled back by an error and by an answer of 400 or more
+- ``reading: AsyncSession``: always read-only, for handlers that call the engine's ``land`` (which has its own)
+- ``body: SomeStruct`` (API): the parsed JSON
+
+Everything else is a path or query parameter as Litestar reads them. The request body is read, within its limits, before
+a transaction opens.
+"""
+
+import functools
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, get_type_hints
+
+from litestar import Litestar, Response
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import ParameterKwarg, PathParameter, QueryParameter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action, Resource
+from cairn.base.errors import CairnError
+from cairn.web.api import answer_json, decode_body
+from cairn.web.context import RequestContext, WebRequest, context_of
+from cairn.web.forms import require_same_site
+
+PUBLIC = Action.SITE_VISIT
+"""The action of what everybody may open."""
+
+PathNames = Literal["repository", "account", "site", "none"]
+"""What a path's parameters name: ``/{owner}/{repo}…`` a repository, ``/{login}…`` an account, or no thing at all."""
+
+Kind = Literal["page", "api"]
+Handler = Callable[..., Awaitable[Any]]
+
+_OPT = "cairn.declaration"
+_READING = frozenset({"GET", "HEAD"})
+_ACCOUNT_PARAMETERS = frozenset({"owner", "login", "org", "username", "account_id"})
+_PROVIDED = frozenset({"context", "actor", "session", "reading", "settings", "database", "body"})
+
+
+class RouteUndeclared(CairnError):
+    """A route lacks its declaration, or the declaration contradicts the path; the start stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a route says of itself. ``max_body_bytes`` None means the setting of that name."""
+
+    kind: Kind
+    action: Action
+    resource: PathNames
+    max_body_bytes: int | None = None
+    cross_site_check: bool = True
+
+    @property
+    def token_scopes(self) -> frozenset[str]:
+        """The scopes of which a token needs one; empty where any token will do."""
+        return self.action.facts.token_scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The decorators of one kind: ``page`` answers HTML to people, ``api`` GitHub-shaped JSON to programs."""
+
+    kind: Kind
+
+    def get(self, *paths: str, action: Action, resource: PathNames, status: int = 200) -> Callable[[Handler], Any]:
+        """Answer GET and HEAD; the handler's session is read-only."""
+        return self._route(["GET", "HEAD"], paths, action, resource, status)
+
+    def post(
+        self,
+        *paths: str,
+        action: Action,
+        resource: PathNames,
+        status: int | None = None,
+        max_body_bytes: int | None = None,
+        cross_site_check: bool = True,
+    ) -> Callable[[Handler], Any]:
+        """Answer POST: 200 for pages and 201 for the API unless ``status`` says otherwise.
+
+        ``cross_site_check`` False is for endpoints that programs without cookies post to (OAuth's token endpoint).
+        """
+        chosen = status or (201 if self.kind == "api" else 200)
+        return self._route(
+            ["POST"], paths, action, resource, chosen, max_body_bytes=max_body_bytes, cross_site_check=cross_site_check
+        )
+
+    def put(
+        self,
+        *paths: str,
+        action: Action,
+        resource: PathNames,
+        status: int = 200,
+        max_body_bytes: int | None = None,
+    ) -> Callable[[Handler], Any]:
+        """Answer PUT."""
+        return self._route(["PUT"], paths, action, resource, status, max_body_bytes=max_body_bytes)
+
+    def patch(self, *paths: str, action: Action, resource: PathNames, status: int = 200) -> Callable[[Handler], Any]:
+        """Answer PATCH."""
+        return self._route(["PATCH"], paths, action, resource, status)
+
+    def delete(self, *paths: str, action: Action, resource: PathNames, status: int = 204) -> Callable[[Handler], Any]:
+        """Answer DELETE: 204 without a body unless the handler returns one and ``status`` says so."""
+        return self._route(["DELETE"], paths, action, resource, status)
+
+    def _route(
+        self,
+        methods: list[str],
+        paths: tuple[str, ...],
+        action: Action,
+        resource: PathNames,
+        status: int,
+        *,
+        max_body_bytes: int | None = None,
+        cross_site_check: bool = True,
+    ) -> Callable[[Handler], HTTPRouteHandler]:
+        declared = Declaration(self.kind, action, resource, max_body_bytes, cross_site_check)
+
+        def decorate(fn: Handler) -> HTTPRouteHandler:
+            return HTTPRouteHandler(
+                list(paths),
+                http_method=[HttpMethod(method) for method in methods],
+                opt={_OPT: declared},
+                status_code=status,
+            )(_provide(fn, declared, status, paths))
+
+        return decorate
+
+
+page = Routes("page")
+api = Routes("api")
+
+
+def declaration_of(scope: Any) -> Declaration | None:  # noqa: ANN401 (Litestar's scope types exclude each other)
+    """Return the declaration of the route a request was sent to, None before routing and for Litestar's own routes."""
+    handler = scope.get("route_handler")
+    return None if handler is None else handler.opt.get(_OPT)
+
+
+def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, ...]) -> Handler:
+    """Wrap a handler so that it gets what it names, in its transaction, behind the cross-site check."""
+    signature = inspect.signature(fn)
+    hints = get_type_hints(fn, include_extras=True)
+    wanted = _PROVIDED.intersection(signature.parameters)
+    wants_request = "request" in signature.parameters
+    body_type = hints.get("body")
+
+    @functools.wraps(fn)
+    async def run(request: WebRequest, **parameters: object) -> Response[Any]:
+        context = context_of(request)
+        is_reading = request.method in _READING
+        if not is_reading:
+            await request.body()
+            if declared.cross_site_check:
+                await require_same_site(context, is_api=declared.kind == "api")
+        if wants_request:
+            parameters["request"] = request
+        if "body" in wanted:
+            parameters["body"] = decode_body(await request.body(), body_type)
+        async with AsyncExitStack() as stack:
+            provided = await _open(stack, context, wanted, is_reading=is_reading)
+            result = await fn(**parameters, **provided)
+            response = result if isinstance(result, Response) else _respond(context, declared, result, status)
+            session = provided.get("session")
+            if isinstance(session, AsyncSession) and (response.status_code or status) >= 400:
+                await session.rollback()
+            return response
+
+    plain = [p for name, p in signature.parameters.items() if name not in wanted and name != "request"]
+    seen = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=WebRequest)
+    as_keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in plain]
+    run.__signature__ = inspect.Signature([seen, *as_keywords], return_annotation=Response)  # type: ignore[attr-defined]
+    in_path = {name for path in paths for name in re.findall(r"\{(\w+):", path)}
+    run.__annotations__ = {p.name: _from(hints[p.name], is_path=p.name in in_path) for p in plain}
+    run.__annotations__ |= {"request": WebRequest, "return": Response[Any]}
+    return run
+
+
+def _from(kind: Any, *, is_path: bool) -> Any:  # noqa: ANN401 (annotations)
+    """Return the annotation that tells Litestar where a parameter comes from, unless the handler says so itself."""
+    if any(isinstance(meta, ParameterKwarg) for meta in getattr(kind, "__metadata__", ())):
+        return kind
+    return Annotated[kind, PathParameter() if is_path else QueryParameter()]
+
+
+async def _open(
+    stack: AsyncExitStack, context: RequestContext, wanted: Iterable[str], *, is_reading: bool
+) -> dict[str, object]:
+    database = context.site.database
+    provided: dict[str, object] = {}
+    for name in wanted:
+        match name:
+            case "context":
+                provided[name] = context
+            case "actor":
+                provided[name] = context.actor
+            case "settings":
+                provided[name] = context.settings
+            case "database":
+                provided[name] = database
+            case "session":
+                provided[name] = await stack.enter_async_context(database.read() if is_reading else database.write())
+            case "reading":
+                provided[name] = await stack.enter_async_context(database.read())
+    return provided
+
+
+def _respond(context: RequestContext, declared: Declaration, result: object, status: int) -> Response[Any]:
+    if declared.kind == "api":
+        return answer_json(context, result, status=status)
+    raise TypeError(f"a page handler returns render(...) or a redirect, not {type(result).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRoute:
+    """One method of one path, for tables and generated tests."""
+
+    method: str
+    path: str
+    declaration: Declaration
+    parameters: frozenset[str] = field(default_factory=frozenset)
+
+
+def declared_routes(app: Litestar) -> list[DeclaredRoute]:
+    """Return every route of the app with its declaration; RouteUndeclared names all that are wrong."""
+    found: list[DeclaredRoute] = []
+    problems: list[str] = []
+    for route in app.routes:
+        names = frozenset(part.name for part in route.path_components if not isinstance(part, str))
+        for handler in getattr(route, "route_handlers", [getattr(route, "route_handler", None)]):
+            methods = sorted(getattr(handler, "http_methods", {"(not HTTP)"}))
+            if methods == ["OPTIONS"]:
+                continue
+            declared = handler.opt.get(_OPT)
+            if not isinstance(declared, Declaration):
+                problems.append(
+                    f"{'/'.join(methods)} {route.path_format}: declares no action, resource and token scope"
+                )
+                continue
+            contradiction = _contradiction(declared, names)
+            if contradiction:
+                problems.append(f"{'/'.join(methods)} {route.path_format}: {contradiction}")
+            found += [DeclaredRoute(method, route.path_format, declared, names) for method in methods]
+    if problems:
+        raise RouteUndeclared("These routes cannot be served:\n" + "\n".join(problems))
+    return sorted(found, key=lambda route: (route.path, route.method))
+
+
+def check_routes(app: Litestar) -> None:
+    """Return if every route declares action, resource and token scope without contradiction, else RouteUndeclared."""
+    declared_routes(app)
+
+
+def _contradiction(declared: Declaration, names: frozenset[str]) -> str:
+    has_repository = {"owner", "repo"} <= names or "repository_id" in names
+    if has_repository != (declared.resource == "repository"):
+        return f"resource is {declared.resource!r}, but the path names {'a' if has_repository else 'no'} repository"
+    if declared.resource == "account" and not names & _ACCOUNT_PARAMETERS:
+        return f"resource is 'account', but the path has none of {sorted(_ACCOUNT_PARAMETERS)}"
+    if declared.action.facts.resource is Resource.REPOSITORY and not has_repository:
+        return f"{declared.action} is about a repository, but the path names none"
+    return ""
