@@ -171,7 +171,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         unknown = sorted(set(self.push_transports) - {"http", "ssh"})
         if unknown or not self.push_transports:
-            raise _refused("push_transports", ",".join(self.push_transports), "wants http, ssh or both (http,ssh)")
+            raise _refused("push_transports", ",".join(self.push_transports), "wants http, ssh or both")
         if self.secret_key and len(self.secret_key) < SECRET_KEY_CHARACTERS_MIN:
             raise SettingInvalid(
                 f"{variable('secret_key')}: has {len(self.secret_key)} characters, "
@@ -290,8 +290,8 @@ def _field_of(key: str, fields: Mapping[str, str]) -> tuple[str, bool]:
         return name, True
     if name is not None:
         raise SettingInvalid(f"{key}: only secrets may come from a file; set {variable(name)}")
-    close = difflib.get_close_matches(key, fields, n=1)
-    hint = f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all"
+    close = difflib.get_close_matches(key.removeprefix(PREFIX).lower(), fields.values(), n=1)
+    hint = f"did you mean {variable(close[0])}?" if close else "docs/reference/settings.md lists all"
     raise SettingInvalid(f"{key}: no such setting; {hint}")
 
 
@@ -312,7 +312,6 @@ def _parse(name: str, text: str) -> object:
     match _types()[name]:
         case msgspec.inspect.LiteralType(values=allowed):
             if text not in allowed:
-                # msgspec sorts them; the documentation's order is the declaration's
                 raise _refused(name, text, f"wants one of {', '.join(choices_of(name))}")
             return text
         case msgspec.inspect.IntType(ge=low, le=high):
