@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.factories import git_repositories
 from tests.factories.git_repositories import StockRepository
+from tests.factories.raw_packs import BLOB, COMMIT, TREE, object_id, raw_pack, whole
 
 from cairn.git.packfile import PackCorrupt, PackIndex
 from cairn.git.quarantine import (
@@ -50,25 +50,6 @@ def repository(tmp_path: Path) -> StockRepository:
 async def sent(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
-
-
-def raw_pack(objects: list[tuple[int, bytes]]) -> bytes:
-    """A pack of whole objects (type number, content) that git itself would not write."""
-    body = b"PACK\0\0\0\2" + len(objects).to_bytes(4, "big")
-    for kind, content in objects:
-        size = len(content)
-        head = [(kind << 4) | (size & 15)]
-        size >>= 4
-        while size:
-            head[-1] |= 0x80
-            head.append(size & 0x7F)
-            size >>= 7
-        body += bytes(head) + zlib.compress(content)
-    return body + hashlib.sha1(body).digest()
-
-
-def object_id(kind: str, content: bytes) -> str:
-    return hashlib.sha1(f"{kind} {len(content)}\0".encode() + content).hexdigest()
 
 
 async def test_a_pack_is_indexed_and_described(runner: GitRunner, repository: StockRepository, tmp_path: Path) -> None:
@@ -199,17 +180,16 @@ async def test_long_delta_chains_are_refused_exactly_above_the_limit(
             )
 
 
-BLOB = b"content"
-BLOB_RAW = bytes.fromhex(object_id("blob", BLOB))
+CONTENT = b"content"
 PERSON = b"A <a@b> 1 +0000"
 
 
-def commit_pack(tree: bytes, *, author: bytes = PERSON, extra: bytes = b"", blob: bytes = BLOB) -> bytes:
+def commit_pack(tree: bytes, *, author: bytes = PERSON, extra: bytes = b"", blob: bytes = CONTENT) -> bytes:
     commit = b"tree %b\nauthor %b\ncommitter %b\n%b\nm" % (object_id("tree", tree).encode(), author, PERSON, extra)
-    return raw_pack([(1, commit), (2, tree), (3, blob)])
+    return raw_pack([whole(COMMIT, commit), whole(TREE, tree), whole(BLOB, blob)])
 
 
-def entry(mode: bytes, name: bytes, blob: bytes = BLOB) -> bytes:
+def entry(mode: bytes, name: bytes, blob: bytes = CONTENT) -> bytes:
     return mode + b" " + name + b"\0" + bytes.fromhex(object_id("blob", blob))
 
 
@@ -259,7 +239,7 @@ async def test_a_commit_whose_tree_was_not_sent_is_missing_an_object(runner: Git
     commit = b"tree %b\nauthor %b\ncommitter %b\n\nm" % (b"1" * 40, PERSON, PERSON)
     async with open_quarantine(tmp_path / "q") as quarantine:
         with pytest.raises(ObjectMissing, match="missing, fetch and push again"):
-            await index_pack(runner, quarantine, sent(raw_pack([(1, commit)])), limits=LIMITS)
+            await index_pack(runner, quarantine, sent(raw_pack([whole(COMMIT, commit)])), limits=LIMITS)
 
 
 async def test_reading_stops_at_the_end_of_the_pack_though_the_client_keeps_its_side_open(
