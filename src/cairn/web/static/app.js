@@ -1,0 +1,83 @@
+// Everything works without this file; with it some things are nearer.
+
+const root = document.documentElement;
+root.classList.add("has-script");
+
+// Light and dark: the link leads to a page with the choice, a click here just switches.
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : prefersDark.matches);
+
+function switchTheme() {
+  const wanted = isDark() ? "light" : "dark";
+  const followsSystem = (wanted === "dark") === prefersDark.matches;
+  if (followsSystem) delete root.dataset.theme;
+  else root.dataset.theme = wanted;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `cairn_theme=${followsSystem ? "auto" : wanted}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+}
+
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    const field = button.closest(".copyable")?.querySelector("input");
+    field?.select();
+    if (!field || !document.execCommand("copy")) return;
+  }
+  button.classList.add("is-copied");
+  setTimeout(() => button.classList.remove("is-copied"), 1600);
+}
+
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    if (menu !== except && !menu.contains(except)) menu.open = false;
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target instanceof Element ? event.target : null;
+  const theme = target?.closest("[data-theme-switch]");
+  if (theme && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
+    event.preventDefault();
+    switchTheme();
+  }
+  const copies = target?.closest("[data-copy]");
+  if (copies) copy(copies);
+  closeMenus(target);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = document.querySelector("details[data-menu][open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary")?.focus();
+});
+
+// The clone box shows one address at a time.
+document.addEventListener("change", (event) => {
+  const url = event.target.dataset?.cloneUrl;
+  if (!url) return;
+  const box = event.target.closest(".clone-box");
+  box.querySelector(".copyable input").value = url;
+  box.querySelector("[data-copy]").dataset.copy = url;
+});
+
+// A field that copies is selected whole when it is entered.
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches?.(".copyable input")) event.target.select();
+});
+
+// "3 minutes ago" stays true on a page that stays open.
+const units = [["minute", 60], ["hour", 3600], ["day", 86400]];
+const words = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+
+function refreshTimes() {
+  for (const element of document.querySelectorAll("time[data-ago]")) {
+    const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
+    if (seconds < 45 || seconds > 30 * 86400) continue;
+    const [unit, size] = units.findLast(([, size]) => seconds >= size) ?? units[0];
+    element.textContent = words.format(-Math.max(1, Math.round(seconds / size)), unit);
+  }
+}
+setInterval(refreshTimes, 60_000);
