@@ -1,3 +1,3 @@
 """Fixtures for the whole suite."""
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["tests.services.fixtures", "tests.factories.databases"]

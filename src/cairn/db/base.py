@@ -1,4 +1,8 @@
-"""The declarative base and the column types that mean the same on PostgreSQL, MySQL/MariaDB and SQLite."""
+"""The declarative base and the column types that mean the same on PostgreSQL, MySQL/MariaDB and SQLite.
+
+The types are frozen: schema versions use them by name, so a changed meaning would change what old versions did. Where
+a column must become something else, add a type and write a version that changes the column.
+"""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,7 +28,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
-MYSQL_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+MYSQL_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 """``__table_args__`` every table ends with; MariaDB reads the ``mysql_`` options too."""
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")

@@ -1,6 +1,6 @@
 """The database's clock: the only one that leases, expiry and grace periods use."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -39,3 +39,10 @@ async def database_now(session: AsyncSession, *, plus: timedelta = timedelta()) 
     """Return the database's time, shifted by ``plus``."""
     moment = (await session.execute(select(now()))).scalar_one()
     return moment + plus
+
+
+def as_utc(value: object) -> datetime:
+    """Return the aware UTC time that a point query gave for a time column, whatever form the driver uses."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    assert isinstance(moment, datetime), f"{value!r} is no time"
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -118,6 +118,7 @@ class LinkPurpose(StrEnum):
     """What a one-time link does."""
 
     FIRST_ADMINISTRATOR = "first_administrator"
+    INVITATION = "invitation"
 
 
 class OneTimeLink(Base):
@@ -140,5 +141,5 @@ class InstanceSecret(Base):
     __table_args__ = (MYSQL_TABLE,)
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    sealed: Mapped[bytes] = mapped_column(LargeBinary(65536))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary(65535))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,9 +1,9 @@
-"""The job table. A claim raises ``fencing``, and what the job publishes checks it: a paused holder does nothing twice."""
+"""The job table. A claim raises ``fencing``; what a job publishes checks it, so a paused holder does nothing twice."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.db.base import MYSQL_TABLE, Base, BigId, HexId, UtcDateTime
@@ -26,6 +26,8 @@ class Job(Base):
         # The claim: oldest due job that waits, or whose lease ran out.
         Index("ix_job_state_due_at", "state", "due_at"),
         Index("ix_job_state_finished_at", "state", "finished_at"),
+        # The claim's second question: is an earlier job of this sequence unfinished?
+        Index("ix_job_sequence_state_id", "sequence", "state", "id"),
         MYSQL_TABLE,
     )
 
@@ -34,6 +36,10 @@ class Job(Base):
     payload: Mapped[dict[str, object]] = mapped_column(JSON)
     unique_key: Mapped[str | None] = mapped_column(String(200), unique=True)
     """Set while waiting or running: a second enqueue with the same key is the same job."""
+    run_again: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Enqueued once more while it ran: what it read may be out of date, so it waits again instead of being done."""
+    sequence: Mapped[str | None] = mapped_column(String(200))
+    """Jobs of one sequence run one at a time, oldest first; None: at any time, in any order."""
     state: Mapped[JobState] = mapped_column(String(16), default=JobState.WAITING)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """When it may run; while running, when its lease ends."""
