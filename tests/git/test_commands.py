@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.git.commands import CHECK_FORMAT, LOG_FORMAT, GitCommand, GitCommandRefused, exclude
+from cairn.git.commands import CHECK_FORMAT, LOG_FORMAT, GitCommand, GitCommandRefused, exclude, symmetric
 from cairn.git.types import Oid, is_oid
 
 OID = Oid("a" * 40)
@@ -18,7 +18,7 @@ HOSTILE = st.one_of(
 
 @given(HOSTILE)
 def test_no_text_but_an_object_id_becomes_a_revision(text: str) -> None:
-    if is_oid(text.removeprefix("^")):
+    if is_oid(text.removeprefix("^")) or text == symmetric(OID, OID):
         return
     with pytest.raises(GitCommandRefused):
         GitCommand(name="rev-list", revisions=(text,))
@@ -59,6 +59,8 @@ def test_search_text_stays_inside_its_option(text: str) -> None:
         lambda: GitCommand(name="log", options=("--max-count=1x",)),
         lambda: GitCommand(name="rev-list", revisions=(f"{OID}\n",)),
         lambda: GitCommand(name="rev-list", revisions=(f"^^{OID}",)),
+        lambda: GitCommand(name="rev-list", revisions=(f"{OID}..{OID}",)),
+        lambda: GitCommand(name="rev-list", revisions=(f"{OID}...HEAD",)),
     ],
 )
 def test_what_is_outside_the_grammar_is_refused(build: object) -> None:
@@ -67,7 +69,9 @@ def test_what_is_outside_the_grammar_is_refused(build: object) -> None:
 
 
 def test_commands_inside_the_grammar_are_written_in_order() -> None:
-    command = GitCommand(name="rev-list", options=("--objects", "--max-count=5"), revisions=(OID, exclude(OID)))
-    words = ["rev-list", "--objects", "--max-count=5", "--end-of-options", OID, f"^{OID}", "--"]
+    command = GitCommand(
+        name="rev-list", options=("--objects", "--max-count=5"), revisions=(OID, exclude(OID), symmetric(OID, OID))
+    )
+    words = ["rev-list", "--objects", "--max-count=5", "--end-of-options", OID, f"^{OID}", f"{OID}...{OID}", "--"]
     assert command.arguments() == [word.encode() for word in words]
     assert GitCommand(name="cat-file", options=(CHECK_FORMAT,)).arguments()[1] == CHECK_FORMAT.encode()

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cairn.git.types import Oid, is_oid
+from cairn.git.types import Oid
 
 
 class GitCommandRefused(Exception):
@@ -33,8 +33,8 @@ _VALUES = {
     "<text>": r"[^\x00]*",
 }
 
-LOG_FORMAT = "--format=%x1e%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B%x00"
-"""One commit: record separator, then oid, tree, parents, author, committer and message, each ended by NUL."""
+LOG_FORMAT = "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B"
+"""One commit with ``-z``: oid, tree, parents, author, committer and message, each ended by NUL."""
 
 CHECK_FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(deltabase)"
 
@@ -104,6 +104,9 @@ _GRAMMARS = {
 }
 
 
+_REVISION = re.compile(r"\^?[0-9a-f]{40}|[0-9a-f]{40}\.\.\.[0-9a-f]{40}")
+
+
 def _compile(option: str) -> str:
     pattern = re.escape(option)
     for place, value in _VALUES.items():
@@ -121,8 +124,8 @@ _OPTIONS = {
 class GitCommand:
     """One git invocation inside the grammar; building another one raises GitCommandRefused.
 
-    ``revisions`` are object ids, or ``exclude(oid)`` for "not reachable from". ``folders`` are absolute paths that the
-    subcommand takes as operands. ``paths`` name entries of a tree, literally.
+    ``revisions`` are object ids, ``exclude(oid)`` or ``symmetric(left, right)``; ``folders`` are absolute paths as
+    operands of the subcommand; ``paths`` name entries of a tree, literally.
     """
 
     name: str
@@ -139,7 +142,7 @@ class GitCommand:
             if not _OPTIONS[self.name].fullmatch(option):
                 raise GitCommandRefused(f"git {self.name} has no option {option!r} in the grammar")
         for revision in self.revisions:
-            if not is_oid(revision.removeprefix("^")):
+            if not _REVISION.fullmatch(revision):
                 raise GitCommandRefused(f"git {self.name}: {revision!r} is not an object id")
         for folder in self.folders:
             if not folder.is_absolute() or "\0" in str(folder):
@@ -163,3 +166,8 @@ class GitCommand:
 def exclude(oid: Oid) -> str:
     """Return the revision "everything reachable from ``oid`` is left out"."""
     return f"^{oid}"
+
+
+def symmetric(left: Oid, right: Oid) -> str:
+    """Return the revision "reachable from one of the two, not from both"."""
+    return f"{left}...{right}"

@@ -1,0 +1,212 @@
+"""Questions about history, answered by git children: log pages, counts, ancestry, reachability.
+
+``git_dir`` is a view or a quarantine (with ``alternates``). Commit-graphs in the view make each of these fast.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+from cairn.git.commands import LOG_FORMAT, GitCommand, exclude
+from cairn.git.reading import Commit, open_repository
+from cairn.git.runner import GitRunner
+from cairn.git.types import Oid, Signature
+
+_FIELDS = 10
+_RAW_DATE = re.compile(rb"(-?\d{1,18}) ([+-])(\d{2,4})(\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Where a child finds its objects: a bare repository and the object directories behind it."""
+
+    git_dir: Path
+    alternates: tuple[Path, ...] = ()
+
+
+async def read_log(
+    runner: GitRunner,
+    objects: Objects,
+    tips: Sequence[Oid],
+    *,
+    without: Sequence[Oid] = (),
+    path: bytes | None = None,
+    skip: int = 0,
+    max_count: int = 50,
+    first_parent: bool = False,
+) -> list[Commit]:
+    """Return commits reachable from ``tips`` and not from ``without``, newest first as ``git log`` orders them.
+
+    ``path`` keeps those that changed a file or folder, with git's simplification of merges. Empty without tips.
+    """
+    if not tips:
+        return []
+    options = [LOG_FORMAT, "-z", "--date=raw", "--no-show-signature", "--no-notes", "--no-patch"]
+    options += [f"--max-count={max_count}", f"--skip={skip}"]
+    if first_parent:
+        options.append("--first-parent")
+    command = GitCommand(
+        name="log",
+        options=tuple(options),
+        revisions=(*tips, *map(exclude, without)),
+        paths=(path,) if path else (),
+    )
+    output = await runner.run(
+        command, git_dir=objects.git_dir, alternates=objects.alternates, max_output_bytes=64 << 20
+    )
+    return _parse_log(output)
+
+
+async def count_commits(
+    runner: GitRunner,
+    objects: Objects,
+    tips: Sequence[Oid],
+    *,
+    without: Sequence[Oid] = (),
+    path: bytes | None = None,
+    max_count: int | None = None,
+) -> int:
+    """Return how many commits ``tips`` reach and ``without`` does not; counting stops at ``max_count``."""
+    if not tips:
+        return 0
+    options = ("--count",) if max_count is None else ("--count", f"--max-count={max_count}")
+    revisions = (*tips, *map(exclude, without))
+    command = GitCommand(name="rev-list", options=options, revisions=revisions, paths=(path,) if path else ())
+    return int(await runner.run(command, git_dir=objects.git_dir, alternates=objects.alternates))
+
+
+async def count_ahead_behind(runner: GitRunner, objects: Objects, *, head: Oid, base: Oid) -> tuple[int, int]:
+    """Return (commits only ``head`` has, commits only ``base`` has)."""
+    ahead = await count_commits(runner, objects, [head], without=[base])
+    return ahead, await count_commits(runner, objects, [base], without=[head])
+
+
+async def is_ancestor(runner: GitRunner, objects: Objects, *, ancestor: Oid, descendant: Oid) -> bool:
+    """Tell whether ``descendant`` contains ``ancestor``; a commit contains itself."""
+    if ancestor == descendant:
+        return True
+    command = GitCommand(name="merge-base", options=("--is-ancestor",), revisions=(ancestor, descendant))
+    done = await runner.complete(command, git_dir=objects.git_dir, alternates=objects.alternates, accept=(0, 1))
+    return done.exit_code == 0
+
+
+async def merge_bases(runner: GitRunner, objects: Objects, one: Oid, other: Oid) -> list[Oid]:
+    """Return the best common ancestors, best first; empty for unrelated histories."""
+    command = GitCommand(name="merge-base", options=("--all",), revisions=(one, other))
+    done = await runner.complete(command, git_dir=objects.git_dir, alternates=objects.alternates, accept=(0, 1))
+    return [Oid(word.decode("ascii")) for word in done.stdout.split()]
+
+
+async def find_unreachable(
+    runner: GitRunner, objects: Objects, oids: Iterable[Oid], *, roots: Sequence[Oid]
+) -> set[Oid]:
+    """Return those ``oids`` of any kind that no root reaches, absent ones included.
+
+    Roots themselves cost nothing, commits one child; other objects are sought in the roots' own trees, then everywhere.
+    """
+    wanted = set(oids) - set(roots)
+    if not wanted or not roots:
+        return wanted
+    kinds = await asyncio.to_thread(_kinds, objects, wanted)
+    commits = {oid for oid, kind in kinds.items() if kind == "commit"}
+    unreachable = wanted - kinds.keys()
+    if commits:
+        unreachable |= await _commits_beyond(runner, objects, commits, roots)
+    others = kinds.keys() - commits
+    for options in (("--no-walk",), ("--use-bitmap-index",)):
+        if others:
+            others = await _not_listed(runner, objects, others, roots, options)
+    return unreachable | others
+
+
+async def _commits_beyond(runner: GitRunner, objects: Objects, commits: set[Oid], roots: Sequence[Oid]) -> set[Oid]:
+    beyond: set[Oid] = set()
+
+    def feed(lines: list[bytes]) -> bool:
+        beyond.update(commits.intersection(line.decode("ascii") for line in lines))
+        return len(beyond) == len(commits)
+
+    command = GitCommand(name="rev-list", options=("--stdin",))
+    await _stream(runner, objects, command, [*commits, *map(exclude, roots)], feed)
+    return beyond
+
+
+async def _not_listed(
+    runner: GitRunner, objects: Objects, oids: Iterable[Oid], roots: Sequence[Oid], options: tuple[str, ...]
+) -> set[Oid]:
+    left = set(oids)
+
+    def feed(lines: list[bytes]) -> bool:
+        left.difference_update(Oid(line.decode("ascii")) for line in lines)
+        return not left
+
+    command = GitCommand(name="rev-list", options=("--objects", "--no-object-names", *options, "--stdin"))
+    await _stream(runner, objects, command, roots, feed)
+    return left
+
+
+async def _stream(
+    runner: GitRunner,
+    objects: Objects,
+    command: GitCommand,
+    revisions: Sequence[str],
+    feed: Callable[[list[bytes]], bool],
+) -> None:
+    """Feed the child's lines in a thread until ``feed`` has enough."""
+    stdin = "".join(f"{revision}\n" for revision in revisions).encode("ascii")
+    async with runner.spawn(command, git_dir=objects.git_dir, alternates=objects.alternates, stdin=stdin) as child:
+        async for lines in child.line_batches():
+            if await asyncio.to_thread(feed, lines):
+                return
+        await child.finish()
+
+
+def _kinds(objects: Objects, oids: Iterable[Oid]) -> dict[Oid, str]:
+    """Return the kind of each object that exists."""
+    repository = open_repository(objects.git_dir, alternates=objects.alternates)
+    found: dict[Oid, str] = {}
+    for oid in oids:
+        try:
+            number, _ = repository.odb.read_header(oid)
+        except KeyError:
+            continue
+        found[oid] = "commit" if number == 1 else "other"
+    return found
+
+
+def _parse_log(output: bytes) -> list[Commit]:
+    fields = output.split(b"\0")[:-1]
+    assert len(fields) % _FIELDS == 0, "each commit has ten fields"
+    return [_commit(fields[start : start + _FIELDS]) for start in range(0, len(fields), _FIELDS)]
+
+
+def _commit(fields: list[bytes]) -> Commit:
+    oid, tree, parents, author, author_email, authored, committer, committer_email, committed, message = fields
+    return Commit(
+        Oid(oid.decode("ascii")),
+        Oid(tree.decode("ascii")),
+        tuple(Oid(parent) for parent in parents.decode("ascii").split()),
+        Signature(_text(author), _text(author_email), _date(authored)),
+        Signature(_text(committer), _text(committer_email), _date(committed)),
+        _text(message),
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _date(raw: bytes) -> datetime:
+    """Parse ``1700000000 +0100``; what git could not read is the epoch."""
+    match = _RAW_DATE.fullmatch(raw)
+    if match is None:
+        return datetime.fromtimestamp(0, UTC)
+    minutes = min(int(match[3]) * 60 + int(match[4]), 1439)
+    offset = timezone(timedelta(minutes=-minutes if match[2] == b"-" else minutes))
+    try:
+        return datetime.fromtimestamp(int(match[1]), offset)
+    except (OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(0, UTC)
