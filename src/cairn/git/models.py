@@ -10,16 +10,16 @@ from enum import StrEnum
 from sqlalchemy import JSON, BigInteger, ForeignKeyConstraint, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, OID, Base, BigId, HashHex, HexId, UtcDateTime, binary
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, OID, Base, BigId, HashHex, HexId, UtcDateTime, binary
 
 REF_NAME_BYTES_MAX = 1000
 
 
 class Store(Base):
-    """One object database with its refs. ``manifest_version`` keys views, ``tags_version`` and ``cache_epoch`` answers."""
+    """One object database with its refs; ``manifest_version`` keys views, the two after it cached answers."""
 
     __tablename__ = "git_store"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (NUMBERED_TABLE,)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     object_format: Mapped[str] = mapped_column(String(8), default="sha1")

@@ -209,7 +209,8 @@ async def pack_new_objects(
     """Pack what ``tips`` reach and ``roots`` do not, wherever it lies now; None if that is nothing.
 
     For commits the server made: loose objects in the quarantine, and objects that exist in the view but that no root
-    reaches (RELIABILITY 1.3 D: never "it exists already").
+    reaches (RELIABILITY 1.3 D: never "it exists already"). Git's checks run over the pack as over a pushed one:
+    PackRefused, ObjectMissing.
     """
     revisions = "".join(f"{oid}\n" for oid in tips) + "".join(f"^{oid}\n" for oid in roots)
     command = GitCommand(
@@ -223,7 +224,13 @@ async def pack_new_objects(
     names = output.split()
     if not names:
         return None
-    return await _describe(quarantine, names[-1].decode("ascii"), received=None)
+    checksum = names[-1].decode("ascii")
+    verify = GitCommand(name="index-pack", options=(STRICT,), folders=(quarantine.packs / f"pack-{checksum}.pack",))
+    try:
+        await runner.run(verify, git_dir=quarantine.path, alternates=quarantine.alternates)
+    except GitFailed as failure:
+        raise _explain(failure) from failure
+    return await _describe(quarantine, checksum, received=None)
 
 
 def _create_locked(path: Path) -> int:

@@ -1,0 +1,272 @@
+"""Answers to fetches, kept: small ones in memory, all on the node's disk, expensive ones in the object store.
+
+The key never holds the ref version: what a request asks for by object id stays right however busy the repository is.
+Identical requests in flight share one run. An answer that is only growing is read from its file while it grows, so a
+slow reader neither holds git nor memory.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from cairn.base.errors import CairnError, Unavailable
+from cairn.base.ids import random_id
+from cairn.base.log import get_logger
+from cairn.base.settings import KIB, MIB
+from cairn.git.node_cache import NodeCache
+from cairn.git.pktline import FLUSH
+from cairn.storage.errors import StorageNotFound
+from cairn.storage.storage import Storage
+
+IN_MEMORY_BYTES = 256 * KIB
+"""Answers up to this size stay in memory, within ``_MEMORY_BYTES_MAX`` together."""
+
+_MEMORY_BYTES_MAX = 32 * MIB
+_READ_BYTES = 256 * KIB
+_log = get_logger(__name__)
+
+Produce = Callable[[], AsyncIterator[bytes]]
+
+
+def answer_key(*parts: object) -> str:
+    """Return the cache key of a normalised request: 64 hex digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()
+
+
+class Flight:
+    """One answer in the making, read by everybody who asked for it meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._head = bytearray()
+        self._file: int | None = None
+        self._size = 0
+        self._is_complete = False
+        self._error: Exception | None = None
+        self._news = asyncio.Event()
+        self.readers = 0
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes of the answer, at most IN_MEMORY_BYTES."""
+        return bytes(self._head)
+
+    @property
+    def small_answer(self) -> bytes | None:
+        """The whole answer if it stayed small enough for memory."""
+        return bytes(self._head) if self._file is None else None
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the answer; beyond IN_MEMORY_BYTES it moves to its file."""
+        if self._file is None and len(self._head) + len(chunk) <= IN_MEMORY_BYTES:
+            self._head += chunk
+        else:
+            self._spill()
+            assert self._file is not None
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(self._file, view) :]
+        self._size += len(chunk)
+        self._announce()
+
+    def complete(self) -> None:
+        """Say that nothing more comes."""
+        self._is_complete = True
+        self._announce()
+
+    def fail(self, error: Exception) -> None:
+        """Say that the answer will never be whole; readers raise ``error``."""
+        self._error = error
+        self._announce()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the answer from its start, as fast as it grows or as slow as the reader is."""
+        position = 0
+        while True:
+            news = self._news
+            if position < self._size:
+                chunk = self._read(position)
+                position += len(chunk)
+                yield chunk
+            elif self._error is not None:
+                raise self._error
+            elif self._is_complete:
+                return
+            else:
+                await news.wait()
+
+    def close(self) -> None:
+        """Give the file back; the name may already be gone."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            self._size = 0
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            os.write(self._file, self._head)
+
+    def _read(self, position: int) -> bytes:
+        if self._file is None:
+            return bytes(self._head[position:])
+        return os.pread(self._file, _READ_BYTES, position)
+
+    def _announce(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+Answer = bytes | Path | Flight
+
+
+class FetchCache:
+    """The node's answers; ``group`` runs what outlives the request that started it."""
+
+    def __init__(self, cache: NodeCache, storage: Storage, group: asyncio.TaskGroup) -> None:
+        self._cache = cache
+        self._storage = storage
+        self._group = group
+        self._memory: OrderedDict[str, bytes] = OrderedDict()
+        self._memory_bytes = 0
+        self._flights: dict[str, Flight] = {}
+        self.hits = 0
+        self.misses = 0
+
+    def find(self, key: str) -> bytes | Path | None:
+        """Return a complete answer that this node has: its bytes, or the file that holds them."""
+        if (known := self._memory.get(key)) is not None:
+            self._memory.move_to_end(key)
+            self.hits += 1
+            return known
+        path = self._path(key)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return None
+        self.hits += 1
+        self._cache.touch(path)
+        if size > IN_MEMORY_BYTES:
+            return path
+        with suppress(FileNotFoundError):
+            return self._remember(key, path.read_bytes())
+        return None
+
+    @asynccontextmanager
+    async def fly(
+        self, key: str, produce: Produce, *, shared_key: str | None, is_final: Callable[[bytes], bool]
+    ) -> AsyncIterator[Flight]:
+        """Yield the answer in the making: somebody's run if one is on its way, else a new one of ``produce``.
+
+        ``is_final`` judges by the first bytes whether the answer is worth keeping (a mere round of negotiation is not:
+        the next push may change it). With ``shared_key`` the object store is asked first, and given the answer
+        afterwards. When the last reader leaves an unfinished run, the run ends too.
+        """
+        flight = self._flights.get(key)
+        if flight is None:
+            self.misses += 1
+            flight = Flight(self._cache.root / "tmp" / random_id())
+            self._flights[key] = flight
+            flight.task = self._group.create_task(self._run(key, flight, produce, shared_key, is_final))
+        else:
+            self.hits += 1
+        flight.readers += 1
+        try:
+            yield flight
+        finally:
+            flight.readers -= 1
+            if flight.readers == 0:
+                if self._flights.get(key) is flight:
+                    # Gone from the table first: whoever asks now starts a run of their own.
+                    del self._flights[key]
+                    assert flight.task is not None
+                    flight.task.cancel()
+                else:
+                    flight.close()
+
+    async def _run(
+        self,
+        key: str,
+        flight: Flight,
+        produce: Produce,
+        shared_key: str | None,
+        is_final: Callable[[bytes], bool],
+    ) -> None:
+        """Fill the flight; this is the outermost frame of its task, so every failure becomes the readers'."""
+        is_from_store = False
+        try:
+            is_from_store = shared_key is not None and await self._copy_shared(shared_key, flight)
+            if not is_from_store:
+                async for chunk in produce():
+                    flight.write(chunk)
+            path = self._keep(key, flight) if is_final(flight.head) else None
+            flight.complete()
+        except CairnError as error:
+            flight.fail(error)
+            return
+        except Exception:
+            _log.exception("fetch_failed", key=key)
+            flight.fail(Unavailable("The server failed to prepare this answer; try again."))
+            return
+        finally:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            with suppress(FileNotFoundError):
+                flight.path.unlink()
+            if flight.readers == 0:
+                flight.close()
+        if path is not None:
+            if shared_key is not None and not is_from_store:
+                await self._share(shared_key, path)
+            await self._cache.weigh(added_bytes=path.stat().st_size if path.exists() else 0)
+
+    def _keep(self, key: str, flight: Flight) -> Path:
+        """Give the finished answer its name on disk, and memory if it is small."""
+        path = self._path(key)
+        small = flight.small_answer
+        if small is not None:
+            self._remember(key, small)
+            flight.path.write_bytes(small)
+        flight.path.rename(path)
+        return path
+
+    async def _copy_shared(self, shared_key: str, flight: Flight) -> bool:
+        """Copy the answer from the object store; False if it is not there or incomplete."""
+        try:
+            found = await self._storage.stat(shared_key)
+            # A writer that failed may leave a cut object behind; a whole answer ends with a flush packet.
+            if await self._storage.get_range(shared_key, found.size - len(FLUSH), len(FLUSH)) != FLUSH:
+                await self._storage.delete(shared_key)
+                return False
+            async for chunk in self._storage.stream(shared_key):
+                flight.write(chunk)
+        except StorageNotFound:
+            return False
+        return True
+
+    async def _share(self, shared_key: str, path: Path) -> None:
+        try:
+            await self._storage.put_file(shared_key, path)
+        except (CairnError, FileNotFoundError) as error:
+            _log.warning("fetch_not_shared", key=shared_key, error=str(error))
+
+    def _remember(self, key: str, answer: bytes) -> bytes:
+        self._memory_bytes += len(answer) - len(self._memory.get(key, b""))
+        self._memory[key] = answer
+        self._memory.move_to_end(key)
+        while self._memory_bytes > _MEMORY_BYTES_MAX:
+            _, dropped = self._memory.popitem(last=False)
+            self._memory_bytes -= len(dropped)
+        return answer
+
+    def _path(self, key: str) -> Path:
+        return self._cache.root / "fetch" / key

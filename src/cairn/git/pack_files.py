@@ -1,0 +1,118 @@
+"""Packs on their way into the object store: keys that are never used twice, and the row that announces them first."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import insert, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.base.errors import Conflict
+from cairn.base.ids import random_id
+from cairn.db.clock import database_now
+from cairn.db.database import Database
+from cairn.git.fail_points import Step, fail_point
+from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState, Store, Upload, UploadState
+from cairn.git.quarantine import IndexedPack
+from cairn.storage.storage import Storage
+
+UPLOAD_LIFETIME = timedelta(hours=2)
+"""How long an upload may stay open: twice what a plan may age, so that no landing races the sweeper without its row."""
+
+FileAdopter = Callable[[str, Path, Path], None]
+"""Takes (pack id, pack, index) into the node's cache, so that the next view need not fetch what was just sent."""
+
+
+class UploadExpired(Conflict):
+    """The sweeper expired the upload before its refs landed."""
+
+    def __init__(self) -> None:
+        super().__init__("this push took too long between its upload and its end; push again")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPack:
+    """A pack and index complete in the object store, announced by an open upload row, named by no manifest yet."""
+
+    id: str
+    key: str
+    pack_bytes: int
+    index_bytes: int
+    objects: int
+    pack_sha256: str
+    index_sha256: str
+
+
+def pack_key(store_id: int, pack_id: str) -> str:
+    """Return the storage key of a pack without its ending; made from ids only, never from content or names."""
+    return f"packs/{store_id}/{pack_id[:2]}/{pack_id}"
+
+
+async def upload_pack(
+    database: Database, storage: Storage, store_id: int, pack: IndexedPack, *, adopt: FileAdopter
+) -> UploadedPack:
+    """Announce the upload in a row of its own transaction, then put pack and index; both are verified by size.
+
+    Errors: the storage's Unavailable. What a failure leaves behind is named by the open row, for the sweeper.
+    """
+    pack_id = random_id()
+    key = pack_key(store_id, pack_id)
+    index_sha256 = await asyncio.to_thread(_sha256, pack.path_idx)
+    async with database.write() as session:
+        await session.execute(
+            insert(Upload).values(
+                store_id=store_id,
+                id=pack_id,
+                keys=[f"{key}.pack", f"{key}.idx"],
+                state=UploadState.OPEN,
+                expires_at=await database_now(session, plus=UPLOAD_LIFETIME),
+            )
+        )
+    await fail_point(Step.AFTER_UPLOAD_ROW)
+    pack_bytes = await storage.put_file(f"{key}.pack", pack.path_pack)
+    await fail_point(Step.BETWEEN_PACK_AND_INDEX)
+    index_bytes = await storage.put_file(f"{key}.idx", pack.path_idx)
+    await fail_point(Step.AFTER_PACK)
+    adopt(pack_id, pack.path_pack, pack.path_idx)
+    return UploadedPack(pack_id, key, pack_bytes, index_bytes, pack.objects, pack.sha256, index_sha256)
+
+
+async def enter_manifest(
+    session: AsyncSession, store: Store, pack: UploadedPack, *, kind: ManifestKind, at: datetime
+) -> None:
+    """Close the upload and make the pack part of the store; UploadExpired if the sweeper was first."""
+    closed = await session.execute(
+        update(Upload)
+        .where(Upload.store_id == store.id, Upload.id == pack.id, Upload.state == UploadState.OPEN)
+        .values(state=UploadState.CLOSED)
+    )
+    assert isinstance(closed, CursorResult)
+    if closed.rowcount != 1:
+        raise UploadExpired
+    await session.execute(
+        insert(Pack).values(
+            store_id=store.id,
+            id=pack.id,
+            key=pack.key,
+            pack_bytes=pack.pack_bytes,
+            index_bytes=pack.index_bytes,
+            objects=pack.objects,
+            pack_sha256=pack.pack_sha256,
+            index_sha256=pack.index_sha256,
+            state=PackState.LIVE,
+            created_at=at,
+        )
+    )
+    await session.execute(
+        insert(ManifestEntry).values(store_id=store.id, pack_store_id=store.id, pack_id=pack.id, kind=kind)
+    )
+    store.manifest_version += 1
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

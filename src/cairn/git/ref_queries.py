@@ -1,0 +1,141 @@
+"""Reading refs: snapshots keyed on the store's ref version, prefixes, single names, and the roots of 14 days."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.db.clock import database_now
+from cairn.db.database import Database, PointQuery, Row
+from cairn.git.models import Ref, RefLog
+from cairn.git.store_state import StoreState
+from cairn.git.types import ZERO_OID, Oid, RefName
+
+RETENTION = timedelta(days=14)
+"""What was reachable from any ref value of this long is kept, served and may be relied on (RELIABILITY P-4)."""
+
+_SNAPSHOT_REFS_MAX = 500_000
+"""Refs one process keeps in snapshots, all stores together (about 300 bytes each)."""
+
+# All three use the primary key of git_ref, (store_id, name).
+_ALL = PointQuery("SELECT name, oid, peeled FROM git_ref WHERE store_id = :store ORDER BY name")
+_PREFIX = PointQuery(
+    "SELECT name, oid, peeled FROM git_ref WHERE store_id = :store AND name >= :low AND name < :high ORDER BY name"
+)
+_ONE = PointQuery("SELECT name, oid, peeled FROM git_ref WHERE store_id = :store AND name = :name")
+
+
+@dataclass(frozen=True, slots=True)
+class RefValue:
+    """A ref and where it points; ``peeled`` is what an annotated tag finally means."""
+
+    name: RefName
+    oid: Oid
+    peeled: Oid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefSnapshot:
+    """All refs of a store at one ref version, ordered by name."""
+
+    refs: tuple[RefValue, ...]
+    tips: frozenset[Oid] = field(compare=False)
+
+    def find(self, name: RefName) -> RefValue | None:
+        """Return the ref of that name, or None."""
+        low, high = 0, len(self.refs)
+        while low < high:
+            middle = (low + high) // 2
+            if self.refs[middle].name < name:
+                low = middle + 1
+            else:
+                high = middle
+        return self.refs[low] if low < len(self.refs) and self.refs[low].name == name else None
+
+
+class RefReader:
+    """Reads refs through a bounded memory of snapshots: a ref version never changes what it means."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._snapshots: OrderedDict[tuple[int, int], RefSnapshot] = OrderedDict()
+        self._held = 0
+
+    async def snapshot(self, state: StoreState) -> RefSnapshot:
+        """Return all refs, at the state's version or a later one."""
+        key = (state.id, state.ref_version)
+        found = self._snapshots.get(key)
+        if found is not None:
+            self._snapshots.move_to_end(key)
+            return found
+        refs = _values(await self._database.fetch_all(_ALL, store=state.id))
+        found = RefSnapshot(refs, frozenset(ref.oid for ref in refs) | {ref.peeled for ref in refs if ref.peeled})
+        self._remember(key, found)
+        return found
+
+    async def with_prefixes(self, state: StoreState, prefixes: Sequence[bytes]) -> tuple[RefValue, ...]:
+        """Return the refs whose name starts with any of ``prefixes`` (none given: all), ordered by name."""
+        snapshot = self._snapshots.get((state.id, state.ref_version))
+        if snapshot is None and prefixes and len(prefixes) <= 20 and not _is_broad(prefixes):
+            found: dict[RefName, RefValue] = {}
+            for prefix in _widest(prefixes):
+                rows = await self._database.fetch_all(_PREFIX, store=state.id, low=prefix, high=after_prefix(prefix))
+                found |= {ref.name: ref for ref in _values(rows)}
+            return tuple(found[name] for name in sorted(found))
+        refs = (snapshot or await self.snapshot(state)).refs
+        if not prefixes:
+            return refs
+        starts = tuple(prefixes)
+        return tuple(ref for ref in refs if ref.name.startswith(starts))
+
+    async def find(self, store_id: int, name: RefName) -> RefValue | None:
+        """Return one ref as it is now, or None."""
+        row = await self._database.fetch(_ONE, store=store_id, name=name)
+        return None if row is None else _values([row])[0]
+
+    def _remember(self, key: tuple[int, int], snapshot: RefSnapshot) -> None:
+        self._snapshots[key] = snapshot
+        self._held += len(snapshot.refs) + 1
+        while self._held > _SNAPSHOT_REFS_MAX and len(self._snapshots) > 1:
+            _, dropped = self._snapshots.popitem(last=False)
+            self._held -= len(dropped.refs) + 1
+
+
+async def retained_roots(session: AsyncSession, store_id: int) -> list[Oid]:
+    """Return every ref value of the last 14 days, present ones included: the roots of RELIABILITY 1.3 A."""
+    since = await database_now(session, plus=-RETENTION)
+    present = await session.execute(select(Ref.oid).where(Ref.store_id == store_id))
+    # ix_git_ref_log_store_id_at; what a ref pointed to when the window opened is the old value of its first change.
+    past = await session.execute(
+        select(RefLog.old_oid, RefLog.new_oid).where(RefLog.store_id == store_id, RefLog.at >= since)
+    )
+    found = set(present.scalars()).union(*((old, new) for old, new in past))
+    return [Oid(oid) for oid in sorted(found - {ZERO_OID})]
+
+
+def after_prefix(prefix: bytes) -> bytes:
+    """Return the first byte string after all that start with ``prefix`` (which does not end in 0xff)."""
+    trimmed = prefix.rstrip(b"\xff")
+    return trimmed[:-1] + bytes([trimmed[-1] + 1]) if trimmed else b"\xff" * 32
+
+
+def _is_broad(prefixes: Iterable[bytes]) -> bool:
+    return any(len(prefix) < len(b"refs/heads/") or prefix in {b"refs/heads/", b"refs/tags/"} for prefix in prefixes)
+
+
+def _widest(prefixes: Iterable[bytes]) -> list[bytes]:
+    """Return the prefixes without those that another one covers."""
+    kept: list[bytes] = []
+    for prefix in sorted(set(prefixes)):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
+
+
+def _values(rows: Iterable[Row]) -> tuple[RefValue, ...]:
+    return tuple(
+        RefValue(bytes(row["name"]), Oid(row["oid"]), Oid(row["peeled"]) if row["peeled"] else None) for row in rows
+    )

@@ -1,0 +1,46 @@
+"""Opening a view of a store: from the node's cache if its version is there, else by reading the manifest."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cairn.db.database import Database
+from cairn.git.manifest import read_manifest
+from cairn.git.node_cache import NodeCache, View, ViewMissing
+from cairn.git.store_state import StoreState
+
+_SIZES_KEPT = 10_000
+
+
+class Views:
+    """Views by store state. A store whose manifest moved on meanwhile gives the newer view: it holds everything."""
+
+    def __init__(self, database: Database, cache: NodeCache) -> None:
+        self._database = database
+        self._cache = cache
+        self._sizes: OrderedDict[tuple[int, int], int] = OrderedDict()
+
+    @asynccontextmanager
+    async def open(self, state: StoreState) -> AsyncIterator[View]:
+        """Yield a view with every object of the state, kept until the block ends."""
+        opened = self._cache.view(state.id, state.manifest_version, None)
+        try:
+            view = await opened.__aenter__()
+        except ViewMissing:
+            version, packs = await read_manifest(self._database, state.id)
+            opened = self._cache.view(state.id, version, packs)
+            view = await opened.__aenter__()
+        try:
+            yield view
+        finally:
+            await opened.__aexit__(None, None, None)
+
+    async def bytes_of(self, state: StoreState) -> int:
+        """Return the bytes of all packs of the state, without fetching any."""
+        key = (state.id, state.manifest_version)
+        if key not in self._sizes:
+            _, packs = await read_manifest(self._database, state.id)
+            self._sizes[key] = sum(pack.pack_bytes for pack in packs)
+            if len(self._sizes) > _SIZES_KEPT:
+                self._sizes.popitem(last=False)
+        return self._sizes[key]
