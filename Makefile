@@ -10,6 +10,7 @@ TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
+export PATH := $(CURDIR)/.cache/go/bin:$(PATH)
 BIN := .venv/bin
 SERVER := .venv/.server-installed
 DEV := .venv/.dev-installed
@@ -27,6 +28,7 @@ up: $(SERVER) ## Run Cairn on this machine: http://127.0.0.1:3000 and ssh port 2
 
 system-packages:
 	@scripts/system-packages
+	@scripts/recent-go
 
 test: $(DEV) system-packages ## Run every test but the nightly ones; PYTEST_ARGS=tests/git narrows it.
 	@$(BIN)/pytest -m "not nightly" -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
