@@ -1,7 +1,7 @@
 """Makes objects in a quarantine: blobs, trees, commits and tags, from values.
 
-Nothing is ever checked out. Objects are written loose, in process; ``pack_new_objects`` then packs what a tip brings and
-runs git's own checks over it, so a web edit cannot make what a push could not.
+Nothing is ever checked out. Objects are written loose, in process; ``pack_new_objects`` then packs what a tip brings
+and runs git's own checks over it, so a web edit cannot make what a push could not.
 """
 
 import asyncio
