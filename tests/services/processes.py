@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,7 +86,7 @@ class ServerProcess:
         environ: Mapping[str, str] | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
-        self._command = _dying_with_parent(as_user(user, command))
+        self._command = as_user(user, command)
         self._name = Path(command[0]).name
         self._log = log
         self._is_ready = is_ready
@@ -104,7 +105,7 @@ class ServerProcess:
         assert self._process is None, "already started"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environ, cwd="/",
+                _dying_with_parent(self._command), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environ, cwd="/",
                 start_new_session=True,
             )  # fmt: skip
         try:
@@ -155,7 +156,12 @@ class ServerProcess:
 
 
 def _dying_with_parent(command: list[str]) -> list[str]:
-    """Let the kernel end the server when the test process is killed and cannot clean up."""
+    """Let the kernel end the server when the test process is killed and cannot clean up.
+
+    Not from another thread than the main one: the kernel ends the server already when the thread ends.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return command
     try:
         setpriv = find_program("setpriv")
     except ServiceMissing:

@@ -5,6 +5,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ def versitygw_server() -> Iterator[S3Server]:
              "--port", f"127.0.0.1:{port}", "--keep-alive", "--quiet", "posix", str(data)],
             log=folder / "log",
             is_ready=lambda: accepts_connections(port),
+            stop_signal=signal.SIGKILL,  # a gentler one waits for idle connections
         )  # fmt: skip
         try:
             process.start()
@@ -93,6 +95,7 @@ def moto_server() -> Iterator[S3Server]:
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
             log=folder / "log",
             is_ready=lambda: accepts_connections(port),
+            stop_signal=signal.SIGKILL,  # a gentler one waits for idle connections
         )
         try:
             process.start()

@@ -1,0 +1,134 @@
+"""Every call to the store goes through here: the only retries, deadlines, breaker and counts there are."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from opendal import AsyncOperator
+from opendal.layers import RetryLayer, TimeoutLayer
+
+from cairn.base.errors import CairnError
+from cairn.base.log import get_logger
+from cairn.storage.breaker import Breaker
+from cairn.storage.counters import StorageCounters
+from cairn.storage.errors import (
+    OPENDAL_ERRORS,
+    StorageCorrupt,
+    StorageRefused,
+    StorageUnavailable,
+    explain,
+    unavailable,
+)
+
+RETRIES_MAX = 3
+FIRST_PAUSE_SECONDS = 0.1
+PART_BYTES = 8 << 20
+"""One part of a multipart upload, and what one write of a stream may have to wait for."""
+SLOWEST_BYTES_PER_SECOND = 1 << 20
+"""A transfer gets its deadline and a second more for each so many bytes."""
+FAILURES = (StorageUnavailable, StorageCorrupt, StorageRefused)
+
+T = TypeVar("T")
+log = get_logger("storage")
+
+
+class Calls:
+    """Admits, limits, repeats and counts calls to one backend.
+
+    ``deadline_seconds`` is for a whole call with its retries; an attempt has half of it, so that one lost answer
+    still leaves time for another attempt. Local backends are asked once and have no breaker: a full disk must not
+    keep anybody from reading.
+    """
+
+    def __init__(self, *, deadline_seconds: float, is_remote: bool) -> None:
+        self.deadline_seconds = deadline_seconds
+        self.counters = StorageCounters()
+        self.breaker = Breaker()
+        self._is_remote = is_remote
+        self._attempt_seconds = deadline_seconds / 2 if is_remote else deadline_seconds
+        self._retries = RETRIES_MAX if is_remote else 0
+
+    async def run(self, operation: str, key: str, attempt: Callable[[], Awaitable[T]], *, transfer_bytes: int = 0) -> T:
+        """Return what ``attempt()`` returns, tried again while that may help, within the deadline."""
+        more = transfer_bytes / SLOWEST_BYTES_PER_SECOND
+        with self.guarded(operation, key):
+            async with asyncio.timeout(self.deadline_seconds + more):
+                return await self._repeat(operation, key, attempt, self._attempt_seconds + more)
+
+    async def step(
+        self, operation: str, key: str, call: Callable[[], Awaitable[T]], *, transfer_bytes: int, proves: bool
+    ) -> T:
+        """Return what one step of a stream returns, once, within the deadline of a step.
+
+        The stream was admitted before; only a step that ``proves`` that the backend answers may close the breaker.
+        """
+        more = transfer_bytes / SLOWEST_BYTES_PER_SECOND
+        with self.guarded(operation, key, admits=False, proves=proves):
+            async with asyncio.timeout(self.deadline_seconds + more):
+                return await call()
+
+    @contextmanager
+    def guarded(self, operation: str, key: str, *, admits: bool = True, proves: bool = True) -> Iterator[None]:
+        """Turn OpenDAL's errors inside the block into ours and tell the breaker how the block ended."""
+        if admits:
+            self._admit(operation)
+        try:
+            yield
+        except CairnError as error:
+            self._settle(operation, error)
+            raise
+        except TimeoutError:
+            raise self._settle(operation, unavailable(operation, "no answer in time")) from None
+        except OPENDAL_ERRORS as error:
+            raise self._settle(operation, explain(error, operation=operation, key=key)[0]) from error
+        if proves:
+            self.breaker.succeeded()
+
+    def with_part_retries(self, operator: AsyncOperator) -> AsyncOperator:
+        """Return the operator for uploads in parts: a part can only be sent again from within OpenDAL."""
+        if not self._is_remote:
+            return operator
+        seconds = self._attempt_seconds + PART_BYTES / SLOWEST_BYTES_PER_SECOND
+        limited = operator.layer(TimeoutLayer(timeout=seconds, io_timeout=seconds))
+        return limited.layer(
+            RetryLayer(max_times=RETRIES_MAX, factor=2.0, jitter=True, min_delay=FIRST_PAUSE_SECONDS, max_delay=1.0)
+        )
+
+    async def _repeat(self, operation: str, key: str, attempt: Callable[[], Awaitable[T]], attempt_seconds: float) -> T:
+        for retry in range(self._retries + 1):
+            try:
+                async with asyncio.timeout(attempt_seconds):
+                    return await attempt()
+            except TimeoutError:
+                error: CairnError = unavailable(operation, "no answer in time")
+                if retry == self._retries:
+                    raise error from None
+            except OPENDAL_ERRORS as cause:
+                error, may_help = explain(cause, operation=operation, key=key)
+                if not may_help or retry == self._retries:
+                    raise error from cause
+            self.counters.retries[operation] += 1
+            pause = FIRST_PAUSE_SECONDS * 2**retry
+            await asyncio.sleep(random.uniform(pause / 2, pause * 1.5))  # noqa: S311 spreads load, hides nothing
+        raise AssertionError("the last attempt returns or raises")
+
+    def _admit(self, operation: str) -> None:
+        try:
+            self.breaker.admit(operation)
+        except StorageUnavailable:
+            self.counters.rejections[operation] += 1
+            raise
+        self.counters.calls[operation] += 1
+
+    def _settle(self, operation: str, error: CairnError) -> CairnError:
+        if isinstance(error, FAILURES):
+            self.counters.failures[operation] += 1
+            log.warning("storage_call_failed", operation=operation, error=error.message)
+        if isinstance(error, StorageUnavailable):
+            if self._is_remote:
+                self.breaker.failed()
+        else:
+            self.breaker.succeeded()  # the backend answered; that the answer was no is the caller's matter
+        return error

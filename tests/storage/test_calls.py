@@ -1,0 +1,132 @@
+"""Retries are bounded, deadlines hold, and a no is not a failure."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import pytest
+from tests.storage.http_stub import Answer, HttpStub, LyingStore, Request
+
+from cairn.storage.breaker import BreakerState
+from cairn.storage.calls import RETRIES_MAX
+from cairn.storage.errors import (
+    StorageMisconfigured,
+    StorageNotFound,
+    StorageRefused,
+    StorageUnavailable,
+)
+
+
+async def _chunk(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _always(answer: Answer, _: Request) -> Answer:
+    return answer
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+async def test_a_failing_store_is_asked_four_times_and_no_more(stub: HttpStub, status: int) -> None:
+    stub.answer = lambda _: Answer(status)
+    storage = stub.storage()
+    with pytest.raises(StorageUnavailable):
+        await storage.get("k", max_bytes=10)
+    assert len(stub.requests) == RETRIES_MAX + 1
+    assert storage.counters.retries["get"] == RETRIES_MAX
+    assert storage.counters.failures["get"] == 1
+
+
+async def test_parts_of_an_upload_are_asked_four_times_and_no_more(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(500)
+    with pytest.raises(StorageUnavailable):
+        await stub.storage().put_stream("k", _chunk(b"x"))
+    assert len(stub.requests) == RETRIES_MAX + 1
+
+
+async def test_a_store_that_recovers_in_time_is_not_noticed(stub: HttpStub) -> None:
+    store = LyingStore()
+    store.objects["k"] = b"x"
+    stub.answer = lambda request: store(request) if len(stub.requests) > RETRIES_MAX else Answer(503)
+    storage = stub.storage()
+    assert await storage.get("k", max_bytes=10) == b"x"
+    assert storage.counters.failures["get"] == 0
+
+
+async def test_one_failed_answer_in_ten_is_not_noticed(stub: HttpStub) -> None:
+    """Seeded: the failures are the same in every run."""
+    dice = random.Random(20261121)
+    store = LyingStore()
+    stub.answer = lambda request: Answer(503) if dice.random() < 0.1 else store(request)
+    storage = stub.storage()
+    for number in range(30):
+        await storage.put(f"k/{number}", b"x")
+        assert await storage.get(f"k/{number}", max_bytes=1) == b"x"
+    assert sum(storage.counters.retries.values()) > 3
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(404, StorageNotFound), (403, StorageMisconfigured), (400, StorageRefused)]
+)
+async def test_a_no_is_asked_for_once_and_never_opens_the_breaker(
+    stub: HttpStub, status: int, error: type[Exception]
+) -> None:
+    stub.answer = lambda _: Answer(status)
+    storage = stub.storage()
+    for _ in range(8):
+        with pytest.raises(error):
+            await storage.get("k", max_bytes=10)
+    assert len(stub.requests) == 8
+    assert storage.breaker_state is BreakerState.CLOSED
+
+
+async def test_a_silent_store_fails_within_the_deadline_of_every_call(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(hangs=True)
+    storage = stub.storage(deadline_seconds=1)
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: storage.stat("k"),
+        lambda: storage.get("k", max_bytes=10),
+        lambda: storage.get_range("k", 0, 10),
+        lambda: anext(storage.stream("k")),
+    ]
+    for call in calls:
+        start = time.monotonic()
+        with pytest.raises(StorageUnavailable, match="no answer in time"):
+            await call()
+        assert time.monotonic() - start < 10
+    assert len(stub.requests) <= 4 * (RETRIES_MAX + 1)
+    assert storage.counters.retries["stat"] >= 1
+    start = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="no answer in time"):
+        await storage.put("k", b"x")
+    assert time.monotonic() - start < 10
+    assert storage.breaker_state is BreakerState.OPEN
+
+
+async def test_a_store_that_goes_silent_in_the_middle_ends_the_stream(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(200, b"x" * 5000, declared_bytes=10_000, hangs=True)
+    with pytest.raises(StorageUnavailable):
+        async for _piece in stub.storage(deadline_seconds=1).stream("k"):
+            pass
+
+
+async def test_a_cancelled_call_counts_as_nothing(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(hangs=True)
+    storage = stub.storage(deadline_seconds=30)
+    for _ in range(6):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await storage.stat("k")
+    assert storage.breaker_state is BreakerState.CLOSED
+    assert not storage.counters.failures
+
+
+async def test_no_error_shows_address_header_or_credential(stub: HttpStub) -> None:
+    for status in (400, 403, 404, 429, 500):
+        answer = Answer(status, headers=(("x-internal", "rack-7"),))
+        stub.answer = partial(_always, answer)
+        with pytest.raises(Exception, match="object store") as raised:
+            await stub.storage().get("k", max_bytes=10)
+        for secret in ("127.0.0.1", str(stub.port), "rack-7", "hidden-secret", "bucket"):
+            assert secret not in str(raised.value)
