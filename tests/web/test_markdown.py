@@ -36,8 +36,8 @@ HOSTILE = [
     "<link rel=stylesheet href=https://evil.test>",
     "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
     "<!--><img src=x onerror=alert(1)>-->",
-    "```\"><script>alert(1)</script>\nx\n```",
-    "```python\"onmouseover=alert(1)\nx\n```",
+    '```"><script>alert(1)</script>\nx\n```',
+    '```python"onmouseover=alert(1)\nx\n```',
     "<div id=main class=site-header data-theme-switch data-copy=x>x</div>",
     "<a href='//evil.test'>x</a>",
     "<a href='/\\evil.test'>x</a>",
@@ -87,7 +87,8 @@ def test_headings_have_anchors_as_github_makes_them() -> None:
 
 def test_github_flavour_is_rendered() -> None:
     html = render_markdown_now(
-        "~~old~~ https://example.org/a_b(c).\n\n- [x] done\n- [ ] open\n\n|a|b|\n|:-|-:|\n|1|2|\n\n> [!WARNING]\n> Mind the gap.\n"
+        "~~old~~ https://example.org/a_b(c).\n\n- [x] done\n- [ ] open\n\n"
+        "|a|b|\n|:-|-:|\n|1|2|\n\n> [!WARNING]\n> Mind the gap.\n"
     )
     assert "<s>old</s>" in html
     assert '<a href="https://example.org/a_b(c)" rel="nofollow noopener">https://example.org/a_b(c)</a>.' in html
@@ -151,7 +152,7 @@ PATHOLOGICAL = {
 
 @pytest.mark.parametrize("name", PATHOLOGICAL)
 def test_hostile_size_costs_bounded_time(name: str) -> None:
-    """A text built to be slow must not occupy a thread: 2 seconds are promised, the bound here has the tests' margin."""
+    """A text built to be slow must not occupy a thread: 2 seconds are promised, the bound here has a margin."""
     render_markdown_now("warm *up*")
     started = time.thread_time()
     html = render_markdown_now(PATHOLOGICAL[name])

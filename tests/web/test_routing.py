@@ -25,7 +25,7 @@ class Note(msgspec.Struct):
 @page.get("/notes", action=PUBLIC, resource="none")
 async def list_notes(session: AsyncSession, actor: Actor) -> Response[str]:
     rows = (await session.execute(text("SELECT body FROM note ORDER BY body"))).scalars().all()
-    return Response(f"{actor.label}: {','.join(rows)}", media_type="text/html; charset=utf-8")
+    return Response(f"{actor.label}: {','.join(rows)}", media_type="text/html")
 
 
 @page.get("/notes/write-on-get", action=PUBLIC, resource="none")

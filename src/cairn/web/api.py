@@ -138,8 +138,9 @@ def answer_json(context: RequestContext, result: object, *, status: int) -> Resp
 
 def decode_body(body: bytes, kind: Any) -> Any:  # noqa: ANN401 (the handler's own annotation)
     """Return the JSON body as ``kind``; Malformed if it is no JSON object, Invalid with the field otherwise."""
+    body = body or b"{}"
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         _require_object(body)
         raise _invalid(str(error)) from None

@@ -6,7 +6,7 @@ Litestar > body limits > the handler with its transaction.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
@@ -25,6 +25,9 @@ from cairn.web.render import Renderer
 from cairn.web.routing import check_routes, declaration_of
 from cairn.web.security import BodyLimits, Door, Observer
 from cairn.web.static_files import STATIC_PREFIX, StaticFiles
+
+if TYPE_CHECKING:
+    from cairn.git.engine import Engine
 
 Front = Callable[[Scope], ASGIApp | None]
 """Takes a request over before Litestar sees it, or returns None; git's addresses need this."""
@@ -66,6 +69,7 @@ def create_app(
     observe: Observer | None = None,
     limiter: HourlyWindows | None = None,
     clock: Clock = utc_now,
+    engine: "Engine | None" = None,
     reload_templates: bool = False,
 ) -> WebApp:
     """Return the web program's ASGI app; RouteUndeclared if a route does not say what it is for.
@@ -75,7 +79,7 @@ def create_app(
     """
     static = StaticFiles(("cairn.web",))
     renderer = Renderer(("cairn.web", *packages), static, reload_templates=reload_templates)
-    site = Site(settings, database, renderer, signing_key, clock)
+    site = Site(settings, database, renderer, signing_key, clock, engine)
     limiter = limiter or HourlyWindows()
     litestar = Litestar(
         route_handlers=[*pages.route_handlers, *route_handlers],

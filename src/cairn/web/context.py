@@ -21,6 +21,7 @@ from cairn.db.database import Database
 from cairn.web.asgi import Scope
 
 if TYPE_CHECKING:
+    from cairn.git.engine import Engine
     from cairn.web.render import Renderer
 
 WebRequest = Request[Any, Any, State]
@@ -108,6 +109,13 @@ class Site:
     renderer: "Renderer"
     signing_key: bytes
     clock: Clock = utc_now
+    repository_engine: "Engine | None" = None
+
+    @property
+    def engine(self) -> "Engine":
+        """The repository engine; a program that serves repositories has one."""
+        assert self.repository_engine is not None, "create_app was given no engine"
+        return self.repository_engine
 
     @property
     def is_secure(self) -> bool:

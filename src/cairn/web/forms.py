@@ -151,7 +151,7 @@ def _explain(kind: object, message: str) -> str:
         return f"Give a number of at {'least' if match[1] == '>=' else 'most'} {match[2]}."
     if "Invalid enum value" in message:
         return "Choose one of the options."
-    if "Expected `int`" in message:
+    if "Expected `int" in message:
         return "Give a whole number."
     return "This does not have the expected form."
 
@@ -165,10 +165,10 @@ async def read_fields(context: RequestContext) -> Mapping[str, list[Any]]:
 
 async def _parse_fields(request: WebRequest) -> dict[str, list[Any]]:
     content_type, _ = request.content_type
+    body = await request.body()
     if content_type == RequestEncodingType.MULTI_PART:
         pairs: Iterable[tuple[str, Any]] = (await request.form()).multi_items()
     elif content_type == RequestEncodingType.URL_ENCODED:
-        body = await request.body()
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
         except ValueError:

@@ -18,7 +18,7 @@ from cairn.web.icons import icon
 from cairn.web.static_files import StaticFiles
 from cairn.web.urls import path_join, sign_in_url
 
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"
 
 
 class Renderer:

@@ -2,7 +2,8 @@
 
 A handler names what it needs and gets it by name:
 
-- ``context: RequestContext``, ``actor: Actor``, ``request: WebRequest``, ``settings: Settings``, ``database: Database``
+- ``context: RequestContext``, ``actor: Actor``, ``request: WebRequest``, ``settings: Settings``,
+  ``database: Database``, ``engine: Engine``
 - ``session: AsyncSession``: read-only for GET and HEAD; otherwise one write transaction, committed before the answer
   goes out, rolled back by an error and by an answer of 400 or more
 - ``reading: AsyncSession``: always read-only, for handlers that call the engine's ``land`` (which has its own)
@@ -44,7 +45,7 @@ Handler = Callable[..., Awaitable[Any]]
 _OPT = "cairn.declaration"
 _READING = frozenset({"GET", "HEAD"})
 _ACCOUNT_PARAMETERS = frozenset({"owner", "login", "org", "username", "account_id"})
-_PROVIDED = frozenset({"context", "actor", "session", "reading", "settings", "database", "body"})
+_PROVIDED = frozenset({"context", "actor", "session", "reading", "settings", "database", "engine", "body"})
 
 
 class RouteUndeclared(CairnError):
@@ -132,7 +133,8 @@ class Routes:
                 list(paths),
                 http_method=[HttpMethod(method) for method in methods],
                 opt={_OPT: declared},
-                status_code=status,
+                # Answers carry their own status; Litestar would refuse the annotation beside a 204.
+                status_code=200 if status == 204 else status,
             )(_provide(fn, declared, status, paths))
 
         return decorate
@@ -209,6 +211,8 @@ async def _open(
                 provided[name] = context.settings
             case "database":
                 provided[name] = database
+            case "engine":
+                provided[name] = context.site.engine
             case "session":
                 provided[name] = await stack.enter_async_context(database.read() if is_reading else database.write())
             case "reading":

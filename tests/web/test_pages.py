@@ -1,0 +1,47 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.web.support import Running, open_app, user
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> Any:
+    async with open_app(tmp_path) as app:
+        yield app
+
+
+async def test_the_theme_is_chosen_without_script_and_kept(running: Running) -> None:
+    browser = running.browser()
+    assert "data-theme=" not in (await browser.get("/-/appearance")).text.split("<head>")[0]
+    answer = await browser.submit("/-/appearance", {"theme": "dark", "next": "/-/components?a=1"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/-/components?a=1")
+    assert '<html lang="en" data-theme="dark">' in (await browser.get("/-/components")).text
+    wrong = await browser.submit("/-/appearance", {"theme": "pink"})
+    assert wrong.status_code == 422
+    assert "Choose one of the three." in wrong.text
+
+
+async def test_the_theme_form_does_not_lead_away(running: Running) -> None:
+    answer = await running.browser().submit("/-/appearance", {"theme": "light", "next": "//evil.test"})
+    assert answer.headers["location"] == "/"
+
+
+async def test_a_forged_theme_cookie_changes_nothing(running: Running) -> None:
+    browser = running.browser()
+    browser.client.cookies.set("cairn_theme", '"onload=x')
+    assert '<html lang="en">' in (await browser.get("/-/components")).text
+
+
+async def test_every_component_is_shown(running: Running) -> None:
+    macros = Path(__file__).parents[2] / "src/cairn/web/templates/web/ui.html"
+    shown = (macros.parent / "components.html").read_text()
+    names = [line.split()[2].split("(")[0] for line in macros.read_text().splitlines() if line.startswith("{% macro")]
+    assert [name for name in names if f"{name}(" not in shown and name not in {"logo", "fallen_cairn"}] == []
+    assert (await running.browser(user(1, "ada")).get("/-/components")).status_code == 200
+
+
+async def test_the_old_icon_address_leads_to_the_new(running: Running) -> None:
+    answer = await running.client().get("/favicon.ico")
+    assert answer.status_code == 302
+    assert (await running.client().get(answer.headers["location"])).headers["content-type"] == "image/svg+xml"
