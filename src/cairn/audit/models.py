@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, BigInteger, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, Base, BigId, UtcDateTime
+from cairn.db.base import NUMBERED_TABLE, Base, BigId, UtcDateTime
 
 
 class AuditEntry(Base):
@@ -16,7 +16,7 @@ class AuditEntry(Base):
         Index("ix_audit_entry_at", "at"),
         Index("ix_audit_entry_actor_id_at", "actor_id", "at"),
         Index("ix_audit_entry_repository_id_at", "repository_id", "at"),
-        MYSQL_TABLE,
+        NUMBERED_TABLE,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -31,6 +31,10 @@ class Base(DeclarativeBase):
 MYSQL_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 """``__table_args__`` every table ends with; MariaDB reads the ``mysql_`` options too."""
 
+NUMBERED_TABLE: dict[str, Any] = MYSQL_TABLE | {"sqlite_autoincrement": True}
+"""The same for a table with a ``BigId``: an id is never given twice. SQLite alone would hand a deleted row's out again,
+and with it what others still keep under that id: cached answers, objects in the bucket, grants, pushes."""
+
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 """A row id the database hands out; on SQLite only INTEGER primary keys number themselves."""
 

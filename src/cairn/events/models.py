@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, BigInteger, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, Base, BigId, UtcDateTime
+from cairn.db.base import NUMBERED_TABLE, Base, BigId, UtcDateTime
 
 
 class EventRow(Base):
@@ -15,7 +15,7 @@ class EventRow(Base):
     __table_args__ = (
         Index("ix_event_repository_id_id", "repository_id", "id"),
         Index("ix_event_at", "at"),
-        MYSQL_TABLE,
+        NUMBERED_TABLE,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

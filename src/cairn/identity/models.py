@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, Base, BigId, EnumText, HashHex, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, HashHex, UtcDateTime
 
 LOGIN_LENGTH_MAX = 39
 
@@ -22,7 +22,7 @@ class Account(Base):
     """An owner name and who stands behind it."""
 
     __tablename__ = "account"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (NUMBERED_TABLE,)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     login: Mapped[str] = mapped_column(String(LOGIN_LENGTH_MAX))
@@ -42,7 +42,7 @@ class AccountEmail(Base):
     """An address of an account; ``email_key`` is its lower-case form, unique in the installation."""
 
     __tablename__ = "account_email"
-    __table_args__ = (Index("ix_account_email_account_id", "account_id"), MYSQL_TABLE)
+    __table_args__ = (Index("ix_account_email_account_id", "account_id"), NUMBERED_TABLE)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
@@ -81,7 +81,7 @@ class Token(Base):
     """A personal token, found by its hash; shown once when it is made."""
 
     __tablename__ = "account_token"
-    __table_args__ = (Index("ix_account_token_account_id", "account_id"), MYSQL_TABLE)
+    __table_args__ = (Index("ix_account_token_account_id", "account_id"), NUMBERED_TABLE)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
@@ -100,7 +100,7 @@ class SshKey(Base):
     """A public key that signs its account in over SSH, found by fingerprint."""
 
     __tablename__ = "account_ssh_key"
-    __table_args__ = (Index("ix_account_ssh_key_account_id", "account_id"), MYSQL_TABLE)
+    __table_args__ = (Index("ix_account_ssh_key_account_id", "account_id"), NUMBERED_TABLE)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import JSON, BigInteger, Boolean, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, Base, BigId, HexId, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, HexId, UtcDateTime
 
 
 class JobState(StrEnum):
@@ -28,7 +28,7 @@ class Job(Base):
         Index("ix_job_state_finished_at", "state", "finished_at"),
         # The claim's second question: is an earlier job of this sequence unfinished?
         Index("ix_job_sequence_state_id", "sequence", "state", "id"),
-        MYSQL_TABLE,
+        NUMBERED_TABLE,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

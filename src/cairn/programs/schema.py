@@ -78,8 +78,9 @@ def _tidy(body: str) -> str:
     lines = [line.strip() for line in body.splitlines() if not line.strip().startswith("#")]
     text = "".join(f"    {line}\n" for line in lines if line)
     text = re.sub(r"op\.f\(('[^']*')\)", r"\1", text)
-    return re.sub(r"mysql_charset='utf8mb4',\s*mysql_collate='utf8mb4_bin',\s*mysql_engine='InnoDB'",
-                  "**base.MYSQL_TABLE", text)  # fmt: skip
+    options = r"mysql_charset='utf8mb4',\s*mysql_collate='utf8mb4_bin',\s*mysql_engine='InnoDB'"
+    text = re.sub(options + r",\s*sqlite_autoincrement=True", "**base.NUMBERED_TABLE", text)
+    return re.sub(options, "**base.MYSQL_TABLE", text)
 
 
 def _render_type(kind: str, item: object, context: object) -> str | Literal[False]:

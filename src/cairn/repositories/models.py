@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.access.decide import RepositoryColumns
 from cairn.access.roles import Visibility
-from cairn.db.base import MYSQL_TABLE, Base, BigId, EnumText, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, UtcDateTime
 
 NAME_LENGTH_MAX = 100
 
@@ -19,7 +19,7 @@ class Repository(Base):
     __table_args__ = (
         UniqueConstraint("owner_id", "name_key"),
         Index("ix_repository_visibility_pushed_at", "visibility", "pushed_at"),
-        MYSQL_TABLE,
+        NUMBERED_TABLE,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

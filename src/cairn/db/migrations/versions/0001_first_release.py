@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("updated_at", base.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_account"),
         sa.UniqueConstraint("login_key", name="uq_account_login_key"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_table(
         "audit_entry",
@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(length=32), nullable=False),
         sa.Column("details", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit_entry"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_index("ix_audit_entry_actor_id_at", "audit_entry", ["actor_id", "at"], unique=False)
     op.create_index("ix_audit_entry_at", "audit_entry", ["at"], unique=False)
@@ -68,7 +68,7 @@ def upgrade() -> None:
         sa.Column("payload", sa.JSON(), nullable=False),
         sa.Column("at", base.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_event"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_index("ix_event_at", "event", ["at"], unique=False)
     op.create_index("ix_event_repository_id_id", "event", ["repository_id", "id"], unique=False)
@@ -134,7 +134,7 @@ def upgrade() -> None:
         sa.Column("cache_epoch", sa.BigInteger(), nullable=False),
         sa.Column("created_at", base.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_git_store"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_table(
         "git_upload",
@@ -173,7 +173,7 @@ def upgrade() -> None:
         sa.Column("finished_at", base.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_job"),
         sa.UniqueConstraint("unique_key", name="uq_job_unique_key"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_index("ix_job_sequence_state_id", "job", ["sequence", "state", "id"], unique=False)
     op.create_index("ix_job_state_due_at", "job", ["state", "due_at"], unique=False)
@@ -206,7 +206,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_account_email_account_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_account_email"),
         sa.UniqueConstraint("email_key", name="uq_account_email_email_key"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_index("ix_account_email_account_id", "account_email", ["account_id"], unique=False)
     op.create_table(
@@ -250,7 +250,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_account_ssh_key"),
         sa.UniqueConstraint("fingerprint", name="uq_account_ssh_key_fingerprint"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_index("ix_account_ssh_key_account_id", "account_ssh_key", ["account_id"], unique=False)
     op.create_table(
@@ -268,7 +268,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_account_token_account_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_account_token"),
         sa.UniqueConstraint("token_sha256", name="uq_account_token_token_sha256"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_index("ix_account_token_account_id", "account_token", ["account_id"], unique=False)
     op.create_table(
@@ -305,7 +305,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_repository"),
         sa.UniqueConstraint("owner_id", "name_key", name="uq_repository_owner_id_name_key"),
         sa.UniqueConstraint("store_id", name="uq_repository_store_id"),
-        **base.MYSQL_TABLE,
+        **base.NUMBERED_TABLE,
     )
     op.create_index("ix_repository_visibility_pushed_at", "repository", ["visibility", "pushed_at"], unique=False)
     op.create_table(
