@@ -105,9 +105,14 @@ class ServerProcess:
         assert self._process is None, "already started"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                _dying_with_parent(self._command), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environ, cwd="/",
+                _dying_with_parent(self._command),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self._environ,
+                cwd="/",
                 start_new_session=True,
-            )  # fmt: skip
+            )
         try:
             wait_until(self._is_up, within_seconds=START_SECONDS, what=f"{self._name} is ready")
         except (RuntimeError, TimeoutError) as error:

@@ -20,7 +20,7 @@ async def test_a_store_that_behaves_passes_and_keeps_nothing(storage: Storage) -
 async def test_the_stub_without_lies_passes_with_few_requests(stub: HttpStub) -> None:
     stub.answer = LyingStore()
     await stub.storage().self_test()
-    assert len(stub.requests) <= 25
+    assert len(stub.requests) == 20
 
 
 def wrong_bytes(request: Request, answer: Answer) -> Answer:

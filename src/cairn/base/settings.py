@@ -71,7 +71,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     storage_access_key_id: Annotated[Secret, Meta(description="Access key id of the object store.")] = ""
     storage_secret_access_key: Annotated[Secret, Meta(description="Secret access key of the object store.")] = ""
     storage_deadline_seconds: Annotated[
-        Seconds, Meta(description="How long one call to the object store may take before it is tried again.")
+        int,
+        Meta(
+            ge=1,
+            extra_json_schema={"unit": "seconds"},
+            description="How long one call to the object store may take, its retries included; "
+            "a transfer gets a second more for each MiB.",
+        ),
     ] = 10
     cache_dir: Annotated[
         Path, Meta(description="The node's cache: may be deleted at any moment. Empty: `cache` in the data folder.")

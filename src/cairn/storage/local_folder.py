@@ -29,7 +29,7 @@ class LocalFolder:
         self._incoming = folder / "incoming"
         for path in (self.objects, self._incoming):
             try:
-                path.mkdir(parents=True, exist_ok=True)
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
                 raise StorageMisconfigured(
                     f"the storage folder {str(path)!r} cannot be made ({error.strerror})"

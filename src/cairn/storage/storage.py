@@ -297,7 +297,7 @@ class Storage:
     async def self_test(self) -> None:
         """The store was seen to do all Cairn relies on; StorageMisconfigured names the first behaviour it lacks.
 
-        For the start of a program: about 20 requests, 8 MiB each way. Leaves no object behind.
+        For the start of a program: 20 requests, 8 MiB each way. Leaves no object behind.
         """
         if self._folder is not None:
             await asyncio.to_thread(self._folder.sweep_incoming)
