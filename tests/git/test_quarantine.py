@@ -156,6 +156,20 @@ async def test_a_file_too_large_is_named_even_inside_a_delta(
             await check_objects(runner, quarantine, pack, limits=tight)
 
 
+@pytest.mark.nightly
+async def test_a_blob_that_unfolds_a_thousandfold_is_refused_without_being_held(
+    runner: GitRunner, tmp_path: Path
+) -> None:
+    """Attack: 600 kB of pack hold a file of 600 MB of zeros, more than the indexing child may have as memory."""
+    bomb = raw_pack([whole(BLOB, bytes(600_000_000))])
+    assert len(bomb) < 1_000_000
+    async with open_quarantine(tmp_path / "q") as quarantine:
+        pack = await index_pack(runner, quarantine, sent(bomb, 65536), limits=LIMITS)
+        assert pack is not None
+        with pytest.raises(PackTooLarge, match=r"has 600,000,000 bytes, more than 1,000,000 \(CAIRN_MAX_FILE_BYTES\)"):
+            await check_objects(runner, quarantine, pack, limits=LIMITS)
+
+
 @pytest.mark.parametrize("many", [False, True])
 async def test_long_delta_chains_are_refused_exactly_above_the_limit(
     runner: GitRunner, repository: StockRepository, tmp_path: Path, many: bool

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import uvloop
 from tests.factories import git_repositories
 
 from cairn.git.commands import GitCommand
@@ -224,3 +225,31 @@ async def test_alternates_with_colons_and_quotes_in_their_path_are_found(runner:
     command = GitCommand(name="cat-file", options=("--batch-check",))
     output = await runner.run(command, git_dir=empty.path, alternates=[source.objects], stdin=f"{oid}\n".encode())
     assert output.startswith(f"{oid} commit".encode())
+
+
+def test_pipes_deadlines_and_reaping_work_on_uvloop_too(tmp_path: Path) -> None:
+    """The servers run on uvloop, whose readers and writers are not asyncio's."""
+
+    async def work() -> None:
+        echo = GitRunner(home=tmp_path / "home", git_binary=script(tmp_path, "cat; echo end >&2; exit 4"))
+        async with echo.spawn(VERSION, stdin=StdinPipe.PIPE) as child:
+            data = os.urandom(3_000_000)
+
+            async def feed() -> None:
+                await child.write(data)
+                child.close_stdin()
+
+            async def collect() -> bytes:
+                return b"".join([chunk async for chunk in child.chunks()])
+
+            _, output = await asyncio.gather(feed(), collect())
+            assert output == data
+            assert await child.wait() == 4
+            assert child.stderr == "end\n"
+        stuck = GitRunner(home=tmp_path / "home", git_binary=script(tmp_path, FAMILY))
+        with pytest.raises(GitTimedOut):
+            await stuck.run(VERSION, deadline_seconds=0.2)
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+    uvloop.run(work())

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cairn.base.errors import Conflict, Invalid, TooLarge
 from cairn.base.ids import random_id
-from cairn.base.settings import MIB
+from cairn.base.settings import GIB, MIB
 from cairn.git.commands import CHECK_FORMAT, GitCommand
 from cairn.git.packfile import PACK_HEADER_BYTES, PackCorrupt, PackIndex, read_pack_header
 from cairn.git.runner import GitChild, GitFailed, GitLimits, GitRunner, StdinPipe
@@ -167,14 +167,12 @@ async def index_pack(
         await _check_empty_pack(bytes(head), chunks)
         return None
     command = GitCommand(name="index-pack", options=("--stdin", "--fix-thin", STRICT))
-    # A delta may unfold into far more than the pack weighs; file and memory limits stop what a count cannot foresee.
-    file_bytes = 2 * limits.pack_bytes.value + 64 * MIB
     async with runner.spawn(
         command,
         git_dir=quarantine.path,
         alternates=quarantine.alternates,
         stdin=StdinPipe.PIPE,
-        limits=GitLimits(file_bytes=max(file_bytes, 1 << 30)),
+        limits=_child_limits(limits.pack_bytes.value, received),
     ) as child:
         await _feed(child, bytes(head), chunks, limits.pack_bytes)
         exit_code = await child.wait()
@@ -249,6 +247,15 @@ def _lay_out(path: Path) -> None:
     (path / "refs").mkdir()
     (path / "config").write_text(_CONFIG)
     (path / "HEAD").write_text("ref: refs/heads/main\n")
+
+
+def _child_limits(pack_bytes: int, objects: int) -> GitLimits:
+    """Return what indexing an honest pack of this size may use: a bomb unfolds into far more than it weighs."""
+    return GitLimits(
+        memory_bytes=512 * MIB + 400 * objects,
+        file_bytes=max(2 * pack_bytes, GIB),
+        cpu_seconds=30 + pack_bytes // (8 * MIB) + objects // 1000,
+    )
 
 
 async def _check_empty_pack(head: bytes, chunks: AsyncIterator[bytes]) -> None:
