@@ -162,6 +162,10 @@ class ObjectReader:
         """Follow annotated tags; return what stands at their end."""
         return await self._in_thread(self._peel, oid)
 
+    async def expand(self, abbreviation: str) -> Oid:
+        """Return the one object whose id starts with ``abbreviation``; ObjectNotFound for none or several."""
+        return await self._in_thread(self._expand, abbreviation)
+
     async def resolve_path(self, oid: Oid, path: bytes) -> TreeEntry:
         """Return the entry at ``path`` of a commit or tree (``b""`` is the tree itself); ObjectNotFound otherwise."""
         return await self._in_thread(self._resolve, oid, path)
@@ -231,6 +235,12 @@ class ObjectReader:
         while isinstance(found, pygit2.Tag):
             found = self._get(Oid(str(found.target)))
         return Oid(str(found.id)), _KINDS[ObjectType(found.type)]
+
+    def _expand(self, abbreviation: str) -> Oid:
+        try:
+            return Oid(str(self._repository[abbreviation].id))
+        except (KeyError, ValueError):
+            raise ObjectNotFound(f"there is no one object {abbreviation} here") from None
 
     def _resolve(self, oid: Oid, path: bytes) -> TreeEntry:
         found = self._get(oid)

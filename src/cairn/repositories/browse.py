@@ -1,0 +1,182 @@
+"""Reading a repository's code for pages and the API: folders, files, history, one commit."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from cairn.git.diff import Diff, DiffBounds, read_diff
+from cairn.git.engine import Engine
+from cairn.git.history import Objects, count_commits, read_log
+from cairn.git.node_cache import View
+from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader, TreeEntry
+from cairn.git.ref_queries import RefSnapshot, RefValue
+from cairn.git.store_state import StoreState
+from cairn.git.types import ObjectKind, Oid
+from cairn.repositories.revisions import Place, Revision, RevisionNotFound, default_revision, find_place, find_revision
+
+SHOWN_FILE_BYTES_MAX = 1 << 20
+"""Files beyond this are offered raw instead of shown."""
+
+README_BYTES_MAX = 1 << 20
+COMMITS_PER_PAGE = 30
+COUNTED_COMMITS_MAX = 10_000
+"""A history is counted exactly up to here; beyond it pages say "more than"."""
+
+_README_NAMES = (b"readme.md", b"readme.markdown", b"readme.rst", b"readme.txt", b"readme")
+_FILE_KINDS = frozenset({0o100644, 0o100664, 0o100755})
+_BINARY_PROBE_BYTES = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of a revision: entries with folders first, and its README if it has one."""
+
+    entries: list[TreeEntry]
+    readme: "FileContent | None"
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file: ``data`` is None when it is larger than what was asked for."""
+
+    name: bytes
+    oid: Oid
+    mode: int
+    size_bytes: int
+    data: bytes | None
+
+    @property
+    def is_binary(self) -> bool:
+        """True if git would call it binary: NUL among the first 8,000 bytes."""
+        return self.data is not None and b"\0" in self.data[:_BINARY_PROBE_BYTES]
+
+    @property
+    def is_symlink(self) -> bool:
+        """True if the content is the path of another file."""
+        return self.mode == 0o120000
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPage:
+    """Some commits of a history, newest first; ``has_more`` tells whether older ones follow."""
+
+    commits: list[Commit]
+    has_more: bool
+
+
+class Code:
+    """One store at one moment, for the length of a request; made by ``open_code``."""
+
+    def __init__(self, engine: Engine, state: StoreState, view: View, snapshot: RefSnapshot) -> None:
+        self._engine = engine
+        self._state = state
+        self._view = view
+        self._objects = Objects(view.path)
+        self._reader = ObjectReader(view.path)
+        self.snapshot = snapshot
+
+    def close(self) -> None:
+        """Release the packs that were read."""
+        self._reader.close()
+
+    @property
+    def branches(self) -> list[RefValue]:
+        """All branches by name."""
+        return [ref for ref in self.snapshot.refs if ref.name.startswith(b"refs/heads/")]
+
+    @property
+    def tags(self) -> list[RefValue]:
+        """All tags by name."""
+        return [ref for ref in self.snapshot.refs if ref.name.startswith(b"refs/tags/")]
+
+    async def default_revision(self) -> Revision | None:
+        """Return the default branch's tip, None while it is unborn."""
+        return await default_revision(self._engine, self._state)
+
+    async def place(self, address: bytes) -> Place:
+        """Return what an address means; RevisionNotFound. The empty address is the default branch."""
+        if not address.strip(b"/"):
+            found = await self.default_revision()
+            if found is None:
+                raise RevisionNotFound("this repository has no commits yet")
+            return Place(found, b"")
+        return await find_place(self._engine, self._state, self._view, address)
+
+    async def revision(self, name: bytes) -> Revision:
+        """Return the commit a name means; RevisionNotFound."""
+        return await find_revision(self._engine, self._state, self._view, name)
+
+    async def commit(self, oid: Oid) -> Commit:
+        """Return one commit whose reachability is proved already."""
+        return await self._reader.read_commit(oid)
+
+    async def commits(self, oids: list[Oid]) -> list[Commit]:
+        """Return several such commits."""
+        return await self._reader.read_commits(oids)
+
+    async def entry(self, place: Place) -> TreeEntry:
+        """Return what stands at a path; ObjectNotFound."""
+        return await self._reader.resolve_path(place.revision.commit_oid, place.path)
+
+    async def folder(self, entry: TreeEntry, *, with_readme: bool = True) -> Folder:
+        """Return the folder an entry is."""
+        if entry.kind is not ObjectKind.TREE:
+            raise ObjectNotFound("this is a file, not a folder")
+        entries = await self._reader.read_tree(entry.oid)
+        entries.sort(key=lambda item: (item.kind is ObjectKind.BLOB, item.name))
+        readme = await self._readme(entries) if with_readme else None
+        return Folder(entries, readme)
+
+    async def file(self, entry: TreeEntry, *, max_bytes: int = SHOWN_FILE_BYTES_MAX) -> FileContent:
+        """Return the file an entry is; its data only up to ``max_bytes``."""
+        if entry.kind is not ObjectKind.BLOB:
+            raise ObjectNotFound("this is not a file")
+        try:
+            data = await self._reader.read_blob(entry.oid, max_bytes=max_bytes)
+        except BlobTooLarge as error:
+            return FileContent(entry.name, entry.oid, entry.mode, error.size_bytes, None)
+        return FileContent(entry.name, entry.oid, entry.mode, len(data), data)
+
+    async def history(self, place: Place, *, page: int, per_page: int = COMMITS_PER_PAGE) -> CommitPage:
+        """Return a page (from 1) of the commits that changed a path, or of all."""
+        found = await read_log(
+            self._engine.runner,
+            self._objects,
+            [place.revision.commit_oid],
+            path=place.path or None,
+            skip=(page - 1) * per_page,
+            max_count=per_page + 1,
+        )
+        return CommitPage(found[:per_page], len(found) > per_page)
+
+    async def count_commits(self, revision: Revision) -> int:
+        """Return how many commits a revision has, counted up to COUNTED_COMMITS_MAX."""
+        return await count_commits(
+            self._engine.runner, self._objects, [revision.commit_oid], max_count=COUNTED_COMMITS_MAX
+        )
+
+    async def diff(self, commit: Commit, *, bounds: DiffBounds | None = None) -> Diff:
+        """Return what a commit changed against its first parent."""
+        old = commit.parent_oids[0] if commit.parent_oids else None
+        return await read_diff(self._engine.runner, self._objects, old=old, new=commit.oid, bounds=bounds)
+
+    async def _readme(self, entries: list[TreeEntry]) -> FileContent | None:
+        by_name = {entry.name.lower(): entry for entry in reversed(entries) if entry.mode in _FILE_KINDS}
+        chosen = next((by_name[name] for name in _README_NAMES if name in by_name), None)
+        if chosen is None:
+            return None
+        found = await self.file(chosen, max_bytes=README_BYTES_MAX)
+        return None if found.data is None or found.is_binary else found
+
+
+@asynccontextmanager
+async def open_code(engine: Engine, store_id: int) -> AsyncIterator[Code]:
+    """Yield the store's code as it is now; the caller has found the repository, so the actor may read it."""
+    state = await engine.state(store_id)
+    snapshot = await engine.snapshot(state)
+    async with engine.view(state) as view:
+        code = Code(engine, state, view, snapshot)
+        try:
+            yield code
+        finally:
+            code.close()

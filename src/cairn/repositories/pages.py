@@ -1,0 +1,503 @@
+"""Pages that show code: repository home, folder, file, raw file, history, one commit, branches and tags."""
+
+import mimetypes
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.decide import decide
+from cairn.base.actor import Actor
+from cairn.base.errors import NotFound
+from cairn.git.diff import FileDiff, LineKind
+from cairn.git.engine import Engine
+from cairn.git.reading import TreeEntry
+from cairn.git.types import ObjectKind, show
+from cairn.repositories.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder, open_code
+from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
+from cairn.repositories.revisions import Place, Revision, RevisionKind
+from cairn.web.context import RequestContext
+from cairn.web.highlight import decode_text, highlight_lines
+from cairn.web.markdown import render_markdown
+from cairn.web.render import redirect, render
+from cairn.web.routing import page
+from cairn.web.urls import path_join
+
+RAW_BYTES_MAX = 100 << 20
+_REPOSITORY_PARTS = 2
+_ADDRESS_PARTS = 3
+_MARKDOWN = (b".md", b".markdown")
+_INLINE_TYPES = re.compile(
+    r"image/(png|jpeg|gif|webp|avif|x-icon|vnd\.microsoft\.icon)|audio/\w+|video/\w+|application/pdf"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a folder table; see ``tree_rows`` in the components."""
+
+    name: str
+    href: str
+    kind: Literal["folder", "file", "symlink", "submodule"]
+    message: str = ""
+    message_href: str = ""
+    when: Markup | str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """One row of a diff table; see ``diff_rows`` in the components."""
+
+    kind: Literal["context", "add", "delete", "hunk"]
+    old: int | None
+    new: int | None
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefRow:
+    """A branch or tag with the commit it means."""
+
+    name: str
+    href: str
+    subject: str
+    commit_href: str
+    at: datetime
+    is_default: bool
+
+
+async def open_repository_page(
+    context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str
+) -> RepositoryView | Response[bytes]:
+    """Return the repository, or the redirect to its present name with the rest of the address kept."""
+    try:
+        return await find_repository(session, actor, owner, repo)
+    except RepositoryMoved as moved:
+        rest = context.path.split("/")[1 + _REPOSITORY_PARTS :]
+        target = path_join(moved.owner, moved.name) + "".join(f"/{part}" for part in rest)
+        return redirect(target, status=301)
+
+
+def header_of(context: RequestContext, actor: Actor, repository: RepositoryView, tab: str) -> dict[str, Any]:
+    """Return what ``repositories/frame.html`` wants: the repository, its tabs, and what the actor may do."""
+    base = path_join(repository.owner, repository.name)
+    may_administer = decide(actor, Action.REPOSITORY_MAINTAIN, repository.scope).allowed
+    tabs = [
+        ("Code", base, "code", None, tab == "code"),
+        ("Commits", f"{base}/commits", "history", None, tab == "commits"),
+        ("Branches", f"{base}/branches", "git-branch", None, tab == "branches"),
+        ("Tags", f"{base}/tags", "tag", None, tab == "tags"),
+    ]
+    if may_administer:
+        tabs.append(("Settings", f"{base}/settings", "gear", None, tab == "settings"))
+    return {
+        "repository": repository,
+        "base": base,
+        "tabs": tabs,
+        "may_push": decide(actor, Action.REPOSITORY_PUSH, repository.scope).allowed,
+        "clone_urls": clone_urls(context, repository),
+    }
+
+
+def clone_urls(context: RequestContext, repository: RepositoryView) -> list[tuple[str, str]]:
+    """Return the addresses to clone from, HTTP first."""
+    settings = context.settings
+    path = path_join(repository.owner, repository.name)
+    host, _, port = (settings.ssh_external_address or settings.ssh_address).rpartition(":")
+    if not settings.ssh_external_address:
+        host = settings.origin.split("://", 1)[1].rsplit(":", 1)[0] if "://" in settings.origin else host
+    at = f"ssh://git@{host}:{port}" if port != "22" else f"ssh://git@{host}"
+    return [("HTTP", f"{settings.origin}{path}.git"), ("SSH", f"{at}{path}.git")]
+
+
+def _address(context: RequestContext) -> bytes:
+    """Return what follows ``/{owner}/{repo}/{verb}/`` as bytes: paths and ref names have no encoding."""
+    parts = context.path.split("/")[1 + _ADDRESS_PARTS :]
+    return b"/".join(unquote_to_bytes(part) for part in parts)
+
+
+@page.get("/{owner:str}/{repo:str}", action=Action.REPOSITORY_READ, resource="repository")
+async def home(
+    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
+) -> Response[Any]:
+    """Show the default branch's root, its README and how to clone; how to begin while there is nothing."""
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    header = header_of(context, actor, repository, "code")
+    async with open_code(engine, repository.store_id) as code:
+        revision = await code.default_revision()
+        if revision is None:
+            return render(context, "repositories/empty.html", **header, has_refs=bool(code.snapshot.refs))
+        return await _show_folder(context, header, code, Place(revision, b""), is_home=True)
+
+
+@page.get("/{owner:str}/{repo:str}/tree/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
+async def folder(
+    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str, address: str
+) -> Response[Any]:
+    """Show a folder of a revision; a file's address is sent on to the file."""
+    del address  # read from the raw path, as bytes
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    header = header_of(context, actor, repository, "code")
+    async with open_code(engine, repository.store_id) as code:
+        place = await code.place(_address(context))
+        return await _show_folder(context, header, code, place, is_home=False)
+
+
+@page.get("/{owner:str}/{repo:str}/blob/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
+async def file(
+    context: RequestContext,
+    session: AsyncSession,
+    actor: Actor,
+    engine: Engine,
+    owner: str,
+    repo: str,
+    address: str,
+    plain: int = 0,
+) -> Response[Any]:
+    """Show a file with line numbers; Markdown rendered unless ``plain=1``; a folder's address is sent on."""
+    del address  # read from the raw path, as bytes
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    header = header_of(context, actor, repository, "code")
+    base = header["base"]
+    async with open_code(engine, repository.store_id) as code:
+        place = await code.place(_address(context))
+        entry = await code.entry(place)
+        if entry.kind is ObjectKind.TREE:
+            return redirect(_url(base, "tree", place.revision, place.path))
+        content = await code.file(entry)
+        commits = await code.history(place, page=1, per_page=1)
+    is_markdown = content.name.lower().endswith(_MARKDOWN)
+    rendered = None
+    lines: list[Markup] | None = None
+    if content.data is not None and not content.is_binary:
+        if is_markdown and not plain and not content.is_symlink:
+            rendered = await _markdown(context, base, place.revision, place.path.rpartition(b"/")[0], content)
+        else:
+            lines = highlight_lines(content.data, show(content.name))
+    return render(
+        context,
+        "repositories/file.html",
+        **header,
+        revision=place.revision,
+        crumbs=_crumbs(repository, base, place),
+        content=content,
+        lines=lines,
+        rendered=rendered,
+        is_markdown=is_markdown,
+        is_image=(mimetypes.guess_type(show(content.name))[0] or "").startswith("image/"),
+        link_target=decode_text(content.data) if content.is_symlink and content.data else "",
+        latest=commits.commits[0] if commits.commits else None,
+        raw_href=_url(base, "raw", place.revision, place.path),
+        history_href=_url(base, "commits", place.revision, place.path),
+        permalink=path_join(repository.owner, repository.name, "blob", place.revision.commit_oid, place.path),
+    )
+
+
+@page.get("/{owner:str}/{repo:str}/raw/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
+async def raw(
+    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str, address: str
+) -> Response[Any]:
+    """Answer a file's bytes: as text, or as a picture; never as something a browser would run."""
+    del address  # read from the raw path, as bytes
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    async with open_code(engine, repository.store_id) as code:
+        place = await code.place(_address(context))
+        content = await code.file(await code.entry(place), max_bytes=RAW_BYTES_MAX)
+    if content.data is None:
+        raise NotFound(f"This file has {content.size_bytes:,} bytes, more than are sent here; clone to get it.")
+    guessed = mimetypes.guess_type(show(content.name))[0] or ""
+    kind = guessed if _INLINE_TYPES.fullmatch(guessed) else "text/plain; charset=utf-8"
+    if content.is_binary and not _INLINE_TYPES.fullmatch(guessed):
+        kind = "application/octet-stream"
+    return Response(
+        content=content.data,
+        media_type=kind,
+        headers={
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-site",
+            "ETag": f'"{content.oid}"',
+        },
+    )
+
+
+@page.get(
+    "/{owner:str}/{repo:str}/commits",
+    "/{owner:str}/{repo:str}/commits/{address:path}",
+    action=Action.REPOSITORY_READ,
+    resource="repository",
+)
+async def commits(
+    context: RequestContext,
+    session: AsyncSession,
+    actor: Actor,
+    engine: Engine,
+    owner: str,
+    repo: str,
+    page: int = 1,  # noqa: A002, RUF100 (the parameter's public name)
+) -> Response[Any]:
+    """Show the history of a revision, or of one path in it, newest first."""
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    header = header_of(context, actor, repository, "commits")
+    async with open_code(engine, repository.store_id) as code:
+        if not code.snapshot.refs:
+            return render(context, "repositories/empty.html", **header, has_refs=False)
+        place = await code.place(_address(context))
+        found = await code.history(place, page=max(page, 1))
+        branches = _branch_links(code, header["base"], "commits")
+    return render(
+        context,
+        "repositories/commits.html",
+        **header,
+        revision=place.revision,
+        path=show(place.path),
+        crumbs=_crumbs(repository, header["base"], place),
+        days=_by_day(found.commits),
+        branches=branches,
+        number=max(page, 1),
+        has_more=found.has_more,
+    )
+
+
+@page.get("/{owner:str}/{repo:str}/commit/{oid:str}", action=Action.REPOSITORY_READ, resource="repository")
+async def commit(
+    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str, oid: str
+) -> Response[Any]:
+    """Show one commit: who, when, why, and what it changed."""
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    header = header_of(context, actor, repository, "commits")
+    async with open_code(engine, repository.store_id) as code:
+        revision = await code.revision(oid.encode())
+        found = await code.commit(revision.commit_oid)
+        diff = await code.diff(found)
+    return render(
+        context,
+        "repositories/commit.html",
+        **header,
+        commit=found,
+        body=found.message.strip("\n").partition("\n\n")[2],
+        diff=diff,
+        files=[(item, show(item.path), _diff_rows(item)) for item in diff.files],
+    )
+
+
+@page.get("/{owner:str}/{repo:str}/branches", action=Action.REPOSITORY_READ, resource="repository")
+async def branches(
+    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
+) -> Response[Any]:
+    """Show every branch, the default first, then by last commit."""
+    return await _show_refs(context, session, actor, engine, owner, repo, "branches")
+
+
+@page.get("/{owner:str}/{repo:str}/tags", action=Action.REPOSITORY_READ, resource="repository")
+async def tags(
+    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
+) -> Response[Any]:
+    """Show every tag, newest first."""
+    return await _show_refs(context, session, actor, engine, owner, repo, "tags")
+
+
+_REFS_SHOWN_MAX = 1000
+
+
+async def _show_refs(
+    context: RequestContext,
+    session: AsyncSession,
+    actor: Actor,
+    engine: Engine,
+    owner: str,
+    repo: str,
+    what: Literal["branches", "tags"],
+) -> Response[Any]:
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    header = header_of(context, actor, repository, what)
+    base = header["base"]
+    async with open_code(engine, repository.store_id) as code:
+        refs = code.branches if what == "branches" else code.tags
+        prefix = b"refs/heads/" if what == "branches" else b"refs/tags/"
+        kind = RevisionKind.BRANCH if what == "branches" else RevisionKind.TAG
+        rows: list[RefRow] = []
+        for ref in refs[:_REFS_SHOWN_MAX]:
+            name = ref.name.removeprefix(prefix)
+            try:
+                found = await code.commit(ref.peeled or ref.oid)
+            except NotFound:
+                continue  # a tag may name a tree or a file, which has no page of its own
+            revision = Revision(kind, name, found.oid)
+            rows.append(
+                RefRow(
+                    show(name),
+                    _url(base, "tree", revision, b""),
+                    found.subject,
+                    f"{base}/commit/{found.oid}",
+                    found.committer.at,
+                    ref.name == repository.head_target,
+                )
+            )
+    rows.sort(key=lambda row: (row.is_default, row.at), reverse=True)
+    return render(context, "repositories/refs.html", **header, what=what, rows=rows, total=len(refs))
+
+
+async def _show_folder(
+    context: RequestContext, header: dict[str, Any], code: Code, place: Place, *, is_home: bool
+) -> Response[Any]:
+    base, repository = header["base"], header["repository"]
+    entry = await code.entry(place)
+    if entry.kind is not ObjectKind.TREE:
+        return redirect(_url(base, "blob", place.revision, place.path))
+    found: Folder = await code.folder(entry)
+    latest = (await code.history(place, page=1, per_page=1)).commits
+    readme = None
+    if found.readme is not None:
+        readme = await _readme(context, base, place, found.readme)
+    count = await code.count_commits(place.revision) if is_home else None
+    parent = ""
+    if place.path:
+        parent = _url(base, "tree", place.revision, place.path.rpartition(b"/")[0])
+    return render(
+        context,
+        "repositories/folder.html",
+        **header,
+        is_home=is_home,
+        revision=place.revision,
+        crumbs=_crumbs(repository, base, place),
+        rows=[_row(base, place, item) for item in found.entries],
+        parent=parent,
+        latest=latest[0] if latest else None,
+        readme=readme,
+        readme_name=show(found.readme.name) if found.readme else "",
+        branches=_branch_links(code, base, "tree"),
+        branch_count=len(code.branches),
+        tag_count=len(code.tags),
+        commit_count=count,
+        counted_max=COUNTED_COMMITS_MAX,
+        history_href=_url(base, "commits", place.revision, place.path),
+    )
+
+
+async def _readme(context: RequestContext, base: str, place: Place, readme: FileContent) -> Markup:
+    if readme.name.lower().endswith(_MARKDOWN):
+        return await _markdown(context, base, place.revision, place.path, readme)
+    assert readme.data is not None
+    return Markup('<pre class="markdown-plain">{}</pre>').format(decode_text(readme.data))
+
+
+async def _markdown(
+    context: RequestContext, base: str, revision: Revision, folder_path: bytes, content: FileContent
+) -> Markup:
+    """Render Markdown with its relative links meaning files of the same revision."""
+    context.allow_remote_images = True
+    assert content.data is not None
+
+    def rewrite(address: str, kind: Literal["link", "image"]) -> str:
+        if address.startswith("#"):
+            return address
+        target, mark, fragment = address.partition("#")
+        path = _join(b"" if target.startswith("/") else folder_path, unquote_to_bytes(target))
+        return _url(base, "raw" if kind == "image" else "blob", revision, path) + mark + fragment
+
+    return await render_markdown(decode_text(content.data), rewrite=rewrite)
+
+
+def _join(folder_path: bytes, target: bytes) -> bytes:
+    """Return a relative path made absolute within the repository; ``..`` stops at its root."""
+    parts = folder_path.split(b"/") if folder_path else []
+    for part in target.split(b"/"):
+        if part == b"..":
+            del parts[-1:]
+        elif part not in {b"", b"."}:
+            parts.append(part)
+    return b"/".join(parts)
+
+
+def _url(base: str, verb: str, revision: Revision, path: bytes) -> str:
+    """Return the address of a path in a revision as somebody named it."""
+    tail = path_join(verb, revision.name, path) if path else path_join(verb, revision.name)
+    return base + tail
+
+
+def _row(base: str, place: Place, entry: TreeEntry) -> Row:
+    path = place.path + b"/" + entry.name if place.path else entry.name
+    kind: Literal["folder", "file", "symlink", "submodule"] = "file"
+    verb = "blob"
+    if entry.kind is ObjectKind.TREE:
+        kind, verb = "folder", "tree"
+    elif entry.is_submodule:
+        return Row(
+            f"{show(entry.name)} @ {entry.oid[:10]}", _url(base, "tree", place.revision, place.path), "submodule"
+        )
+    elif entry.mode == 0o120000:
+        kind = "symlink"
+    return Row(show(entry.name), _url(base, verb, place.revision, path), kind)
+
+
+def _crumbs(repository: RepositoryView, base: str, place: Place) -> list[tuple[str, str]]:
+    crumbs = [(repository.name, _url(base, "tree", place.revision, b""))]
+    parts = place.path.split(b"/") if place.path else []
+    for count, part in enumerate(parts, 1):
+        crumbs.append((show(part), _url(base, "tree", place.revision, b"/".join(parts[:count]))))
+    return crumbs
+
+
+_BRANCHES_IN_MENU = 50
+
+
+def _branch_links(code: Code, base: str, verb: str) -> list[tuple[str, str]]:
+    names = [ref.name.removeprefix(b"refs/heads/") for ref in code.branches[:_BRANCHES_IN_MENU]]
+    return [(show(name), base + path_join(verb, name)) for name in names]
+
+
+def _by_day(found: list[Any]) -> list[tuple[str, list[Any]]]:
+    """Group commits by the day their committer saw, keeping the order of history."""
+    days: list[tuple[str, list[Any]]] = []
+    for item in found:
+        day = item.committer.at.strftime("%-d %B %Y")
+        if not days or days[-1][0] != day:
+            days.append((day, []))
+        days[-1][1].append(item)
+    return days
+
+
+_ROW_KINDS: dict[LineKind, Literal["context", "add", "delete"]] = {
+    LineKind.CONTEXT: "context",
+    LineKind.ADDED: "add",
+    LineKind.REMOVED: "delete",
+}
+
+
+def _diff_rows(item: FileDiff) -> list[DiffRow]:
+    rows: list[DiffRow] = []
+    for hunk in item.hunks:
+        heading = (
+            f"@@ -{hunk.old_start},{hunk.old_count} +{hunk.new_start},{hunk.new_count} @@ {decode_text(hunk.heading)}"
+        )
+        rows.append(DiffRow("hunk", None, None, heading))
+        rows.extend(
+            DiffRow(_ROW_KINDS[line.kind], line.old_number, line.new_number, decode_text(line.content))
+            for line in hunk.lines
+        )
+    return rows
+
+
+route_handlers: list[HTTPRouteHandler] = [home, folder, file, raw, commits, commit, branches, tags]
