@@ -156,6 +156,19 @@ async def test_a_slow_body_is_cut_off() -> None:
             await limited()
 
 
+async def test_a_stalled_body_ends_the_request_at_its_deadline(tmp_path: Path) -> None:
+    """A client sends a few bytes and then nothing, to hold a connection and a worker for ever."""
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b"theme=da"
+        await asyncio.Event().wait()
+
+    async with open_app(tmp_path, HANDLERS, settings={"body_deadline_seconds": 0}) as running:
+        async with asyncio.timeout(10):
+            answer = await running.client().post("/form", content=stalling())
+    assert answer.status_code == 408
+
+
 async def test_each_16_kib_buys_a_second() -> None:
     arrived = [{"type": "http.request", "body": b"x" * (64 << 10), "more_body": True}]
 

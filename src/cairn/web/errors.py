@@ -27,6 +27,7 @@ from cairn.base.log import get_logger
 from cairn.web.api import DOCUMENTATION_URL, JSON
 from cairn.web.context import RequestContext, WebRequest, context_of
 from cairn.web.render import render
+from cairn.web.security import BodyTooSlow
 from cairn.web.urls import sign_in_url
 
 _STATUSES: tuple[tuple[type[CairnError], int, str], ...] = (
@@ -35,6 +36,7 @@ _STATUSES: tuple[tuple[type[CairnError], int, str], ...] = (
     (Forbidden, 403, "You may not do this"),
     (Conflict, 409, "Something changed meanwhile"),
     (Invalid, 422, "This cannot be accepted"),
+    (BodyTooSlow, 408, "This came too slowly"),
     (Malformed, 400, "This request cannot be read"),
     (TooLarge, 413, "This is too large"),
     (RateLimited, 429, "Too many requests"),

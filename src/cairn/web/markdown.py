@@ -188,7 +188,7 @@ def _sanitise(html: str, rewrite: Rewrite | None) -> str:
         url_schemes=_SCHEMES,
         attribute_filter=filter_attribute,
         clean_content_tags={"script", "style", "template", "svg", "math", "iframe", "noscript", "textarea", "title"},
-        set_tag_attribute_values={"input": {"disabled": ""}, "img": {"loading": "lazy"}},
+        set_tag_attribute_values={"input": {"disabled": "", "aria-label": "Task"}, "img": {"loading": "lazy"}},
         link_rel="nofollow noopener",
         strip_comments=True,
     )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from cairn.base.errors import TooLarge
+from cairn.base.errors import Malformed, TooLarge
 from cairn.base.ids import random_id
 from cairn.base.log import bind_request, get_logger
 from cairn.base.settings import MIB, Settings
@@ -220,7 +220,7 @@ def limit_body(receive: Receive, *, bytes_max: int, grace_seconds: float, limit_
     return limited
 
 
-class BodyTooSlow(TooLarge):
+class BodyTooSlow(Malformed):
     """A body did not arrive in time."""
 
 
