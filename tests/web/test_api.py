@@ -4,12 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.web.support import ORIGIN, Running, open_app, user
+from tests.web.support import ORIGIN, Running, open_app
 
 from cairn.access.actions import Action
 from cairn.web.api import (
     ApiAnswer,
-    HourlyWindows,
     Page,
     PageRequest,
     api_time,
@@ -60,12 +59,7 @@ async def one() -> ApiAnswer:
     return ApiAnswer({"id": 1}, headers={"Last-Modified": http_date(CHANGED)})
 
 
-@api.get("/api/v3/rate_limit", action=PUBLIC, resource="none")
-async def rate_limit() -> dict[str, int]:
-    return {}
-
-
-HANDLERS = [numbers, uncounted, add_label, run, remove, one, rate_limit]
+HANDLERS = [numbers, uncounted, add_label, run, remove, one]
 
 
 @pytest.fixture
@@ -197,26 +191,6 @@ async def test_a_browser_elsewhere_may_ask_beforehand(running: Running) -> None:
     assert answer.status_code == 204
     assert "Authorization" in answer.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in answer.headers
-
-
-async def test_the_rate_limit_counts_per_caller_and_is_told(tmp_path: Path) -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    moment = [now]
-    limiter = HourlyWindows(signed_in=2, anonymous=1)
-    async with open_app(tmp_path, HANDLERS, limiter=limiter, clock=lambda: moment[0]) as running:
-        ada, nobody = running.client(authorization="token repo"), running.client()
-        left = [(await ada.get("/api/v3/one")).headers["x-ratelimit-remaining"] for _ in range(2)]
-        assert left == ["1", "0"]
-        over = await ada.get("/api/v3/one")
-        assert over.status_code == 429
-        assert over.json()["message"].startswith("API rate limit exceeded for ada")
-        assert over.headers["retry-after"] == "3600"
-        assert over.headers["x-ratelimit-reset"] == str(int(now.timestamp()) + 3600)
-        assert (await ada.get("/api/v3/rate_limit")).status_code == 200
-        assert (await nobody.get("/api/v3/one")).status_code == 200
-        assert (await running.browser(user(1, "ada")).get("/-/components")).status_code == 200
-        moment[0] = now + timedelta(hours=1, seconds=1)
-        assert (await ada.get("/api/v3/one")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from cairn.base.errors import RateLimited
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.web import pages
-from cairn.web.api import ApiConventions, HourlyWindows, require_known_version
+from cairn.web.api import ApiConventions, require_known_version
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context
 from cairn.web.errors import handle_error
+from cairn.web.rate_limits import HourlyWindows
 from cairn.web.render import Renderer
 from cairn.web.routing import check_routes, declaration_of
 from cairn.web.security import BodyLimits, Door, Observer
@@ -45,11 +46,10 @@ def _as_asgi(app: object) -> ASGIApp:
 class WebApp:
     """The ASGI application of the web program; ``litestar`` is inside, ``site`` what its requests share."""
 
-    def __init__(self, asgi: ASGIApp, litestar: Litestar, site: Site, limiter: HourlyWindows) -> None:
+    def __init__(self, asgi: ASGIApp, litestar: Litestar, site: Site) -> None:
         self._asgi = asgi
         self.litestar = litestar
         self.site = site
-        self.limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or the server's lifespan."""
@@ -79,8 +79,8 @@ def create_app(
     """
     static = StaticFiles(("cairn.web",))
     renderer = Renderer(("cairn.web", *packages), static, reload_templates=reload_templates)
-    site = Site(settings, database, renderer, signing_key, clock, engine)
     limiter = limiter or HourlyWindows()
+    site = Site(settings, database, renderer, signing_key, limiter, clock, engine)
     litestar = Litestar(
         route_handlers=[*pages.route_handlers, *route_handlers],
         exception_handlers={Exception: handle_error},
@@ -92,10 +92,10 @@ def create_app(
         debug=False,
     )
     check_routes(litestar)
-    inner: ASGIApp = Admission(litestar, site=site, authenticate=authenticate, limiter=limiter)
+    inner: ASGIApp = Admission(litestar, site=site, authenticate=authenticate)
     inner = ApiConventions(inner, limiter=limiter)
     inner = Fronts(inner, [lambda scope: static if scope["path"].startswith(STATIC_PREFIX) else None, *fronts])
-    return WebApp(Door(inner, settings=settings, observe=observe), litestar, site, limiter)
+    return WebApp(Door(inner, settings=settings, observe=observe), litestar, site)
 
 
 def _route_limit(scope: Scope) -> int | None:
@@ -124,12 +124,11 @@ class Fronts:
 class Admission:
     """ASGI layer: makes the request's context, finds out who asks, counts API requests."""
 
-    def __init__(self, app: Litestar, *, site: Site, authenticate: Authenticate, limiter: HourlyWindows) -> None:
+    def __init__(self, app: Litestar, *, site: Site, authenticate: Authenticate) -> None:
         self._app = app
         self._inner = _as_asgi(app)
         self._site = site
         self._authenticate = authenticate
-        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -156,7 +155,7 @@ class Admission:
 
     def _count(self, context: RequestContext) -> None:
         now = self._site.clock().timestamp()
-        rate = self._limiter.count(context, now)
+        rate = self._site.limiter.count(context, now)
         if rate.is_exceeded:
             raise RateLimited(
                 f"API rate limit exceeded for {context.actor.label}: {rate.limit} requests an hour.",

@@ -22,6 +22,7 @@ from cairn.web.asgi import Scope
 
 if TYPE_CHECKING:
     from cairn.git.engine import Engine
+    from cairn.web.rate_limits import HourlyWindows
     from cairn.web.render import Renderer
 
 WebRequest = Request[Any, Any, State]
@@ -108,6 +109,8 @@ class Site:
     database: Database
     renderer: "Renderer"
     signing_key: bytes
+    limiter: "HourlyWindows"
+    """API budgets; ``/rate_limit`` answers with ``limiter.look(context, now_seconds)``."""
     clock: Clock = utc_now
     repository_engine: "Engine | None" = None
 
