@@ -51,10 +51,12 @@ async def _total(session: AsyncSession) -> int:
 
 
 async def test_a_job_exists_only_if_its_transaction_commits(any_database: Database, jobs: Registry) -> None:
+    async def change(session: AsyncSession) -> None:
+        await enqueue(session, "resize", Resize(7))
+        raise RuntimeError
+
     with pytest.raises(RuntimeError):
-        async with any_database.write() as session:
-            await enqueue(session, "resize", Resize(7))
-            raise RuntimeError
+        await any_database.write_retrying(change)
     assert await _claim(any_database, jobs) == []
     job_id = await _enqueue(any_database)
     [held] = await _claim(any_database, jobs)

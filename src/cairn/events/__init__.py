@@ -1,4 +1,5 @@
 """Typed facts written in the transaction of the change; each subscriber becomes a job row.
 
-Owns the event table and the registry of subscribers; features own their event types. Start at ``emit``.
+Owns the event table, the registry of subscribers and the tail; features own their event types. Start at ``emit``; what
+is promised to a subscriber stands in ``subscribers``.
 """
