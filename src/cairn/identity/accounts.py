@@ -1,0 +1,276 @@
+"""Making and changing accounts: signing up, invitations, profile, password, suspension."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize
+from cairn.access.scopes import SITE, AccountScope
+from cairn.audit.record import record
+from cairn.base.actor import ANONYMOUS, Actor, ActorKind
+from cairn.base.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
+from cairn.base.settings import Settings
+from cairn.db.clock import database_now
+from cairn.db.database import Database
+from cairn.events.emit import emit
+from cairn.identity.emails import check_email
+from cairn.identity.events import AccountCreated, AccountSuspensionChanged, PasswordChanged
+from cairn.identity.models import Account, AccountEmail, AccountRename, LinkPurpose, Session
+from cairn.identity.names import check_new_login
+from cairn.identity.one_time_links import make_link, use_link
+from cairn.identity.passwords import Passwords, check_new_password
+from cairn.identity.queries import find_account
+
+INVITATION_LIFETIME = timedelta(days=7)
+NAME_LENGTH_MAX = 255
+BIO_LENGTH_MAX = 500
+
+
+class NameTaken(Invalid):
+    """Another account has the owner name or the address."""
+
+
+class RegistrationClosed(Forbidden):
+    """This installation does not let strangers sign up."""
+
+
+async def sign_up(
+    database: Database,
+    passwords: Passwords,
+    settings: Settings,
+    *,
+    login: str,
+    email: str,
+    password: str,
+    invitation: str = "",
+) -> Actor:
+    """Create an account for a stranger and return them as an actor; the session comes from ``sign_in``.
+
+    Errors: RegistrationClosed; LinkUnusable for a wrong invitation; LoginInvalid, EmailInvalid, PasswordRefused,
+    NameTaken. An invitation is used up only by a sign-up that works.
+    """
+    require_registration(settings, invitation)
+    email = _checked(login, email, password)
+    password_hash = await passwords.hash(password)
+    async with database.write() as session:
+        await authorize(session, ANONYMOUS, Action.SITE_SIGN_IN, SITE)
+        if settings.registration == "invite":
+            await use_link(session, LinkPurpose.INVITATION, invitation)
+        account = await _insert_account(session, login=login, email=email, password_hash=password_hash)
+        return await _created(session, account, by=None)
+
+
+def require_registration(settings: Settings, invitation: str) -> None:
+    """Return if a stranger (with this invitation) may try to sign up; RegistrationClosed says why not."""
+    if settings.registration == "closed":
+        raise RegistrationClosed("Sign-up is closed here; an administrator makes the accounts.")
+    if settings.registration == "invite" and not invitation:
+        raise RegistrationClosed("Sign-up needs an invitation link; ask an administrator for one.")
+
+
+async def invite(session: AsyncSession, actor: Actor) -> str:
+    """Return the secret of a new invitation: one sign-up within 7 days."""
+    await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+    secret = await make_link(session, LinkPurpose.INVITATION, lifetime=INVITATION_LIFETIME)
+    record(session, actor, "account.invite", "invitation")
+    return secret
+
+
+async def create_account(
+    database: Database,
+    passwords: Passwords,
+    actor: Actor,
+    *,
+    login: str,
+    email: str,
+    password: str,
+    is_site_admin: bool = False,
+) -> Actor:
+    """Create an account on an administrator's word and return it as an actor.
+
+    Errors: NotFound or Forbidden without the right; LoginInvalid, EmailInvalid, PasswordRefused, NameTaken.
+    """
+    email = _checked(login, email, password)
+    password_hash = await passwords.hash(password)
+    async with database.write() as session:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        account = await _insert_account(
+            session, login=login, email=email, password_hash=password_hash, is_site_admin=is_site_admin
+        )
+        return await _created(session, account, by=actor)
+
+
+async def create_first_administrator(
+    database: Database, passwords: Passwords, secret: str, *, login: str, email: str, password: str
+) -> Actor:
+    """Use the link of the first run: create the first administrator and return them as an actor.
+
+    Of two uses at once one wins; the link is dead too once there is an administrator by other means.
+    Errors: LinkUnusable; LoginInvalid, EmailInvalid, PasswordRefused, NameTaken (the link stays usable).
+    """
+    email = _checked(login, email, password)
+    password_hash = await passwords.hash(password)
+    async with database.write() as session:
+        await authorize(session, ANONYMOUS, Action.SITE_SIGN_IN, SITE)
+        await use_link(session, LinkPurpose.FIRST_ADMINISTRATOR, secret)
+        if await administrator_exists(session):
+            raise Conflict("This installation already has an administrator; sign in, or ask them.")
+        account = await _insert_account(
+            session, login=login, email=email, password_hash=password_hash, is_site_admin=True
+        )
+        return await _created(session, account, by=None)
+
+
+async def administrator_exists(session: AsyncSession) -> bool:
+    """Tell whether somebody administers this installation."""
+    # Runs at start and on the set-up page only: a scan of the accounts until the first administrator.
+    found = await session.scalars(select(Account.id).where(Account.is_site_admin.is_(True)).limit(1))
+    return found.first() is not None
+
+
+async def update_profile(
+    session: AsyncSession, actor: Actor, account_id: int, *, name: str | None = None, bio: str | None = None
+) -> Account:
+    """Change what is given of an account's public profile."""
+    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    account = await session.get_one(Account, account_id)
+    for field, value, limit in (("name", name, NAME_LENGTH_MAX), ("bio", bio, BIO_LENGTH_MAX)):
+        if value is None:
+            continue
+        if len(value) > limit:
+            message = f"The {field} has {len(value):,} characters; the limit is {limit}."
+            raise Invalid(message, FieldProblem(field, "invalid", message, "User"))
+        setattr(account, field, value.strip())
+    account.updated_at = await database_now(session)
+    await session.flush()
+    return account
+
+
+async def change_password(
+    database: Database, passwords: Passwords, actor: Actor, *, current: str, new: str, keep_session_id: str = ""
+) -> None:
+    """Give the actor's own account another password and end its sessions but ``keep_session_id``.
+
+    Errors: Forbidden if ``current`` is wrong or the actor is a token without ``user``; PasswordRefused.
+    """
+    if actor.account_id is None:
+        raise NotFound("Not Found")
+    async with database.read() as session:
+        await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(actor.account_id))
+        account = await session.get_one(Account, actor.account_id)
+    if not await passwords.verify(account.password_hash, current):
+        raise Forbidden("The current password is wrong.")
+    check_new_password(new, login=account.login)
+    await _store_password(database, passwords, actor, account.id, password=new, keep_session_id=keep_session_id)
+
+
+async def set_password(database: Database, passwords: Passwords, actor: Actor, login: str, password: str) -> None:
+    """Give somebody another password on an administrator's word and end all their sessions."""
+    async with database.read() as session:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        account = await _existing(session, login)
+    check_new_password(password, login=account.login)
+    await _store_password(database, passwords, actor, account.id, password=password)
+
+
+async def _store_password(
+    database: Database, passwords: Passwords, actor: Actor, account_id: int, *, password: str, keep_session_id: str = ""
+) -> None:
+    password_hash = await passwords.hash(password)
+    async with database.write() as session:
+        await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+        account = await session.get_one(Account, account_id)
+        account.password_hash = password_hash
+        account.updated_at = await database_now(session)
+        await session.execute(
+            delete(Session).where(Session.account_id == account_id, Session.cookie_sha256 != keep_session_id)
+        )
+        emit(session, PasswordChanged(account_id=account_id))
+        record(session, actor, "account.change_password", account.login, account_id=account_id)
+
+
+async def suspend(session: AsyncSession, actor: Actor, login: str) -> None:
+    """Shut an account out: its sessions end, its tokens and keys stop working until ``unsuspend``."""
+    await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+    account = await _existing(session, login)
+    if account.id == actor.account_id:
+        raise Forbidden("You cannot suspend your own account.")
+    await session.execute(delete(Session).where(Session.account_id == account.id))
+    if account.suspended_at is None:
+        account.suspended_at = await database_now(session)
+        _suspension_changed(session, actor, account)
+
+
+async def unsuspend(session: AsyncSession, actor: Actor, login: str) -> None:
+    """Let a suspended account in again."""
+    await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+    account = await _existing(session, login)
+    if account.suspended_at is not None:
+        account.suspended_at = None
+        _suspension_changed(session, actor, account)
+
+
+def _suspension_changed(session: AsyncSession, actor: Actor, account: Account) -> None:
+    is_suspended = account.suspended_at is not None
+    emit(session, AccountSuspensionChanged(account_id=account.id, login=account.login, is_suspended=is_suspended))
+    action = "account.suspend" if is_suspended else "account.unsuspend"
+    record(session, actor, action, account.login, account_id=account.id)
+
+
+async def _existing(session: AsyncSession, login: str) -> Account:
+    account = await find_account(session, login)
+    if account is None:
+        raise NotFound(f"There is no account {login[:60]!r}.")
+    return account
+
+
+def _checked(login: str, email: str, password: str) -> str:
+    check_new_login(login)
+    email = check_email(email)
+    check_new_password(password, login=login, email=email)
+    return email
+
+
+async def _insert_account(
+    session: AsyncSession, *, login: str, email: str, password_hash: str, is_site_admin: bool = False
+) -> Account:
+    moment = await database_now(session)
+    account = Account(
+        login=login,
+        login_key=login.lower(),
+        password_hash=password_hash,
+        is_site_admin=is_site_admin,
+        created_at=moment,
+        updated_at=moment,
+    )
+    if await find_account(session, login) is not None:
+        raise _taken("login", f"The name {login!r} is taken; choose another one.")
+    try:
+        session.add(account)
+        await session.flush()
+    except IntegrityError:
+        # Two sign-ups with one name at the same moment: the unique key let the other one win.
+        raise _taken("login", f"The name {login!r} is taken; choose another one.") from None
+    try:
+        session.add(AccountEmail(account_id=account.id, email=email, email_key=email.lower(), is_primary=True))
+        await session.flush()
+    except IntegrityError:
+        raise _taken("email", "This e-mail address belongs to another account; sign in with it instead.") from None
+    await session.execute(delete(AccountRename).where(AccountRename.login_key == account.login_key))
+    return account
+
+
+async def _created(session: AsyncSession, account: Account, *, by: Actor | None) -> Actor:
+    created = Actor(ActorKind.USER, account.id, account.login, is_site_admin=account.is_site_admin)
+    emit(session, AccountCreated(account_id=account.id, login=account.login))
+    details = {"site_admin": "yes"} if account.is_site_admin else {}
+    record(session, by or created, "account.create", account.login, account_id=account.id, details=details)
+    await session.flush()
+    return created
+
+
+def _taken(field: str, message: str) -> NameTaken:
+    return NameTaken(message, FieldProblem(field, "already_exists", message, "User"))

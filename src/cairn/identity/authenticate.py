@@ -1,0 +1,317 @@
+"""Authentication: from a credential to an actor, reading only. What the actor may do is ``access``'s question.
+
+Sessions, tokens and keys are found by one point query on a unique index. A password costs 50 ms of argon2id, so git
+clients that send one with every request are remembered for some minutes, in this process.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import exists, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.base.actor import Actor, ActorKind, TokenLimits
+from cairn.base.errors import Forbidden, Unauthenticated
+from cairn.db.clock import as_utc, now
+from cairn.db.database import Database, PointQuery
+from cairn.identity.credentials import Credential, KeyCredential, PasswordCredential, TokenCredential
+from cairn.identity.last_used import LastUsed, Used
+from cairn.identity.models import Account, Token
+from cairn.identity.passwords import Passwords
+from cairn.identity.sign_in_limits import SignInLimits
+from cairn.identity.token_format import hash_secret, is_well_formed_token
+
+REMEMBERED_SECONDS = 300
+REMEMBERED_MAX = 10_000
+
+ACCOUNT_COLUMNS = (
+    "a.id AS account_id, a.login AS login, a.is_site_admin AS is_site_admin, "
+    "CASE WHEN a.suspended_at IS NULL THEN 0 ELSE 1 END AS is_suspended"
+)
+"""What a statement must read of ``account a`` for ``actor_from_row``."""
+
+NARROWING_COLUMNS = (
+    "t.id AS token_id, t.scopes AS scopes, t.repository_ids AS repository_ids, t.expires_at AS token_expires_at, "
+    # The database's clock; a text of whole seconds on SQLite, which sorts before any fraction of the same second.
+    "CASE WHEN t.expires_at IS NULL OR t.expires_at > CURRENT_TIMESTAMP THEN 1 ELSE 0 END AS token_is_valid"
+)
+"""What a statement must read of ``account_token t``, besides."""
+
+
+class BadCredentials(Unauthenticated):
+    """The token, password or key is not one that signs anybody in."""
+
+
+class AccountSuspended(Forbidden):
+    """The credential is right but an administrator shut the account out."""
+
+
+class ProvenBy(StrEnum):
+    """How somebody proved who they are."""
+
+    SESSION = "session"
+    TOKEN = "token"  # noqa: S105 (a kind of credential)
+    PASSWORD = "password"  # noqa: S105 (a kind of credential)
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Somebody, and how they proved it. ``session_id`` names the session and is no secret."""
+
+    actor: Actor
+    by: ProvenBy
+    session_id: str = ""
+    token_expires_at: datetime | None = None
+    password_hash: str | None = field(default=None, repr=False)
+
+
+# Primary key of account_session, primary key of account.
+_SESSION = PointQuery(
+    f"SELECT s.cookie_sha256 AS session_id, {ACCOUNT_COLUMNS} "  # noqa: S608 (constants)
+    "FROM account_session s JOIN account a ON a.id = s.account_id "
+    "WHERE s.cookie_sha256 = :cookie AND s.expires_at > CURRENT_TIMESTAMP"
+)
+# uq_account_token_token_sha256, primary key of account.
+_TOKEN = PointQuery(
+    f"SELECT {NARROWING_COLUMNS}, {ACCOUNT_COLUMNS} "  # noqa: S608 (constants)
+    "FROM account_token t JOIN account a ON a.id = t.account_id WHERE t.token_sha256 = :token"
+)
+# uq_account_ssh_key_fingerprint, primary key of account.
+_KEY = PointQuery(
+    f"SELECT k.id AS key_id, {ACCOUNT_COLUMNS} "  # noqa: S608 (constants)
+    "FROM account_ssh_key k JOIN account a ON a.id = k.account_id WHERE k.fingerprint = :fingerprint"
+)
+# uq_account_login_key
+_LOGIN = PointQuery(
+    f"SELECT a.password_hash AS password_hash, {ACCOUNT_COLUMNS} "  # noqa: S608 (constants)
+    "FROM account a WHERE a.login_key = :name"
+)
+# uq_account_email_email_key, primary key of account.
+_EMAIL = PointQuery(
+    f"SELECT a.password_hash AS password_hash, {ACCOUNT_COLUMNS} "  # noqa: S608 (constants)
+    "FROM account_email e JOIN account a ON a.id = e.account_id WHERE e.email_key = :name"
+)
+
+
+class Authenticator:
+    """Turns credentials into actors for one program."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        passwords: Passwords,
+        limits: SignInLimits,
+        last_used: LastUsed,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._limits = limits
+        self._last_used = last_used
+        self._remembered = _RememberedPasswords(monotonic)
+
+    async def authenticate(self, credential: Credential) -> Authenticated:
+        """Return who a credential signs in.
+
+        Errors: BadCredentials; AccountSuspended; RateLimited (passwords only).
+        """
+        match credential:
+            case TokenCredential(token):
+                return await self.actor_of_token(token)
+            case PasswordCredential(name, password, address):
+                return await self.actor_of_password(name, password, address=address)
+            case KeyCredential(fingerprint):
+                return await self.actor_of_fingerprint(fingerprint)
+
+    async def actor_of_session(self, cookie: str) -> Authenticated | None:
+        """Return whose session a cookie opens; None if it is unknown, expired or the account is suspended."""
+        row = await self._database.fetch(_SESSION, cookie=hash_secret(cookie))
+        if row is None or row["is_suspended"]:
+            return None
+        session_id = str(row["session_id"])
+        self._last_used.note(Used.SESSION, session_id)
+        return Authenticated(actor_from_row(row), ProvenBy.SESSION, session_id=session_id)
+
+    async def actor_of_token(self, token: str) -> Authenticated:
+        """Return the owner of a token, narrowed by it. Errors: BadCredentials; AccountSuspended."""
+        if not is_well_formed_token(token):
+            raise BadCredentials("Bad credentials")
+        row = await self._database.fetch(_TOKEN, token=hash_secret(token))
+        if row is None:
+            raise BadCredentials("Bad credentials")
+        return self.token_from_row(row)
+
+    def token_from_row(self, row: Mapping[str, Any]) -> Authenticated:
+        """Return who the token of a row with NARROWING_COLUMNS and ACCOUNT_COLUMNS signs in, and note its use."""
+        actor = require_token(row)
+        self._last_used.note(Used.TOKEN, int(row["token_id"]))
+        expires_at = row["token_expires_at"]
+        return Authenticated(actor, ProvenBy.TOKEN, token_expires_at=None if expires_at is None else as_utc(expires_at))
+
+    async def actor_of_fingerprint(self, fingerprint: str) -> Authenticated:
+        """Return whose SSH key has this fingerprint. Errors: BadCredentials; AccountSuspended."""
+        row = await self._database.fetch(_KEY, fingerprint=fingerprint)
+        if row is None:
+            raise BadCredentials("Nobody here has this key; add it in your settings.")
+        return self.key_from_row(row)
+
+    def key_from_row(self, row: Mapping[str, Any]) -> Authenticated:
+        """Return who the SSH key of a row with ``key_id`` and ACCOUNT_COLUMNS signs in, and note its use."""
+        actor = require_active(actor_from_row(row))
+        self._last_used.note(Used.KEY, int(row["key_id"]))
+        return Authenticated(actor, ProvenBy.KEY)
+
+    async def actor_of_password(self, name: str, password: str, *, address: str) -> Authenticated:
+        """Return whom a name and password sign in; the same again within 5 minutes costs no hashing.
+
+        The account is read each time: a changed password or a suspension counts at once.
+        Errors: BadCredentials; AccountSuspended; RateLimited.
+        """
+        row = await self._account_named(name)
+        if row is not None and row["password_hash"] is not None:
+            password_hash = str(row["password_hash"])
+            if self._remembered.knows(password_hash, password):
+                actor = require_active(actor_from_row(row))
+                return Authenticated(actor, ProvenBy.PASSWORD, password_hash=password_hash)
+        proven = await self._prove(row, name, password, address)
+        assert proven.password_hash is not None
+        self._remembered.remember(proven.password_hash, password)
+        return proven
+
+    async def prove_password(self, name: str, password: str, *, address: str) -> Authenticated:
+        """Return whom a name and password sign in, hashing every time: for opening a session. Errors as above."""
+        return await self._prove(await self._account_named(name), name, password, address)
+
+    async def renewed_hash(self, proven: Authenticated, password: str) -> str | None:
+        """Return a new hash of a password just proven if the stored one has outdated parameters; else None."""
+        if proven.password_hash is None or not self._passwords.is_outdated(proven.password_hash):
+            return None
+        return await self._passwords.hash(password)
+
+    async def _prove(self, row: Mapping[str, Any] | None, name: str, password: str, address: str) -> Authenticated:
+        await self._limits.attempt(name, address)
+        password_hash = None if row is None else row["password_hash"]
+        if not await self._passwords.verify(password_hash, password):
+            await self._limits.failed(address)
+            raise BadCredentials("The name or the password is wrong.")
+        assert row is not None
+        await self._limits.succeeded(name, address)
+        actor = require_active(actor_from_row(row))
+        return Authenticated(actor, ProvenBy.PASSWORD, password_hash=str(password_hash))
+
+    async def _account_named(self, name: str) -> Mapping[str, Any] | None:
+        key = name.strip().lower()
+        if not key.isprintable() or len(key) > 254:
+            return None
+        return await self._database.fetch(_EMAIL if "@" in key else _LOGIN, name=key)
+
+
+class _RememberedPasswords:
+    """Passwords proven lately, as HMACs under a key that this process alone has; the least used go first."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._key = secrets.token_bytes(32)
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def knows(self, password_hash: str, password: str) -> bool:
+        proof = self._proof(password_hash, password)
+        until = self._until.get(proof)
+        if until is None:
+            return False
+        if until <= self._monotonic():
+            del self._until[proof]
+            return False
+        self._until.move_to_end(proof)
+        return True
+
+    def remember(self, password_hash: str, password: str) -> None:
+        self._until[self._proof(password_hash, password)] = self._monotonic() + REMEMBERED_SECONDS
+        while len(self._until) > REMEMBERED_MAX:
+            self._until.popitem(last=False)
+
+    def _proof(self, password_hash: str, password: str) -> bytes:
+        # The stored hash has no NUL and is unique by its salt: another account or a new password is another proof.
+        message = password_hash.encode() + b"\0" + password.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, message, hashlib.sha256)
+
+
+def actor_from_row(row: Mapping[str, Any], limits: TokenLimits | None = None) -> Actor:
+    """Return the actor of a row with ACCOUNT_COLUMNS."""
+    return Actor(
+        ActorKind.USER,
+        account_id=int(row["account_id"]),
+        login=str(row["login"]),
+        is_site_admin=bool(row["is_site_admin"]),
+        is_suspended=bool(row["is_suspended"]),
+        limits=limits,
+    )
+
+
+def require_token(row: Mapping[str, Any]) -> Actor:
+    """Return the actor of a row with NARROWING_COLUMNS and ACCOUNT_COLUMNS.
+
+    Errors: BadCredentials; AccountSuspended.
+    """
+    if not row["token_is_valid"]:
+        raise BadCredentials("Bad credentials")
+    ids = _json_list(row["repository_ids"], int)
+    limits = TokenLimits(
+        scopes=frozenset(_json_list(row["scopes"], str) or ()),
+        repository_ids=None if ids is None else frozenset(ids),
+        token_id=int(row["token_id"]),
+    )
+    return require_active(actor_from_row(row, limits))
+
+
+def require_active(actor: Actor) -> Actor:
+    """Return the actor unless an administrator shut the account out; AccountSuspended then."""
+    if actor.is_suspended:
+        raise AccountSuspended(f"The account {actor.login!r} is suspended; ask an administrator of this site.")
+    return actor
+
+
+async def refresh_actor(session: AsyncSession, actor: Actor) -> Actor:
+    """Return the actor as it is in this transaction, for decisions that come long after authentication.
+
+    One statement. A token that was revoked or ran out meanwhile raises BadCredentials, a suspension AccountSuspended;
+    an administrator who no longer is one comes back as a plain user.
+    """
+    if not actor.is_signed_in:
+        return actor
+    token_id = None if actor.limits is None else actor.limits.token_id
+    token_works = exists(
+        select(literal(1)).where(Token.id == token_id, or_(Token.expires_at.is_(None), Token.expires_at > now()))
+    )
+    found = (
+        await session.execute(
+            select(
+                Account.login,
+                Account.is_site_admin,
+                Account.suspended_at,
+                literal(value=True) if token_id is None else token_works,
+            ).where(Account.id == actor.account_id)
+        )
+    ).one_or_none()
+    if found is None or not found[3]:
+        raise BadCredentials("Bad credentials")
+    login, is_site_admin, suspended_at, _ = found
+    return require_active(
+        replace(actor, login=login, is_site_admin=is_site_admin, is_suspended=suspended_at is not None)
+    )
+
+
+def _json_list(raw: str | bytes | None, kind: type) -> list[Any] | None:
+    """Read a JSON column as the drivers give it to a point query: text, or NULL."""
+    return None if raw is None else msgspec.json.decode(raw, type=list[kind])  # type: ignore[valid-type]  # a parameter

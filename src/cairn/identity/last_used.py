@@ -1,0 +1,67 @@
+"""When credentials were last used: noted in memory, written apart, so that reading requests stay read-only."""
+
+from datetime import datetime, timedelta
+from enum import Enum
+
+from sqlalchemy import or_, update
+
+from cairn.base.clock import Clock, utc_now
+from cairn.db.database import Database
+from cairn.identity.models import Session, SshKey, Token
+
+FLUSH_SECONDS = 60
+"""How often a program calls ``flush``."""
+NOTES_MAX = 10_000
+"""More are dropped until the next flush: the time shown is then a minute older."""
+
+
+class Used(Enum):
+    """The kinds of credential."""
+
+    SESSION = "session"
+    TOKEN = "token"  # noqa: S105 (a kind of credential)
+    KEY = "key"
+
+
+class LastUsed:
+    """Collects uses; ``flush`` writes them in one short transaction."""
+
+    def __init__(self, *, session_lifetime: timedelta, clock: Clock = utc_now) -> None:
+        self._session_lifetime = session_lifetime
+        self._clock = clock
+        self._notes: dict[tuple[Used, int | str], datetime] = {}
+
+    def note(self, kind: Used, key: int | str) -> None:
+        """Remember that a credential was used now: a session by its cookie's hash, others by row id."""
+        if (kind, key) in self._notes or len(self._notes) < NOTES_MAX:
+            self._notes[kind, key] = self._clock()
+
+    async def flush(self, database: Database) -> int:
+        """Write what was noted and return how many; a used session lives on from then. A failure loses only times."""
+        notes, self._notes = self._notes, {}
+        if not notes:
+            return 0
+        async with database.write() as session:
+            # In one order everywhere, so that two nodes never wait for each other.
+            for (kind, key), at in sorted(notes.items(), key=lambda note: (note[0][0].value, str(note[0][1]))):
+                match kind:
+                    case Used.SESSION:
+                        statement = (
+                            update(Session)
+                            .where(Session.cookie_sha256 == key, Session.last_used_at < at)
+                            .values(last_used_at=at, expires_at=at + self._session_lifetime)
+                        )
+                    case Used.TOKEN:
+                        statement = (
+                            update(Token)
+                            .where(Token.id == key, or_(Token.last_used_at.is_(None), Token.last_used_at < at))
+                            .values(last_used_at=at)
+                        )
+                    case Used.KEY:
+                        statement = (
+                            update(SshKey)
+                            .where(SshKey.id == key, or_(SshKey.last_used_at.is_(None), SshKey.last_used_at < at))
+                            .values(last_used_at=at)
+                        )
+                await session.execute(statement.execution_options(synchronize_session=False))
+        return len(notes)

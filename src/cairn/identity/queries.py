@@ -1,0 +1,120 @@
+"""Reading accounts: one statement each, on an index of unique values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize
+from cairn.access.scopes import SITE, AccountScope
+from cairn.base.actor import Actor
+from cairn.base.errors import NotFound
+from cairn.identity.models import Account, AccountEmail, AccountKind
+from cairn.identity.names import is_login
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What everybody may see of an account."""
+
+    id: int
+    login: str
+    kind: AccountKind
+    name: str
+    bio: str
+    is_site_admin: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """One address of an account, as its owner sees it."""
+
+    email: str
+    is_primary: bool
+    is_verified: bool
+
+
+async def find_account(session: AsyncSession, login: str) -> Account | None:
+    """Return the account of an owner name, however it is written."""
+    if not is_login(login):
+        return None
+    # uq_account_login_key
+    return (await session.scalars(select(Account).where(Account.login_key == login.lower()))).one_or_none()
+
+
+async def read_profile(session: AsyncSession, actor: Actor, login: str) -> Profile:
+    """Return an account's public profile; NotFound if nobody has the name."""
+    account = await find_account(session, login)
+    if account is None:
+        raise NotFound("Not Found")
+    await authorize(session, actor, Action.ACCOUNT_READ, AccountScope(account.id))
+    return profile_of(account)
+
+
+async def list_emails(session: AsyncSession, actor: Actor, account_id: int) -> list[Email]:
+    """Return an account's addresses, the primary one first."""
+    await authorize(session, actor, Action.ACCOUNT_READ_PRIVATE, AccountScope(account_id))
+    # ix_account_email_account_id
+    rows = await session.scalars(
+        select(AccountEmail)
+        .where(AccountEmail.account_id == account_id)
+        .order_by(AccountEmail.is_primary.desc(), AccountEmail.id)
+    )
+    return [Email(row.email, row.is_primary, row.verified_at is not None) for row in rows]
+
+
+async def primary_email(session: AsyncSession, account_id: int) -> str | None:
+    """Return the address that stands in commits Cairn makes for this account. For our own code: it asks nobody."""
+    return (
+        await session.scalars(
+            select(AccountEmail.email).where(AccountEmail.account_id == account_id, AccountEmail.is_primary.is_(True))
+        )
+    ).first()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account as an administrator sees it."""
+
+    id: int
+    login: str
+    email: str
+    is_site_admin: bool
+    suspended_at: datetime | None
+    created_at: datetime
+
+
+async def list_accounts(
+    session: AsyncSession, actor: Actor, *, after_id: int = 0, limit: int = 100
+) -> list[AccountRow]:
+    """Return accounts in order of their ids, from the one after ``after_id``; at most ``limit``."""
+    await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+    rows = await session.execute(
+        select(Account, AccountEmail.email)
+        .outerjoin(AccountEmail, (AccountEmail.account_id == Account.id) & AccountEmail.is_primary.is_(True))
+        .where(Account.id > after_id)
+        .order_by(Account.id)
+        .limit(limit)
+    )
+    return [
+        AccountRow(one.id, one.login, email or "", one.is_site_admin, one.suspended_at, one.created_at)
+        for one, email in rows
+    ]
+
+
+def profile_of(account: Account) -> Profile:
+    """Return the public part of an account."""
+    return Profile(
+        id=account.id,
+        login=account.login,
+        kind=account.kind,
+        name=account.name,
+        bio=account.bio,
+        is_site_admin=account.is_site_admin,
+        created_at=account.created_at,
+        updated_at=account.updated_at,
+    )

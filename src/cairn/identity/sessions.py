@@ -1,0 +1,162 @@
+"""Sessions: signing in and out in a browser. The cookie is random, stored as a hash, and new at every sign-in."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize
+from cairn.access.scopes import AccountScope
+from cairn.audit.record import record
+from cairn.base.actor import Actor
+from cairn.base.errors import NotFound
+from cairn.base.ids import random_secret
+from cairn.base.origin import Origin
+from cairn.base.settings import Settings
+from cairn.db.changes import count_changed
+from cairn.db.clock import database_now, now
+from cairn.db.database import Database
+from cairn.identity.authenticate import Authenticator
+from cairn.identity.models import Account, OneTimeLink, Session
+from cairn.identity.token_format import hash_secret
+
+SESSIONS_MAX = 100
+"""Open sessions of one account; the longest unused ends when one more begins."""
+USER_AGENT_LENGTH_MAX = 255
+ADDRESS_LENGTH_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A fresh session: ``cookie`` goes to the browser and nowhere else."""
+
+    cookie: str
+    actor: Actor
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as its owner sees it; ``id`` names it in forms and is no secret."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+
+
+async def sign_in(
+    database: Database,
+    authenticator: Authenticator,
+    settings: Settings,
+    *,
+    name: str,
+    password: str,
+    address: str,
+    user_agent: str,
+    old_cookie: str = "",
+) -> SignedIn:
+    """Prove a password and open a session; ``name`` is the login or an e-mail address.
+
+    ``old_cookie``'s session ends: a sign-in always changes the cookie. The hash is renewed if its parameters aged.
+    Errors: Unauthenticated for a wrong name or password alike; Forbidden if suspended; RateLimited.
+    """
+    proven = await authenticator.prove_password(name, password, address=address)
+    actor = proven.actor
+    assert actor.account_id is not None
+    renewed = await authenticator.renewed_hash(proven, password)
+    cookie = random_secret()
+    async with database.write() as session:
+        moment = await database_now(session)
+        if renewed is not None:
+            await session.execute(
+                update(Account)
+                .where(Account.id == actor.account_id, Account.password_hash == proven.password_hash)
+                .values(password_hash=renewed)
+            )
+        if old_cookie:
+            await session.execute(delete(Session).where(Session.cookie_sha256 == hash_secret(old_cookie)))
+        await _make_room(session, actor.account_id)
+        session.add(
+            Session(
+                cookie_sha256=hash_secret(cookie),
+                account_id=actor.account_id,
+                created_at=moment,
+                last_used_at=moment,
+                expires_at=moment + timedelta(days=settings.session_days),
+                address=address[:ADDRESS_LENGTH_MAX],
+                user_agent=user_agent[:USER_AGENT_LENGTH_MAX],
+            )
+        )
+        origin = Origin(address=address)
+        record(session, actor, "session.create", actor.label, account_id=actor.account_id, origin=origin)
+    return SignedIn(cookie, actor, hash_secret(cookie))
+
+
+async def sign_out(session: AsyncSession, actor: Actor, cookie: str) -> None:
+    """End the session of a cookie; nothing happens if it is not there."""
+    ended = await count_changed(session, delete(Session).where(Session.cookie_sha256 == hash_secret(cookie)))
+    if ended and actor.account_id is not None:
+        record(session, actor, "session.end", actor.label, account_id=actor.account_id)
+
+
+async def list_sessions(session: AsyncSession, actor: Actor, account_id: int) -> list[SessionRow]:
+    """Return an account's open sessions, the last used first."""
+    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    # ix_account_session_account_id
+    rows = await session.scalars(
+        select(Session)
+        .where(Session.account_id == account_id, Session.expires_at > now())
+        .order_by(Session.last_used_at.desc())
+        .limit(SESSIONS_MAX)
+    )
+    return [
+        SessionRow(row.cookie_sha256, row.created_at, row.last_used_at, row.expires_at, row.address, row.user_agent)
+        for row in rows
+    ]
+
+
+async def revoke_session(session: AsyncSession, actor: Actor, account_id: int, session_id: str) -> None:
+    """End one session of an account; NotFound if the account has no such session."""
+    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    ended = await count_changed(
+        session, delete(Session).where(Session.cookie_sha256 == session_id, Session.account_id == account_id)
+    )
+    if ended == 0:
+        raise NotFound("This session has already ended.")
+    record(session, actor, "session.revoke", actor.label, account_id=account_id)
+
+
+async def revoke_other_sessions(session: AsyncSession, actor: Actor, account_id: int, *, keep_session_id: str) -> int:
+    """End all sessions of an account but one; return how many ended."""
+    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    ended = await count_changed(
+        session, delete(Session).where(Session.account_id == account_id, Session.cookie_sha256 != keep_session_id)
+    )
+    if ended:
+        record(session, actor, "session.revoke", actor.label, account_id=account_id)
+    return ended
+
+
+async def delete_expired(session: AsyncSession) -> int:
+    """Delete sessions and one-time links that no longer work, and return how many. For the worker, once a day."""
+    sessions = await count_changed(session, delete(Session).where(Session.expires_at <= now()))
+    links = await count_changed(session, delete(OneTimeLink).where(OneTimeLink.expires_at <= now()))
+    return sessions + links
+
+
+async def _make_room(session: AsyncSession, account_id: int) -> None:
+    kept = await session.scalars(
+        select(Session.cookie_sha256)
+        .where(Session.account_id == account_id)
+        .order_by(Session.last_used_at.desc())
+        .limit(SESSIONS_MAX * 2)
+        .offset(SESSIONS_MAX - 1)
+    )
+    surplus = list(kept)
+    if surplus:
+        await session.execute(delete(Session).where(Session.cookie_sha256.in_(surplus)))

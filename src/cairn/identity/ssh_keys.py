@@ -1,0 +1,200 @@
+"""SSH keys: which are accepted, and to whom they belong. One key signs in one account."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncssh
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize
+from cairn.access.scopes import AccountScope
+from cairn.audit.record import record
+from cairn.base.actor import Actor
+from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.db.clock import database_now
+from cairn.events.emit import emit
+from cairn.identity.events import SshKeyAdded, SshKeyDeleted
+from cairn.identity.models import SshKey
+
+KEYS_MAX = 200
+KEY_TEXT_LENGTH_MAX = 8192
+TITLE_LENGTH_MAX = 255
+RSA_BITS_MIN = 3072
+RSA_BITS_MAX = 16384
+
+_ACCEPTED = frozenset(
+    {
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "ssh-rsa",
+        "sk-ssh-ed25519@openssh.com",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+    }
+)
+_LINE = re.compile(r"(?P<algorithm>[a-z0-9@.-]{1,64})[ \t]+(?P<blob>[A-Za-z0-9+/]+={0,2})(?:[ \t]+(?P<comment>.*))?")
+
+
+class SshKeyInvalid(Invalid):
+    """The text is no public key that Cairn accepts, or another account has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A parsed key. ``text`` is algorithm and base64, as an authorized_keys line without comment."""
+
+    algorithm: str
+    text: str
+    fingerprint: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class SshKeyRow:
+    """A key as its owner sees it."""
+
+    id: int
+    title: str
+    algorithm: str
+    text: str
+    fingerprint: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+def parse_public_key(text: str) -> PublicKey:
+    """Read one line of a ``.pub`` file; SshKeyInvalid says what is wrong with it.
+
+    Accepted: ed25519, ecdsa, RSA of 3,072 to 16,384 bits, and the security-key kinds of ed25519 and ecdsa.
+    """
+    text = text.strip()
+    if len(text) > KEY_TEXT_LENGTH_MAX:
+        raise _invalid(f"The key has {len(text):,} characters; the limit is {KEY_TEXT_LENGTH_MAX:,}.")
+    if "PRIVATE KEY" in text:
+        raise _invalid("This is a private key, which must never leave your machine: paste the .pub file instead.")
+    if "\n" in text or "\r" in text:
+        raise _invalid("Paste one key, in one line, as it stands in the .pub file.")
+    match = _LINE.fullmatch(text)
+    if match is None:
+        raise _invalid("This is no public key; it starts like 'ssh-ed25519 AAAA', as the .pub file has it.")
+    algorithm = match["algorithm"]
+    if algorithm in {"ssh-dss", "ssh-dsa"}:
+        raise _invalid("DSA keys are too weak; make a new one with: ssh-keygen -t ed25519")
+    if algorithm not in _ACCEPTED:
+        raise _invalid(f"Keys of the kind {algorithm!r} are not accepted; use ed25519, ecdsa or RSA.")
+    line = f"{algorithm} {match['blob']}"
+    try:
+        key = asyncssh.import_public_key(line)
+        fingerprint = key.get_fingerprint()
+    except (asyncssh.KeyImportError, ValueError):
+        raise _invalid("The key is damaged; paste the whole line of the .pub file.") from None
+    if key.get_algorithm() != algorithm:
+        raise _invalid(f"The key says {algorithm!r} but holds another kind; paste the whole line of the .pub file.")
+    if algorithm == "ssh-rsa":
+        _check_rsa(line)
+    # What the library writes, not what was pasted: equal keys have equal text.
+    return PublicKey(algorithm, key.export_public_key().decode().strip(), fingerprint, (match["comment"] or "").strip())
+
+
+def _check_rsa(line: str) -> None:
+    loaded = load_ssh_public_key(line.encode())
+    assert isinstance(loaded, RSAPublicKey)
+    if loaded.key_size < RSA_BITS_MIN:
+        raise _invalid(
+            f"The RSA key has {loaded.key_size:,} bits; at least {RSA_BITS_MIN:,} are needed. "
+            "Make a new one with: ssh-keygen -t ed25519"
+        )
+    if loaded.key_size > RSA_BITS_MAX:
+        raise _invalid(f"The RSA key has {loaded.key_size:,} bits; the limit is {RSA_BITS_MAX:,}.")
+
+
+async def add_key(session: AsyncSession, actor: Actor, account_id: int, *, title: str, text: str) -> SshKeyRow:
+    """Let a public key sign the account in; an empty title becomes the key's comment or algorithm.
+
+    Errors: SshKeyInvalid for a key that is not accepted or that some account already has.
+    """
+    await authorize(session, actor, Action.ACCOUNT_EDIT_KEYS, AccountScope(account_id))
+    key = parse_public_key(text)
+    title = title.strip() or key.comment[:TITLE_LENGTH_MAX] or key.algorithm
+    if len(title) > TITLE_LENGTH_MAX:
+        message = f"The title has {len(title):,} characters; the limit is {TITLE_LENGTH_MAX}."
+        raise SshKeyInvalid(message, FieldProblem("title", "invalid", message, "PublicKey"))
+    held = await session.scalar(select(func.count()).select_from(SshKey).where(SshKey.account_id == account_id))
+    if held is not None and held >= KEYS_MAX:
+        raise _invalid(f"An account holds at most {KEYS_MAX} keys; delete one first.")
+    if await session.scalar(select(SshKey.id).where(SshKey.fingerprint == key.fingerprint)) is not None:
+        raise _in_use()
+    row = SshKey(
+        account_id=account_id,
+        fingerprint=key.fingerprint,
+        algorithm=key.algorithm,
+        public_key=key.text,
+        title=title,
+        created_at=await database_now(session),
+        last_used_at=None,
+    )
+    session.add(row)
+    try:
+        await session.flush()
+    except IntegrityError:
+        # The same key added twice at once: the unique fingerprint let the other one win.
+        raise _in_use() from None
+    emit(session, SshKeyAdded(account_id=account_id, key_id=row.id, fingerprint=key.fingerprint))
+    details = {"fingerprint": key.fingerprint, "title": title}
+    record(session, actor, "ssh_key.add", str(row.id), account_id=account_id, details=details)
+    return _row(row)
+
+
+async def list_keys(session: AsyncSession, actor: Actor, account_id: int) -> list[SshKeyRow]:
+    """Return an account's keys, the oldest first."""
+    await authorize(session, actor, Action.ACCOUNT_READ_KEYS, AccountScope(account_id))
+    # ix_account_ssh_key_account_id
+    rows = await session.scalars(
+        select(SshKey).where(SshKey.account_id == account_id).order_by(SshKey.id).limit(KEYS_MAX)
+    )
+    return [_row(row) for row in rows]
+
+
+async def read_key(session: AsyncSession, actor: Actor, account_id: int, key_id: int) -> SshKeyRow:
+    """Return one key of an account; NotFound if the account has no such key."""
+    await authorize(session, actor, Action.ACCOUNT_READ_KEYS, AccountScope(account_id))
+    return _row(await _key_of(session, account_id, key_id))
+
+
+async def delete_key(session: AsyncSession, actor: Actor, account_id: int, key_id: int) -> None:
+    """Stop a key from signing in; NotFound if the account has no such key."""
+    await authorize(session, actor, Action.ACCOUNT_EDIT_KEYS, AccountScope(account_id))
+    key = await _key_of(session, account_id, key_id)
+    await session.execute(delete(SshKey).where(SshKey.id == key_id))
+    emit(session, SshKeyDeleted(account_id=account_id, key_id=key_id, fingerprint=key.fingerprint))
+    details = {"fingerprint": key.fingerprint, "title": key.title}
+    record(session, actor, "ssh_key.delete", str(key_id), account_id=account_id, details=details)
+
+
+async def _key_of(session: AsyncSession, account_id: int, key_id: int) -> SshKey:
+    key = await session.get(SshKey, key_id)
+    if key is None or key.account_id != account_id:
+        raise NotFound("Not Found")
+    return key
+
+
+def _row(key: SshKey) -> SshKeyRow:
+    return SshKeyRow(
+        key.id, key.title, key.algorithm, key.public_key, key.fingerprint, key.created_at, key.last_used_at
+    )
+
+
+def _in_use() -> SshKeyInvalid:
+    message = "This key is already in use: one key signs in one account only."
+    return SshKeyInvalid(message, FieldProblem("key", "already_exists", message, "PublicKey"))
+
+
+def _invalid(message: str) -> SshKeyInvalid:
+    return SshKeyInvalid(message, FieldProblem("key", "invalid", message, "PublicKey"))

@@ -1,0 +1,61 @@
+"""Last-used times are written apart, never backwards, and a session in use lives on."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from tests.factories.accounts import LONG_AGO, make_account
+
+from cairn.db.database import Database
+from cairn.identity import last_used as module
+from cairn.identity.last_used import LastUsed, Used
+from cairn.identity.models import Session, SshKey, Token
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+async def make_credentials(database: Database) -> tuple[int, int]:
+    async with database.write() as session:
+        account = await make_account(session)
+        token = Token(account_id=account.id, token_sha256="t", name="t", last_characters="", scopes=[],
+                      created_at=LONG_AGO)  # fmt: skip
+        key = SshKey(account_id=account.id, fingerprint="f", algorithm="", public_key="", title="", created_at=LONG_AGO)
+        session.add_all([token, key])
+        session.add(
+            Session(cookie_sha256="s", account_id=account.id, created_at=LONG_AGO, last_used_at=LONG_AGO,
+                    expires_at=NOON, address="", user_agent="")
+        )  # fmt: skip
+        await session.flush()
+        return token.id, key.id
+
+
+async def test_uses_are_written_by_a_flush_and_extend_the_session(database: Database) -> None:
+    token_id, key_id = await make_credentials(database)
+    moment = [NOON]
+    last_used = LastUsed(session_lifetime=timedelta(days=3), clock=lambda: moment[0])
+    for _ in range(5):
+        last_used.note(Used.SESSION, "s")
+        last_used.note(Used.TOKEN, token_id)
+        last_used.note(Used.KEY, key_id)
+    assert await last_used.flush(database) == 3
+    assert await last_used.flush(database) == 0
+    moment[0] = NOON - timedelta(hours=1)
+    last_used.note(Used.SESSION, "s")
+    last_used.note(Used.TOKEN, token_id)
+    last_used.note(Used.TOKEN, token_id + 1)
+    await last_used.flush(database)
+    async with database.read() as session:
+        [row] = await session.scalars(select(Session))
+        [token] = await session.scalars(select(Token))
+        [key] = await session.scalars(select(SshKey))
+    assert (row.last_used_at, row.expires_at) == (NOON, NOON + timedelta(days=3))
+    assert (token.last_used_at, key.last_used_at) == (NOON, NOON)
+
+
+async def test_the_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NOTES_MAX", 3)
+    last_used = LastUsed(session_lifetime=timedelta(days=1))
+    for number in range(10):
+        last_used.note(Used.TOKEN, number)
+    last_used.note(Used.TOKEN, 0)
+    assert await last_used.flush(database) == 3

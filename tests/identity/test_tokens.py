@@ -1,0 +1,120 @@
+"""Personal tokens: known scopes only, shown once, made by people and never by tokens."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from tests.factories.accounts import actor_of, make_account, with_token
+from tests.factories.authentication import make_authentication
+
+from cairn.access.actions import KNOWN_SCOPES
+from cairn.audit.models import AuditEntry
+from cairn.base.actor import ANONYMOUS, SYSTEM
+from cairn.base.errors import Forbidden, NotFound, Unauthenticated
+from cairn.db.clock import database_now
+from cairn.db.database import Database
+from cairn.events.models import EventRow
+from cairn.identity import tokens
+from cairn.identity.authenticate import BadCredentials
+from cairn.identity.models import Token
+from cairn.identity.tokens import TokenInvalid, create_token, list_tokens, revoke_token
+
+
+async def test_a_token_works_until_it_is_revoked(database: Database) -> None:
+    parts = make_authentication(database)
+    async with database.write() as session:
+        alice = await make_account(session, "alice")
+        made = await create_token(session, actor_of(alice), alice.id, name=" laptop ", scopes=["repo", "gist", "repo"])
+    assert made.row.name == "laptop"
+    assert made.row.scopes == ("gist", "repo")
+    assert made.row.last_characters == made.secret[-4:]
+    await parts.authenticator.actor_of_token(made.secret)
+    async with database.write() as session:
+        await revoke_token(session, actor_of(alice), alice.id, made.row.id)
+    with pytest.raises(BadCredentials):
+        await parts.authenticator.actor_of_token(made.secret)
+
+
+async def test_the_secret_is_stored_nowhere(database: Database) -> None:
+    async with database.write() as session:
+        alice = await make_account(session)
+        made = await create_token(session, actor_of(alice), alice.id, name="t", scopes=[])
+    async with database.read() as session:
+        [row] = await session.scalars(select(Token))
+        [entry] = await session.scalars(select(AuditEntry))
+        [event] = await session.scalars(select(EventRow))
+        stored = str(vars(row)) + str(vars(entry)) + str(vars(event))
+        [listed] = await list_tokens(session, actor_of(alice), alice.id)
+    assert made.secret[4:20] not in stored
+    assert listed == made.row
+    assert entry.action == "token.create"
+
+
+async def test_every_known_scope_can_be_given_and_an_unknown_one_is_named(database: Database) -> None:
+    async with database.write() as session:
+        alice = await make_account(session)
+        made = await create_token(session, actor_of(alice), alice.id, name="all", scopes=sorted(KNOWN_SCOPES))
+        assert set(made.row.scopes) == KNOWN_SCOPES
+        for unknown in ("everything", "(none)", "", "REPO", "repo,gist"):
+            with pytest.raises(TokenInvalid) as refused:
+                await create_token(session, actor_of(alice), alice.id, name="t", scopes=["repo", unknown])
+            assert repr(unknown) in refused.value.message
+
+
+async def test_bad_names_expiries_and_repositories_are_refused(database: Database) -> None:
+    async with database.write() as session:
+        alice = await make_account(session)
+        actor = actor_of(alice)
+        now = await database_now(session)
+        for name in ("", "  ", "x" * 256):
+            with pytest.raises(TokenInvalid, match="name"):
+                await create_token(session, actor, alice.id, name=name, scopes=[])
+        with pytest.raises(TokenInvalid, match="past"):
+            await create_token(session, actor, alice.id, name="t", scopes=[], expires_at=now - timedelta(seconds=1))
+        for ids in (frozenset[int](), frozenset(range(101))):
+            with pytest.raises(TokenInvalid, match="repositories"):
+                await create_token(session, actor, alice.id, name="t", scopes=[], repository_ids=ids)
+
+
+async def test_an_account_holds_a_bounded_number_of_tokens(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "TOKENS_MAX", 2)
+    async with database.write() as session:
+        alice = await make_account(session)
+        for name in ("a", "b"):
+            await create_token(session, actor_of(alice), alice.id, name=name, scopes=[])
+        with pytest.raises(TokenInvalid, match="at most 2"):
+            await create_token(session, actor_of(alice), alice.id, name="c", scopes=[])
+
+
+async def test_who_may_handle_tokens(database: Database) -> None:
+    """Attack: a leaked token makes itself a wider, longer-lived successor."""
+    async with database.write() as session:
+        alice, mallory = await make_account(session), await make_account(session)
+        admin = actor_of(await make_account(session, is_site_admin=True))
+        made = await create_token(session, actor_of(alice), alice.id, name="t", scopes=["repo"])
+        leaked = with_token(actor_of(alice), *KNOWN_SCOPES)
+        for actor, error in (
+            (leaked, Forbidden),
+            (actor_of(mallory), Forbidden),
+            (ANONYMOUS, Unauthenticated),
+            (with_token(admin, *KNOWN_SCOPES), Forbidden),
+        ):
+            with pytest.raises(error):
+                await create_token(session, actor, alice.id, name="t", scopes=["repo"])
+            with pytest.raises(error):
+                await list_tokens(session, actor, alice.id)
+            with pytest.raises(error):
+                await revoke_token(session, actor, alice.id, made.row.id)
+        for powerful in (SYSTEM, admin):
+            await create_token(session, powerful, alice.id, name="t", scopes=["repo"])
+
+
+async def test_the_token_of_another_account_is_not_there(database: Database) -> None:
+    async with database.write() as session:
+        alice, mallory = await make_account(session), await make_account(session)
+        made = await create_token(session, actor_of(alice), alice.id, name="t", scopes=["repo"])
+        with pytest.raises(NotFound):
+            await revoke_token(session, actor_of(mallory), mallory.id, made.row.id)
+        with pytest.raises(NotFound):
+            await revoke_token(session, actor_of(alice), alice.id, made.row.id + 1)
+        assert await list_tokens(session, actor_of(mallory), mallory.id) == []
