@@ -1,0 +1,181 @@
+"""Creating a repository: a name under the actor's account, an empty store, and a README if one is wanted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize
+from cairn.access.decide import decide
+from cairn.access.roles import Visibility
+from cairn.access.scopes import AccountScope, RepositoryScope
+from cairn.audit.record import record
+from cairn.base.actor import Actor
+from cairn.base.clock import Clock, utc_now
+from cairn.base.errors import CairnError, FieldProblem, Forbidden, Invalid, Unauthenticated, Unavailable
+from cairn.base.ids import random_id
+from cairn.base.log import get_logger
+from cairn.db.clock import database_now
+from cairn.db.database import Database
+from cairn.events.emit import emit
+from cairn.git.engine import Engine
+from cairn.git.quarantine import Quarantine
+from cairn.git.ref_transaction import RefUpdate
+from cairn.git.types import ZERO_OID, Signature
+from cairn.git.writing import File, commit_files
+from cairn.identity.models import Account
+from cairn.identity.queries import primary_email
+from cairn.repositories.accept_push import make_within
+from cairn.repositories.events import RepositoryCreated
+from cairn.repositories.models import Repository, RepositoryRename
+from cairn.repositories.names import check_repository_name
+from cairn.repositories.queries import BRANCH_PREFIX, RepositoryView, find_repository_by_id
+
+TEXT_LENGTH_MAX = 1000
+_log = get_logger(__name__)
+
+
+class RepositoryExists(Invalid):
+    """The owner already has a repository of that name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRepository:
+    """What a person says of a repository to be."""
+
+    name: str
+    visibility: Visibility = Visibility.PUBLIC
+    description: str = ""
+    homepage: str = ""
+    default_branch: str = "main"
+    with_readme: bool = False
+
+
+async def create_repository(
+    database: Database, engine: Engine, actor: Actor, wanted: NewRepository, *, clock: Clock = utc_now
+) -> RepositoryView:
+    """Create a repository under the actor's own account and return it.
+
+    With a README it has one commit; if only that fails, the repository stays, empty, and Unavailable says so.
+    Errors: Unauthenticated; Forbidden for a token without the scope; RepositoryNameInvalid, RepositoryExists, Invalid.
+    """
+    if actor.account_id is None:
+        raise Unauthenticated("Sign in to create a repository.")
+    check_repository_name(wanted.name)
+    check_texts(description=wanted.description, homepage=wanted.homepage)
+    async with database.write() as session:
+        repository_id = await _insert(session, engine, actor, actor.account_id, wanted)
+        view = await find_repository_by_id(session, actor, repository_id)
+    if wanted.with_readme:
+        await _add_readme(database, engine, actor, view, clock)
+    async with database.read() as session:
+        return await find_repository_by_id(session, actor, repository_id)
+
+
+def check_texts(*, description: str | None = None, homepage: str | None = None) -> None:
+    """Return if the texts fit; Invalid names the field. A homepage is an address a browser opens safely."""
+    for field, value in (("description", description), ("homepage", homepage)):
+        if value is not None and len(value) > TEXT_LENGTH_MAX:
+            message = f"The {field} has {len(value):,} characters; the limit is {TEXT_LENGTH_MAX:,}."
+            raise Invalid(message, FieldProblem(field, "invalid", message, "Repository"))
+        if value is not None and any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in value):
+            message = f"The {field} must be one line of text."
+            raise Invalid(message, FieldProblem(field, "invalid", message, "Repository"))
+    if homepage and not homepage.strip().lower().startswith(("http://", "https://")):
+        message = "The homepage must start with http:// or https://."
+        raise Invalid(message, FieldProblem("homepage", "invalid", message, "Repository"))
+
+
+def require_reach(actor: Actor, scope: RepositoryScope) -> None:
+    """Return if the actor could administer what it is about to make; Forbidden if its token ends before that.
+
+    A token with only ``public_repo`` must not make what it may not even see.
+    """
+    if not decide(actor, Action.REPOSITORY_ADMINISTER, scope).allowed:
+        raise Forbidden(f"This token lacks the scope for a {scope.visibility.value} repository; it needs: repo.")
+
+
+def name_taken(name: str) -> RepositoryExists:
+    """Return the error for a name that the owner already uses."""
+    message = f"The name {name!r} already exists on this account."
+    return RepositoryExists(message, FieldProblem("name", "already_exists", message, "Repository"))
+
+
+async def _insert(session: AsyncSession, engine: Engine, actor: Actor, owner_id: int, wanted: NewRepository) -> int:
+    await authorize(session, actor, Action.REPOSITORY_CREATE, AccountScope(owner_id))
+    owner = await session.get_one(Account, owner_id)
+    key = wanted.name.lower()
+    taken = select(Repository.id).where(Repository.owner_id == owner_id, Repository.name_key == key)
+    if await session.scalar(taken) is not None:
+        raise name_taken(wanted.name)
+    head_target = BRANCH_PREFIX + wanted.default_branch.encode()
+    moment = await database_now(session)
+    repository = Repository(
+        owner_id=owner_id,
+        name=wanted.name,
+        name_key=key,
+        store_id=await engine.create_store(session, head_target=head_target),
+        visibility=wanted.visibility,
+        description=wanted.description.strip(),
+        homepage=wanted.homepage.strip(),
+        is_archived=False,
+        created_at=moment,
+        updated_at=moment,
+    )
+    session.add(repository)
+    try:
+        await session.flush()
+    except IntegrityError:
+        # Two creations of one name at once: the unique key let the other one win.
+        raise name_taken(wanted.name) from None
+    require_reach(actor, RepositoryScope(repository.id, owner_id, wanted.visibility, None))
+    # The name is in use again: nobody who asks for it is sent elsewhere.
+    await session.execute(
+        delete(RepositoryRename).where(RepositoryRename.owner_id == owner_id, RepositoryRename.name_key == key)
+    )
+    full_name = f"{owner.login}/{repository.name}"
+    emit(
+        session,
+        RepositoryCreated(
+            repository_id=repository.id, owner_id=owner_id, full_name=full_name, actor_id=actor.account_id
+        ),
+    )
+    details = {"visibility": wanted.visibility.value}
+    record(session, actor, "repository.create", full_name, repository_id=repository.id, details=details)
+    return repository.id
+
+
+async def _add_readme(database: Database, engine: Engine, actor: Actor, view: RepositoryView, clock: Clock) -> None:
+    assert actor.account_id is not None
+    async with database.read() as session:
+        account = await session.get_one(Account, actor.account_id)
+        email = await primary_email(session, actor.account_id)
+    # Whole seconds: a commit keeps no more.
+    author = Signature(
+        account.name or account.login, email or f"{account.login}@localhost", clock().replace(microsecond=0)
+    )
+    text = f"# {view.name}\n" + (f"\n{view.description}\n" if view.description else "")
+
+    async def write(quarantine: Quarantine) -> Sequence[RefUpdate]:
+        commit = await commit_files(
+            quarantine,
+            parents=[],
+            changes={b"README.md": File(text.encode())},
+            author=author,
+            committer=author,
+            message="Initial commit",
+        )
+        return [RefUpdate(view.head_target, ZERO_OID, commit)]
+
+    try:
+        staged = await engine.stage(view.store_id, write)
+        within = make_within(actor, view.id)
+        await engine.land(staged, push_id=random_id(), actor=actor.label, within=within)
+    except CairnError as error:
+        _log.warning("readme_failed", repository_id=view.id, reason=error.message)
+        raise Unavailable(
+            f"{view.full_name} was created, but its README could not be written: {error.message} Push one instead."
+        ) from error

@@ -1,0 +1,63 @@
+"""Facts about repositories. ``repository_id`` tells the event table whose they are."""
+
+from cairn.events.types import Event
+
+
+class RepositoryCreated(Event, frozen=True):
+    """A repository exists, empty so far."""
+
+    repository_id: int
+    owner_id: int
+    full_name: str
+    actor_id: int | None
+
+
+class RepositoryDeleted(Event, frozen=True):
+    """A repository is gone."""
+
+    repository_id: int
+    owner_id: int
+    full_name: str
+    actor_id: int | None
+
+
+class RepositoryRenamed(Event, frozen=True):
+    """A repository has another name; the old one redirects."""
+
+    repository_id: int
+    old_full_name: str
+    new_full_name: str
+    actor_id: int | None
+
+
+class RepositoryEdited(Event, frozen=True):
+    """Settings of a repository changed; ``changes`` has field name to [before, after], as text."""
+
+    repository_id: int
+    changes: dict[str, tuple[str, str]]
+    actor_id: int | None
+
+
+class CollaboratorChanged(Event, frozen=True):
+    """Somebody's role on a repository changed; an empty text is no role."""
+
+    repository_id: int
+    account_id: int
+    old_role: str
+    new_role: str
+    actor_id: int | None
+
+
+class Pushed(Event, frozen=True):
+    """One ref moved: by a push, a web edit, a merge. Forty zeros stand for "did not exist" and "is gone".
+
+    ``ref`` is the full name as text; for a name that is no UTF-8 it has replacements, and ``ref_base64`` the bytes.
+    """
+
+    repository_id: int
+    ref: str
+    old_oid: str
+    new_oid: str
+    actor_id: int | None
+    actor: str
+    ref_base64: str = ""

@@ -1,0 +1,210 @@
+"""The hot path of git's doors: who asks, for which repository, in which state, by one statement.
+
+``GitDoor.resolve`` reads the credential's account, the repository, its store and the grant together; ``decide`` then
+runs in Python. Only a name that is not there costs a second look, for a rename.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cairn.access.actions import Action
+from cairn.access.decide import decide, require
+from cairn.access.roles import Role, Visibility
+from cairn.access.scopes import RepositoryScope
+from cairn.base.actor import ANONYMOUS, Actor
+from cairn.base.errors import NotFound, Unauthenticated
+from cairn.db.database import Database, PointQuery, Row
+from cairn.git.store_state import STATE_COLUMNS, StoreState, from_row
+from cairn.identity.authenticate import ACCOUNT_COLUMNS, NARROWING_COLUMNS, Authenticator, BadCredentials
+from cairn.identity.credentials import Credential, KeyCredential, PasswordCredential, TokenCredential
+from cairn.identity.names import is_login
+from cairn.identity.token_format import hash_secret, is_well_formed_token
+from cairn.repositories.names import is_repository_name
+
+_TARGET = (
+    "r.id AS repository_id, r.owner_id AS owner_id, o.login AS owner, r.name AS name, r.visibility AS visibility, "
+    "r.is_archived AS is_archived, s.id AS store_id, s.object_format AS object_format, "
+    + ", ".join(f"s.{column} AS {column}" for column in STATE_COLUMNS)
+)
+# uq_account_login_key, uq_repository_owner_id_name_key, primary key of git_store.
+_REPOSITORY = (
+    "LEFT JOIN account o ON o.login_key = :owner "
+    "LEFT JOIN repository r ON r.owner_id = o.id AND r.name_key = :name "
+    "LEFT JOIN git_store s ON s.id = r.store_id "
+)
+# Primary key of access_grant.
+_GRANT = "LEFT JOIN access_grant g ON g.repository_id = r.id AND g.account_id = a.id"
+
+# Each statement gives exactly one row: what is not there is NULL, so that a wrong token and an absent repository can be
+# told apart.
+ANONYMOUSLY = PointQuery(f"SELECT {_TARGET} FROM (SELECT 1 AS one) one {_REPOSITORY}")  # noqa: S608 (constants)
+# uq_account_token_token_sha256, primary key of account.
+WITH_TOKEN = PointQuery(
+    f"SELECT {_TARGET}, {NARROWING_COLUMNS}, {ACCOUNT_COLUMNS}, g.role AS role FROM (SELECT 1 AS one) one "  # noqa: S608
+    "LEFT JOIN account_token t ON t.token_sha256 = :token LEFT JOIN account a ON a.id = t.account_id "
+    f"{_REPOSITORY}{_GRANT}"
+)
+# uq_account_ssh_key_fingerprint, primary key of account.
+WITH_KEY = PointQuery(
+    f"SELECT {_TARGET}, k.id AS key_id, {ACCOUNT_COLUMNS}, g.role AS role FROM (SELECT 1 AS one) one "  # noqa: S608
+    "LEFT JOIN account_ssh_key k ON k.fingerprint = :fingerprint LEFT JOIN account a ON a.id = k.account_id "
+    f"{_REPOSITORY}{_GRANT}"
+)
+# Primary key of account.
+WITH_ACCOUNT = PointQuery(
+    f"SELECT {_TARGET}, {ACCOUNT_COLUMNS}, g.role AS role FROM (SELECT 1 AS one) one "  # noqa: S608 (constants)
+    f"LEFT JOIN account a ON a.id = :account {_REPOSITORY}{_GRANT}"
+)
+# Primary keys of repository_rename and account_rename: where did owner/name go?
+RENAMED = PointQuery(
+    "SELECT o.login AS owner, r.name AS name FROM repository_rename m "
+    "JOIN repository r ON r.id = m.repository_id JOIN account o ON o.id = r.owner_id "
+    "WHERE m.name_key = :name AND m.owner_id IN ("
+    "SELECT f.id FROM account f WHERE f.login_key = :owner "
+    "UNION ALL SELECT n.account_id FROM account_rename n WHERE n.login_key = :owner) "
+    "UNION ALL SELECT o.login, r.name FROM account_rename n JOIN account o ON o.id = n.account_id "
+    "JOIN repository r ON r.owner_id = o.id AND r.name_key = :name WHERE n.login_key = :owner"
+)
+
+
+class SignInMayHelp(Unauthenticated):
+    """Nobody is signed in, and the repository is absent or hidden: a door answers with its challenge."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitTarget:
+    """A repository a git client asked for, who the client is, and everything the engine needs to answer.
+
+    ``was_renamed``: the client used an old name; ``full_name`` is the present one, to which HTTP redirects.
+    """
+
+    actor: Actor
+    scope: RepositoryScope
+    owner: str
+    name: str
+    state: StoreState
+    object_format: str
+    was_renamed: bool = False
+
+    @property
+    def repository_id(self) -> int:
+        """The repository's row."""
+        return self.scope.repository_id
+
+    @property
+    def store_id(self) -> int:
+        """The engine's store."""
+        return self.state.id
+
+    @property
+    def full_name(self) -> str:
+        """Owner and name, as they are written now."""
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A statement, its values, and who asks if that is known before (a proven password, nobody)."""
+
+    query: PointQuery
+    values: dict[str, object]
+    actor: Actor | None = None
+
+
+class GitDoor:
+    """Resolves what git clients ask for; one for all doors of a program."""
+
+    def __init__(self, database: Database, authenticator: Authenticator) -> None:
+        self._database = database
+        self._authenticator = authenticator
+
+    async def resolve(
+        self, owner: str, name: str, credential: Credential | None, *, action: Action = Action.REPOSITORY_READ
+    ) -> GitTarget:
+        """Return the repository if the credential's owner may do ``action`` to it.
+
+        ``name`` may end in ``.git``. Errors: BadCredentials; AccountSuspended; RateLimited (passwords); SignInMayHelp
+        for an anonymous client where there is nothing to see, NotFound for a known one; Unauthenticated, Forbidden
+        where the repository may be seen but not this done.
+        """
+        name = name[:-4] if name.lower().endswith(".git") else name
+        prepared = await self._prepare(credential)
+        target = await self._find(prepared, owner, name)
+        if target is None:
+            moved = await self._find_renamed(owner, name)
+            if moved is not None:
+                target = await self._find(prepared, *moved, was_renamed=True)
+        actor = target.actor if target is not None else await self._known(prepared)
+        if target is not None and decide(actor, action, target.scope).may_see:
+            require(actor, action, target.scope)
+            return target
+        # Absent and hidden are one answer, with or without a credential.
+        if actor.is_signed_in:
+            raise NotFound(f"Repository {owner[:60]}/{name[:120]} not found.")
+        raise SignInMayHelp("Sign in to see whether this repository exists.")
+
+    async def _prepare(self, credential: Credential | None) -> _Prepared:
+        match credential:
+            case None:
+                return _Prepared(ANONYMOUSLY, {}, ANONYMOUS)
+            case TokenCredential(token):
+                if not is_well_formed_token(token):
+                    raise BadCredentials("Bad credentials")
+                return _Prepared(WITH_TOKEN, {"token": hash_secret(token)})
+            case KeyCredential(fingerprint):
+                return _Prepared(WITH_KEY, {"fingerprint": fingerprint})
+            case PasswordCredential(login, password, address):
+                proven = await self._authenticator.actor_of_password(login, password, address=address)
+                return _Prepared(WITH_ACCOUNT, {"account": proven.actor.account_id}, proven.actor)
+
+    async def _find(self, prepared: _Prepared, owner: str, name: str, *, was_renamed: bool = False) -> GitTarget | None:
+        if not is_login(owner) or not is_repository_name(name):
+            return None
+        row = await self._database.fetch(prepared.query, **prepared.values, owner=owner.lower(), name=name.lower())
+        assert row is not None, "every variant starts from a constant row"
+        actor = prepared.actor or self._actor(prepared.query, row)
+        if row["repository_id"] is None:
+            return None
+        return _target(actor, row, was_renamed=was_renamed)
+
+    def _actor(self, query: PointQuery, row: Row) -> Actor:
+        if row["account_id"] is None:
+            raise BadCredentials("Bad credentials")
+        if query is WITH_TOKEN:
+            return self._authenticator.token_from_row(row).actor
+        return self._authenticator.key_from_row(row).actor
+
+    async def _known(self, prepared: _Prepared) -> Actor:
+        """Say who asks where no repository row could: a name that cannot exist needs the credential checked alike."""
+        if prepared.actor is not None:
+            return prepared.actor
+        row = await self._database.fetch(prepared.query, **prepared.values, owner="", name="")
+        assert row is not None, "every variant starts from a constant row"
+        return self._actor(prepared.query, row)
+
+    async def _find_renamed(self, owner: str, name: str) -> tuple[str, str] | None:
+        if not is_login(owner) or not is_repository_name(name):
+            return None
+        row = await self._database.fetch(RENAMED, owner=owner.lower(), name=name.lower())
+        return None if row is None else (str(row["owner"]), str(row["name"]))
+
+
+def _target(actor: Actor, row: Row, *, was_renamed: bool) -> GitTarget:
+    fields: dict[str, Any] = dict(row)
+    role = fields.get("role")
+    scope = RepositoryScope(
+        repository_id=int(fields["repository_id"]),
+        owner_id=int(fields["owner_id"]),
+        visibility=Visibility(fields["visibility"]),
+        role=None if role is None else Role(role),
+        is_archived=bool(fields["is_archived"]),
+    )
+    return GitTarget(
+        actor=actor,
+        scope=scope,
+        owner=str(fields["owner"]),
+        name=str(fields["name"]),
+        state=from_row(row, store_id=int(fields["store_id"])),
+        object_format=str(fields["object_format"]),
+        was_renamed=was_renamed,
+    )

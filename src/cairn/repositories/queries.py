@@ -1,0 +1,301 @@
+"""Reading repositories as one actor sees them: what is hidden is absent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, exists, func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize, granted_role
+from cairn.access.decide import decide, effective_role, visible
+from cairn.access.models import Grant
+from cairn.access.roles import Role, Visibility
+from cairn.access.scopes import RepositoryScope
+from cairn.base.actor import Actor
+from cairn.base.errors import NotFound
+from cairn.git.models import Store
+from cairn.git.store_state import lock_stores
+from cairn.git.types import RefName, show
+from cairn.identity.models import Account, AccountRename
+from cairn.identity.names import is_login
+from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename
+from cairn.repositories.names import is_repository_name
+
+PER_PAGE_MAX = 100
+BRANCH_PREFIX = b"refs/heads/"
+
+
+class RepositoryMoved(NotFound):
+    """The repository has another name now, and the actor may read it there: send them on."""
+
+    def __init__(self, *, repository_id: int, owner: str, name: str) -> None:
+        super().__init__(f"This repository is now {owner}/{name}.")
+        self.repository_id = repository_id
+        self.owner = owner
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryView:
+    """A repository as one actor sees it; ``role`` is what the actor has there before a token narrows it."""
+
+    id: int
+    owner_id: int
+    owner: str
+    name: str
+    store_id: int
+    head_target: RefName
+    visibility: Visibility
+    description: str
+    homepage: str
+    is_archived: bool
+    created_at: datetime
+    updated_at: datetime
+    pushed_at: datetime | None
+    role: Role
+    scope: RepositoryScope
+
+    @property
+    def full_name(self) -> str:
+        """Owner and name."""
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def is_private(self) -> bool:
+        """True unless everybody may read it."""
+        return self.visibility is not Visibility.PUBLIC
+
+    @property
+    def default_branch(self) -> str:
+        """The short name of the branch HEAD points to, born or not."""
+        return show(self.head_target.removeprefix(BRANCH_PREFIX))
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPage:
+    """Some repositories of a list, and how many the whole list has."""
+
+    items: list[RepositoryView]
+    total: int
+
+
+class RepositorySort(StrEnum):
+    """What a list is ordered by; GitHub's words."""
+
+    FULL_NAME = "full_name"
+    CREATED = "created"
+    UPDATED = "updated"
+    PUSHED = "pushed"
+
+
+class Affiliation(StrEnum):
+    """How an actor is tied to a repository; GitHub's words."""
+
+    OWNER = "owner"
+    COLLABORATOR = "collaborator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryFilter:
+    """Which repositories a list holds, of those the actor may see; everything left out matches all."""
+
+    owner_id: int | None = None
+    affiliations: frozenset[Affiliation] | None = None
+    """Ties to the actor who asks; None for no such wish."""
+    visibilities: frozenset[Visibility] | None = None
+    text: str = ""
+    """Part of the name or description, without case."""
+
+
+async def find_repository(
+    session: AsyncSession, actor: Actor, owner: str, name: str, action: Action = Action.REPOSITORY_READ
+) -> RepositoryView:
+    """Return a repository the actor may do ``action`` to.
+
+    Errors: NotFound for what is absent or hidden; RepositoryMoved after a rename; Unauthenticated; Forbidden.
+    """
+    if is_login(owner) and is_repository_name(name):
+        # uq_account_login_key, uq_repository_owner_id_name_key
+        found = await _first(session, actor, Account.login_key == owner.lower(), Repository.name_key == name.lower())
+        if found is not None:
+            await authorize(session, actor, action, found.scope)
+            return found
+        await _raise_if_moved(session, actor, owner, name)
+    raise NotFound("Not Found")
+
+
+async def find_repository_by_id(
+    session: AsyncSession, actor: Actor, repository_id: int, action: Action = Action.REPOSITORY_READ
+) -> RepositoryView:
+    """Return a repository the actor may do ``action`` to. Errors as ``find_repository``."""
+    found = await _first(session, actor, Repository.id == repository_id)
+    if found is None:
+        raise NotFound("Not Found")
+    await authorize(session, actor, action, found.scope)
+    return found
+
+
+async def load_scope(session: AsyncSession, actor: Actor, repository_id: int) -> RepositoryScope | None:
+    """Return what the rule reads of a repository for an actor, in one statement; None if it is absent."""
+    row = (
+        await session.execute(
+            select(
+                Repository.owner_id, Repository.visibility, Repository.is_archived, granted_role(actor, Repository.id)
+            ).where(Repository.id == repository_id)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    owner_id, visibility, is_archived, role = row
+    return RepositoryScope(repository_id, owner_id, visibility, None if role is None else Role(role), is_archived)
+
+
+async def list_repositories(
+    session: AsyncSession,
+    actor: Actor,
+    wanted: RepositoryFilter,
+    *,
+    sort: RepositorySort = RepositorySort.FULL_NAME,
+    descending: bool = False,
+    page: int = 1,
+    per_page: int = 30,
+) -> RepositoryPage:
+    """Return one page of the repositories the actor may read; two statements, however many there are."""
+    conditions = [visible(actor, Action.REPOSITORY_READ, ACCESS_COLUMNS), *_conditions(actor, wanted)]
+    # Without a filter: ix_repository_visibility_pushed_at; of an owner: uq_repository_owner_id_name_key.
+    total = await session.scalar(select(func.count()).select_from(Repository).where(*conditions)) or 0
+    orders: dict[RepositorySort, list[Any]] = {
+        RepositorySort.FULL_NAME: [Account.login_key, Repository.name_key],
+        RepositorySort.CREATED: [Repository.created_at],
+        RepositorySort.UPDATED: [Repository.updated_at],
+        RepositorySort.PUSHED: [func.coalesce(Repository.pushed_at, Repository.created_at)],
+    }
+    limit = max(1, min(per_page, PER_PAGE_MAX))
+    rows = await session.execute(
+        _select(actor)
+        .where(*conditions)
+        .order_by(*[column.desc() if descending else column for column in [*orders[sort], Repository.id]])
+        .limit(limit)
+        .offset((max(page, 1) - 1) * limit)
+    )
+    return RepositoryPage([view for row in rows if (view := _view(actor, row)) is not None], total)
+
+
+async def lock_repository(session: AsyncSession, repository_id: int) -> tuple[Repository, Store]:
+    """Lock a repository and its store until the transaction ends; NotFound if it is gone.
+
+    The store first, as a push does, so that the two never wait for each other.
+    """
+    store_id = await session.scalar(select(Repository.store_id).where(Repository.id == repository_id))
+    if store_id is None:
+        raise NotFound("Not Found")
+    store = (await lock_stores(session, [store_id]))[store_id]
+    repository = await session.scalar(
+        select(Repository)
+        .where(Repository.id == repository_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if repository is None:
+        raise NotFound("Not Found")
+    return repository, store
+
+
+def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.owner_id is not None:
+        found.append(Repository.owner_id == wanted.owner_id)
+    if wanted.visibilities is not None:
+        found.append(Repository.visibility.in_(sorted(wanted.visibilities)))
+    if wanted.affiliations is not None:
+        ties: list[ColumnElement[bool]] = [literal(value=False)]
+        if Affiliation.OWNER in wanted.affiliations:
+            ties.append(Repository.owner_id == actor.account_id)
+        if Affiliation.COLLABORATOR in wanted.affiliations:
+            ties.append(
+                exists(
+                    select(literal(1)).where(Grant.account_id == actor.account_id, Grant.repository_id == Repository.id)
+                )
+            )
+        found.append(or_(*ties))
+    if wanted.text:
+        text = wanted.text.lower()
+        found.append(
+            or_(
+                Repository.name_key.contains(text, autoescape=True),
+                func.lower(Repository.description).contains(text, autoescape=True),
+            )
+        )
+    return found
+
+
+def _select(actor: Actor) -> Select[Repository, str, bytes, Role | None]:
+    return (
+        select(Repository, Account.login, Store.head_target, granted_role(actor, Repository.id))
+        .join(Account, Account.id == Repository.owner_id)
+        .join(Store, Store.id == Repository.store_id)
+    )
+
+
+async def _first(session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool]) -> RepositoryView | None:
+    row = (await session.execute(_select(actor).where(*conditions))).one_or_none()
+    return None if row is None else _view(actor, row)
+
+
+def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None]) -> RepositoryView | None:
+    """Return the row as a view; None if the actor has no role at all there."""
+    repository, owner, head_target, granted = row
+    scope = RepositoryScope(
+        repository.id,
+        repository.owner_id,
+        repository.visibility,
+        None if granted is None else Role(granted),
+        repository.is_archived,
+    )
+    role = effective_role(actor, scope)
+    if role is None:
+        return None
+    return RepositoryView(
+        id=repository.id,
+        owner_id=repository.owner_id,
+        owner=owner,
+        name=repository.name,
+        store_id=repository.store_id,
+        head_target=bytes(head_target),
+        visibility=repository.visibility,
+        description=repository.description,
+        homepage=repository.homepage,
+        is_archived=repository.is_archived,
+        created_at=repository.created_at,
+        updated_at=repository.updated_at,
+        pushed_at=repository.pushed_at,
+        role=role,
+        scope=scope,
+    )
+
+
+async def _raise_if_moved(session: AsyncSession, actor: Actor, owner: str, name: str) -> None:
+    owner_id = await session.scalar(select(Account.id).where(Account.login_key == owner.lower()))
+    if owner_id is None:
+        owner_id = await session.scalar(
+            select(AccountRename.account_id).where(AccountRename.login_key == owner.lower())
+        )
+        if owner_id is None:
+            return
+        # The owner moved with all repositories, under the names they have.
+        found = await _first(session, actor, Repository.owner_id == owner_id, Repository.name_key == name.lower())
+        if found is not None and decide(actor, Action.REPOSITORY_READ, found.scope).allowed:
+            raise RepositoryMoved(repository_id=found.id, owner=found.owner, name=found.name)
+    repository_id = await session.scalar(
+        select(RepositoryRename.repository_id).where(
+            RepositoryRename.owner_id == owner_id, RepositoryRename.name_key == name.lower()
+        )
+    )
+    if repository_id is None:
+        return
+    found = await _first(session, actor, Repository.id == repository_id)
+    if found is not None and decide(actor, Action.REPOSITORY_READ, found.scope).allowed:
+        raise RepositoryMoved(repository_id=found.id, owner=found.owner, name=found.name)

@@ -1,0 +1,167 @@
+"""Creating repositories: names, rights, the README, what the rest of Cairn hears."""
+
+import asyncio
+from typing import Any
+
+import pygit2
+import pytest
+from sqlalchemy import func, select
+from tests.factories.accounts import actor_of, make_account, with_token
+
+from cairn.access.roles import Role, Visibility
+from cairn.audit.models import AuditEntry
+from cairn.base.actor import ANONYMOUS, SYSTEM, Actor
+from cairn.base.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from cairn.db.database import Database
+from cairn.events.models import EventRow
+from cairn.git.engine import Engine
+from cairn.git.models import Ref, Store
+from cairn.repositories.create import NewRepository, RepositoryExists, create_repository
+from cairn.repositories.models import Repository, RepositoryRename
+from cairn.repositories.queries import find_repository
+
+
+async def person(database: Database, login: str = "alice") -> Actor:
+    async with database.write() as session:
+        return actor_of(await make_account(session, login))
+
+
+async def count(database: Database, table: type) -> int:
+    async with database.read() as session:
+        return int(await session.scalar(select(func.count()).select_from(table)) or 0)
+
+
+async def test_a_new_repository_is_empty_and_its_owner_administers_it(database: Database, engine: Engine) -> None:
+    alice = await person(database)
+    wanted = NewRepository(
+        name="Engine", visibility=Visibility.PRIVATE, description=" An engine ", homepage="https://x.test"
+    )
+    made = await create_repository(database, engine, alice, wanted)
+    assert (made.full_name, made.default_branch, made.role) == ("alice/Engine", "main", Role.ADMIN)
+    assert (made.description, made.homepage, made.pushed_at) == ("An engine", "https://x.test", None)
+    assert made.is_private
+    assert await count(database, Ref) == 0
+    async with database.read() as session:
+        assert await find_repository(session, alice, "ALICE", "engine") == made
+        with pytest.raises(NotFound):
+            await find_repository(session, ANONYMOUS, "alice", "engine")
+        [event] = await session.scalars(select(EventRow))
+        [entry] = await session.scalars(select(AuditEntry))
+    assert event.type == "repository_created"
+    assert event.repository_id == made.id
+    assert event.payload["full_name"] == "alice/Engine"
+    assert (entry.action, entry.target, entry.repository_id) == ("repository.create", "alice/Engine", made.id)
+
+
+async def test_a_readme_is_a_commit_of_the_owner_on_the_default_branch(database: Database, engine: Engine) -> None:
+    alice = await person(database)
+    wanted = NewRepository(name="engine", description="An *engine*", default_branch="trunk", with_readme=True)
+    made = await create_repository(database, engine, alice, wanted)
+    assert made.pushed_at is not None
+    async with database.read() as session:
+        [ref] = await session.scalars(select(Ref))
+        [created, pushed] = await session.scalars(select(EventRow).order_by(EventRow.id))
+    assert ref.name == b"refs/heads/trunk"
+    assert (created.type, pushed.type) == ("repository_created", "pushed")
+    payload: dict[str, Any] = pushed.payload
+    assert (payload["ref"], payload["old_oid"], payload["new_oid"]) == ("refs/heads/trunk", "0" * 40, ref.oid)
+    state = await engine.state(made.store_id)
+    async with engine.view(state) as view:
+        assert await readme(view, ref.oid) == b"# engine\n\nAn *engine*\n"
+
+
+async def readme(view: Any, commit: str) -> bytes:
+    repository = pygit2.Repository(str(view.path))
+    found: Any = repository[commit]
+    assert (found.author.name, found.author.email) == ("alice", "alice@example.test")
+    data: bytes = (found.tree / "README.md").data
+    return data
+
+
+async def test_a_readme_that_cannot_be_written_leaves_an_empty_repository_and_says_so(
+    database: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await person(database)
+
+    async def failing(*_: object, **__: object) -> None:
+        raise Unavailable("The object store does not answer.")
+
+    monkeypatch.setattr(Engine, "stage", failing)
+    with pytest.raises(Unavailable, match=r"alice/engine was created, but its README .* does not answer"):
+        await create_repository(database, engine, alice, NewRepository(name="engine", with_readme=True))
+    assert await count(database, Repository) == 1
+
+
+@pytest.mark.parametrize("name", ["engine", "ENGINE"])
+async def test_a_name_is_unique_under_its_owner_without_case(database: Database, engine: Engine, name: str) -> None:
+    alice, bob = await person(database), await person(database, "bob")
+    await create_repository(database, engine, alice, NewRepository(name="Engine"))
+    with pytest.raises(RepositoryExists) as refused:
+        await create_repository(database, engine, alice, NewRepository(name=name))
+    assert refused.value.problems[0].code == "already_exists"
+    await create_repository(database, engine, bob, NewRepository(name=name))
+    assert await count(database, Store) == 2
+
+
+async def test_of_two_creations_of_one_name_at_once_one_wins(database: Database, engine: Engine) -> None:
+    alice = await person(database)
+    results = await asyncio.gather(
+        *(create_repository(database, engine, alice, NewRepository(name="engine")) for _ in range(3)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(result, RepositoryExists) for result in results) == 2
+    assert await count(database, Repository) == 1
+    assert await count(database, Store) == 1
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        NewRepository(name="a/b"),
+        NewRepository(name="a", description="x" * 1001),
+        NewRepository(name="a", description="two\nlines"),
+        NewRepository(name="a", homepage="javascript:alert(1)"),
+        NewRepository(name="a", default_branch=".."),
+        NewRepository(name="a", default_branch=""),
+        NewRepository(name="a", default_branch="x" * 300),
+    ],
+)
+async def test_bad_input_is_refused_and_nothing_stored(
+    database: Database, engine: Engine, wanted: NewRepository
+) -> None:
+    """Attack: a homepage that runs a script for whoever follows it."""
+    alice = await person(database)
+    with pytest.raises(Invalid):
+        await create_repository(database, engine, alice, wanted)
+    assert await count(database, Repository) == 0
+    assert await count(database, Store) == 0
+
+
+async def test_who_may_create(database: Database, engine: Engine) -> None:
+    alice = await person(database)
+    private = NewRepository(name="private", visibility=Visibility.PRIVATE)
+    for actor in (ANONYMOUS, SYSTEM):
+        with pytest.raises(Unauthenticated):
+            await create_repository(database, engine, actor, private)
+    for narrow in (
+        with_token(alice),
+        with_token(alice, "gist"),
+        with_token(alice, "public_repo"),
+        with_token(alice, "repo", repository_ids=frozenset({1})),
+    ):
+        with pytest.raises(Forbidden):
+            await create_repository(database, engine, narrow, private)
+    assert await count(database, Repository) == 0
+    await create_repository(database, engine, with_token(alice, "public_repo"), NewRepository(name="public"))
+    await create_repository(database, engine, with_token(alice, "repo"), private)
+
+
+async def test_a_new_repository_takes_its_name_back_from_a_redirect(database: Database, engine: Engine) -> None:
+    alice = await person(database)
+    other = await create_repository(database, engine, alice, NewRepository(name="other"))
+    async with database.write() as session:
+        session.add(RepositoryRename(owner_id=alice.account_id, name_key="engine", repository_id=other.id))
+    made = await create_repository(database, engine, alice, NewRepository(name="engine"))
+    assert await count(database, RepositoryRename) == 0
+    async with database.read() as session:
+        assert (await find_repository(session, alice, "alice", "engine")).id == made.id
