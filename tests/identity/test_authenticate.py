@@ -273,3 +273,22 @@ async def test_refreshing_notices_suspension_revocation_and_lost_administration(
         await session.execute(update(Account).values(suspended_at=LONG_AGO))
         with pytest.raises(AccountSuspended):
             await refresh_actor(session, alice)
+
+
+async def test_the_statements_mean_the_same_on_all_three_databases(any_database: Database) -> None:
+    parts = make_authentication(any_database)
+    alice = await person(any_database, parts)
+    async with any_database.read() as session:
+        end = await database_now(session) + timedelta(hours=1)
+    token = await token_of(any_database, alice, "repo", expires_at=end)
+    found = await parts.authenticator.actor_of_token(token)
+    assert (found.actor.login, found.token_expires_at) == ("Alice", end)
+    await add_session(any_database, alice, "good", ends_in=timedelta(hours=1))
+    await add_session(any_database, alice, "old", ends_in=timedelta(seconds=-2))
+    assert await parts.authenticator.actor_of_session("good") is not None
+    assert await parts.authenticator.actor_of_session("old") is None
+    for name in ("alice", "ALICE@example.test"):
+        assert (await parts.authenticator.actor_of_password(name, PASSWORD, address=ADDRESS)).actor == alice
+    with pytest.raises(BadCredentials):
+        await parts.authenticator.actor_of_fingerprint("SHA256:x")
+    assert await parts.last_used.flush(any_database) == 2

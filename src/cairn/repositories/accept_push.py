@@ -49,11 +49,10 @@ def begin_push(target: GitTarget, *, transport: Transport, settings: Settings) -
     """
     require(target.actor, Action.REPOSITORY_PUSH, target.scope)
     if transport not in settings.push_transports:
-        open_doors = (
-            " and ".join({"http": "HTTP", "ssh": "SSH"}[door] for door in settings.push_transports) or "no door"
-        )
+        open_door = {"http": "SSH", "ssh": "HTTP"}[transport]
         raise TransportClosed(
-            f"This installation takes pushes over {open_doors} only; change the remote's address: git remote set-url"
+            f"This installation takes pushes over {open_door} only; "
+            f"give git the repository's {open_door} address with: git remote set-url --push"
         )
 
 
