@@ -50,8 +50,8 @@ def started(server: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
-    """A PostgreSQL server without fsync."""
-    yield from started(run_postgresql)
+    """A PostgreSQL server that does not wait for the disk at commit, but is safe enough for Cairn to start on it."""
+    yield from started(lambda: run_postgresql(fsync=True, options=("synchronous_commit=off",)))
 
 
 @pytest.fixture

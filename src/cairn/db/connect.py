@@ -156,6 +156,14 @@ def _prepare_sqlite(engine: AsyncEngine, *, for_reading: bool) -> None:
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if for_reading else "BEGIN IMMEDIATE")
 
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def _invalidate(dbapi: Any, record: object, error: object) -> None:  # noqa: ANN401 (the driver's adapter)
+        # A cancelled statement would go on in its thread long after nobody wants it. Closing does not end its
+        # transaction while anything still refers to a cursor, so the write lock is given back by name.
+        driver = dbapi.driver_connection
+        driver._conn.interrupt()  # noqa: SLF001 (aiosqlite's public methods would be awaited)
+        driver._tx.put_nowait((None, driver._conn.rollback))  # noqa: SLF001
+
 
 def _prepare_mysql(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,0 +1,118 @@
+"""Secrets at rest: sealed with AES-256-GCM for exactly one place in the database.
+
+What is sealed for one row cannot be opened in another: table, column and row are part of what is authenticated.
+A sealed value is one version byte, 4 bytes of key id, a 12-byte nonce, and the ciphertext with its 16-byte tag.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from cairn.base.errors import CairnError
+from cairn.base.settings import SettingInvalid, Settings
+
+SECRET_KEY_FILE = "secret_key"  # noqa: S105 (a file's name)
+SECRET_KEY_LENGTH_MIN = 32
+_VERSION = b"\x01"
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
+
+
+class SecretUnreadable(CairnError):
+    """A sealed value cannot be opened: another secret key sealed it, or it is not the value of this place."""
+
+
+class SecretBox:
+    """Seals with the first of its keys and opens with any: a new key goes to the front, the old ones stay."""
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        assert secret_keys
+        self._keys = [_derive(key) for key in secret_keys]
+
+    def seal(self, plain: bytes, *, table: str, column: str, row: str | int) -> bytes:
+        """Return ``plain`` encrypted for one place: 33 bytes longer."""
+        key_id, key = self._keys[0]
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + key_id + nonce + AESGCM(key).encrypt(nonce, plain, _place(table, column, row))
+
+    def open(self, sealed: bytes, *, table: str, column: str, row: str | int) -> bytes:
+        """Return what was sealed for this place; SecretUnreadable says which key it wants or that it was changed."""
+        where = f"{table}.{column} of row {row}"
+        if len(sealed) < _HEADER_BYTES + _TAG_BYTES or sealed[:1] != _VERSION:
+            raise SecretUnreadable(f"{where} holds no sealed value.")
+        key_id = sealed[1 : 1 + _KEY_ID_BYTES]
+        key = next((key for id_, key in self._keys if id_ == key_id), None)
+        if key is None:
+            raise SecretUnreadable(
+                f"{where} was sealed with another secret key ({key_id.hex()}); "
+                "set CAIRN_SECRET_KEY to the one this installation was made with."
+            )
+        nonce = sealed[1 + _KEY_ID_BYTES : _HEADER_BYTES]
+        try:
+            return AESGCM(key).decrypt(nonce, sealed[_HEADER_BYTES:], _place(table, column, row))
+        except InvalidTag:
+            raise SecretUnreadable(f"{where} was changed, or sealed for another place.") from None
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Tell whether a value was sealed with the first key, so that a rotation knows what is left to seal anew."""
+        return sealed[1 : 1 + _KEY_ID_BYTES] == self._keys[0][0]
+
+
+def load_secret_key(settings: Settings) -> str:
+    """Return the installation's secret key: the setting, or on SQLite the one made once in the data folder.
+
+    On a database server a key is not made: each node would make its own. SettingInvalid then says what to do.
+    """
+    if settings.secret_key:
+        return settings.secret_key
+    if not settings.is_embedded:
+        raise SettingInvalid(
+            "CAIRN_SECRET_KEY: is not set. Every node on a database server needs the same one: "
+            "make one with `openssl rand -hex 32`, keep it apart from the backups, and set it everywhere."
+        )
+    path = settings.data_dir / SECRET_KEY_FILE
+    if not path.exists():
+        _make_key_file(path)
+    key = path.read_text("ascii").strip()
+    if len(key) < SECRET_KEY_LENGTH_MIN:
+        raise SettingInvalid(f"{path}: has {len(key)} characters, wants at least {SECRET_KEY_LENGTH_MIN}")
+    return key
+
+
+def _make_key_file(path: Path) -> None:
+    """Write a new key, whole and synced, unless another program of this node was first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret_key-") as file:  # made with mode 0600
+        file.write(secrets.token_hex(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        try:
+            os.link(file.name, path)
+        except FileExistsError:
+            return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _derive(secret_key: str) -> tuple[bytes, bytes]:
+    """Return id and key. The key is not used as it is: it also signs cookies, each use derives its own."""
+    key = HKDF(SHA256(), 32, salt=None, info=b"cairn secret box 1").derive(secret_key.encode())
+    return hashlib.sha256(b"id" + key).digest()[:_KEY_ID_BYTES], key
+
+
+def _place(table: str, column: str, row: str | int) -> bytes:
+    return json.dumps([table, column, str(row)]).encode()
