@@ -57,7 +57,8 @@ class Form(Generic[T]):
         names = {field.name for field in msgspec.structs.fields(self.kind)}
         rest = [problem for problem in error.problems if problem.field not in names]
         self.problems |= {problem.field: problem.message for problem in error.problems if problem.field in names}
-        self.summary = " ".join(problem.message for problem in rest) if rest else error.message
+        said = [problem.message for problem in rest] if error.problems else [error.message]
+        self.summary = " ".join(said)
         return self
 
 
@@ -195,7 +196,7 @@ async def require_same_site(context: RequestContext, *, is_api: bool) -> None:
             "This form was sent from another site, so nothing was changed. Open the page here and try again."
         )
     origin = headers.get("origin")
-    if origin is not None and not _is_own_origin(context, origin):
+    if origin is not None and not is_own_origin(context, origin):
         raise CrossSite(
             "This form was sent from another site, so nothing was changed. Open the page here and try again."
         )
@@ -207,7 +208,8 @@ async def require_same_site(context: RequestContext, *, is_api: bool) -> None:
         raise CrossSite("This form is out of date, so nothing was changed. Reload the page and try again.")
 
 
-def _is_own_origin(context: RequestContext, origin: str) -> bool:
+def is_own_origin(context: RequestContext, origin: str) -> bool:
+    """Tell whether an Origin header names this site, by its configured address or by the one it was reached at."""
     if origin == context.settings.origin:
         return True
     # Reached by another name (localhost beside 127.0.0.1): the browser sends cookies only to the host it names.

@@ -148,10 +148,28 @@ def short_oid(oid: str) -> str:
 
 def identicon(name: str, size: int = 24) -> Markup:
     """Return an inline picture that is always the same for the same name: stones stacked by its hash."""
+    hue, stones = _stones(name)
+    return Markup(
+        '<svg class="identicon identicon-{}" width="{}" height="{}" viewBox="0 0 24 24" aria-hidden="true">{}</svg>'
+    ).format(hue, size, size, stones)
+
+
+_AVATAR_COLOURS = ("4f7d73", "8a6a3f", "6c6f93", "93605a", "5f7f4c", "4d7694", "87608a", "746d5f")
+
+
+def avatar_file(name: str) -> bytes:
+    """Return the same picture as an SVG file that stands alone, for programs and other sites."""
+    hue, stones = _stones(name)
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="460" height="460" viewBox="0 0 24 24">'
+        f'<rect width="24" height="24" fill="#f3f0ea"/><g fill="#{_AVATAR_COLOURS[hue]}">{stones}</g></svg>'
+    ).encode()
+
+
+def _stones(name: str) -> tuple[int, Markup]:
+    """Return the number of the colour, 0 to 7, and the three stones, the smallest on top."""
     digest = hashlib.sha256(name.lower().encode()).digest()
-    hue = digest[0] % 8
-    widths = [9 + digest[index] % 8 for index in (1, 2, 3)]
-    widths.sort()
+    widths = sorted(9 + digest[index] % 8 for index in (1, 2, 3))
     offsets = [(digest[index] % 5 - 2) * 0.5 for index in (4, 5, 6)]
     stones = Markup("").join(
         Markup('<rect x="{}" y="{}" width="{}" height="{}" rx="2.4"/>').format(
@@ -159,6 +177,4 @@ def identicon(name: str, size: int = 24) -> Markup:
         )
         for width, offset, top in zip(widths, offsets, (4.6, 9.8, 15), strict=True)
     )
-    return Markup(
-        '<svg class="identicon identicon-{}" width="{}" height="{}" viewBox="0 0 24 24" aria-hidden="true">{}</svg>'
-    ).format(hue, size, size, stones)
+    return digest[0] % 8, stones
