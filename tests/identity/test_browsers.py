@@ -20,7 +20,7 @@ KHTML = "(KHTML, like Gecko)"
             "Safari on macOS",
         ),
         (
-            f"{MOZILLA} (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 {KHTML} CriOS/140.0 Safari/604.1",
+            f"{MOZILLA} (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605 {KHTML} CriOS/140.0 Safari/604.1",
             "Chrome on iPhone",
         ),
         (

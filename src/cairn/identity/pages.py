@@ -2,3 +2,258 @@
 
 The settings of somebody who is signed in are in ``settings_pages.py``.
 """
+
+from typing import Annotated, Any
+
+import msgspec
+from limits import RateLimitItem, RateLimitItemPerHour
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.base.actor import Actor
+from cairn.base.errors import Conflict, Invalid, NotFound, RateLimited, Unavailable
+from cairn.base.settings import Settings
+from cairn.db.database import Database
+from cairn.identity.accounts import (
+    RegistrationClosed,
+    administrator_exists,
+    create_first_administrator,
+    sign_up,
+)
+from cairn.identity.authenticate import AccountSuspended, Authenticator, BadCredentials
+from cairn.identity.first_run import SETUP_PATH
+from cairn.identity.models import LinkPurpose
+from cairn.identity.names import is_login
+from cairn.identity.one_time_links import LinkUnusable, link_works
+from cairn.identity.passwords import Passwords
+from cairn.identity.sessions import sign_in, sign_out
+from cairn.identity.sign_in_limits import SignInLimits
+from cairn.identity.web_authentication import begin_session, end_session, session_cookie
+from cairn.web.context import RequestContext, WebRequest
+from cairn.web.forms import Form, blank_form, read_form
+from cairn.web.render import avatar_file, redirect, render
+from cairn.web.routing import PUBLIC, page
+from cairn.web.urls import SIGN_IN_PATH, own_path
+
+SIGN_UPS_PER_ADDRESS: RateLimitItem = RateLimitItemPerHour(60)
+"""Filled-in sign-up forms: a course behind one address stays below it, a script does not get far."""
+
+Filled = Annotated[str, Meta(min_length=1)]
+
+
+class SignInForm(msgspec.Struct):
+    """The sign-in form; ``name`` is the login or an e-mail address."""
+
+    name: Filled
+    password: Filled
+    next: str = "/"
+
+
+class JoinForm(msgspec.Struct):
+    """The sign-up form, and the one of the first administrator."""
+
+    login: Filled
+    email: Filled
+    password: Filled
+    invitation: str = ""
+    next: str = "/"
+
+
+def make_route_handlers(authenticator: Authenticator, passwords: Passwords) -> list[HTTPRouteHandler]:
+    """Return these pages; the program's own authenticator and password hasher do the work."""
+    sign_ups = SignInLimits(per_name_and_address=SIGN_UPS_PER_ADDRESS)
+
+    @page.post(SIGN_IN_PATH, action=Action.SITE_SIGN_IN, resource="none")
+    async def sign_in_here(context: RequestContext, request: WebRequest, database: Database) -> Response[Any]:
+        """Open a session for whoever has the password, and go where they wanted to."""
+        form = await read_form(request, SignInForm)
+        return await _sign_in(context, database, authenticator, form)
+
+    @page.post("/join", action=Action.SITE_SIGN_IN, resource="none")
+    async def join(context: RequestContext, request: WebRequest, database: Database) -> Response[Any]:
+        """Create an account for a stranger and sign them in."""
+        form = await read_form(request, JoinForm)
+        return await _join(context, database, authenticator, passwords, sign_ups, form)
+
+    @page.post(SETUP_PATH + "{secret:str}", action=Action.SITE_SIGN_IN, resource="none")
+    async def set_up(context: RequestContext, request: WebRequest, database: Database, secret: str) -> Response[Any]:
+        """Create the first administrator and sign them in."""
+        form = await read_form(request, JoinForm)
+        return await _set_up(context, database, authenticator, passwords, secret, form)
+
+    return [sign_in_page, sign_in_here, sign_out_here, join_page, join, set_up_page, set_up, avatar]
+
+
+@page.get(SIGN_IN_PATH, action=PUBLIC, resource="none")
+async def sign_in_page(context: RequestContext, actor: Actor, next: str = "/") -> Response[Any]:  # noqa: A002 (the parameter's public name)
+    """Show the sign-in form; who is signed in already goes on."""
+    if actor.is_signed_in:
+        return redirect(own_path(next))
+    return _sign_in_form(context, blank_form(SignInForm, next=own_path(next)))
+
+
+def _sign_in_form(context: RequestContext, form: Form[SignInForm], **answer: Any) -> Response[str]:  # noqa: ANN401 (render's)
+    return render(context, "identity/sign_in.html", form=form, **answer)
+
+
+async def _sign_in(
+    context: RequestContext, database: Database, authenticator: Authenticator, form: Form[SignInForm]
+) -> Response[Any]:
+    form.values["next"] = own_path(form.values.get("next"))
+    try:
+        wanted = form.require()
+        await _open_session(context, database, authenticator, wanted.name, wanted.password)
+    except Invalid as error:
+        return _sign_in_form(context, form.reject(error), status=422)
+    except BadCredentials as error:
+        form.summary = error.message
+        return _sign_in_form(context, form, status=422)
+    except AccountSuspended as error:
+        form.summary = error.message
+        return _sign_in_form(context, form, status=403)
+    except RateLimited as error:
+        form.summary = error.message
+        return _sign_in_form(context, form, status=429, headers={"Retry-After": str(error.retry_after_seconds)})
+    return redirect(form.values["next"])
+
+
+async def _open_session(
+    context: RequestContext, database: Database, authenticator: Authenticator, name: str, password: str
+) -> None:
+    signed_in = await sign_in(
+        database,
+        authenticator,
+        context.settings,
+        name=name,
+        password=password,
+        address=context.client_address,
+        user_agent=context.request.headers.get("user-agent", ""),
+        old_cookie=session_cookie(context),
+    )
+    begin_session(context, signed_in)
+
+
+@page.post("/logout", action=Action.SITE_SIGN_IN, resource="none")
+async def sign_out_here(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
+    """End this browser's session."""
+    await sign_out(session, actor, session_cookie(context))
+    end_session(context)
+    return redirect("/")
+
+
+@page.get("/join", action=PUBLIC, resource="none")
+async def join_page(
+    context: RequestContext,
+    session: AsyncSession,
+    settings: Settings,
+    actor: Actor,
+    invitation: str = "",
+    next: str = "/",  # noqa: A002 (the parameter's public name)
+) -> Response[Any]:
+    """Show the sign-up form, or say kindly why there is none."""
+    if actor.is_signed_in:
+        return redirect(own_path(next))
+    if settings.registration == "closed":
+        return render(context, "identity/join_closed.html", reason="closed")
+    if settings.registration == "invite" and not invitation:
+        return render(context, "identity/join_closed.html", reason="uninvited")
+    if settings.registration == "invite" and not await link_works(session, LinkPurpose.INVITATION, invitation):
+        return render(context, "identity/join_closed.html", status=404, reason="unusable")
+    return _join_form(context, blank_form(JoinForm, invitation=invitation, next=own_path(next)))
+
+
+def _join_form(context: RequestContext, form: Form[JoinForm], **answer: Any) -> Response[str]:  # noqa: ANN401 (render's)
+    return render(context, "identity/join.html", form=form, **answer)
+
+
+async def _join(
+    context: RequestContext,
+    database: Database,
+    authenticator: Authenticator,
+    passwords: Passwords,
+    sign_ups: SignInLimits,
+    form: Form[JoinForm],
+) -> Response[Any]:
+    form.values["next"] = own_path(form.values.get("next"))
+    try:
+        wanted = form.require()
+        await sign_ups.attempt("sign-up", context.client_address)
+        actor = await sign_up(
+            database,
+            passwords,
+            context.settings,
+            login=wanted.login,
+            email=wanted.email,
+            password=wanted.password,
+            invitation=wanted.invitation,
+        )
+    except Invalid as error:
+        return _join_form(context, form.reject(error), status=422)
+    except RateLimited as error:
+        form.summary = "Too many accounts are being made from your address; try again in an hour."
+        return _join_form(context, form, status=429, headers={"Retry-After": str(error.retry_after_seconds)})
+    except RegistrationClosed:
+        reason = "closed" if context.settings.registration == "closed" else "uninvited"
+        return render(context, "identity/join_closed.html", status=403, reason=reason)
+    except LinkUnusable:
+        return render(context, "identity/join_closed.html", status=404, reason="unusable")
+    return await _welcome(context, database, authenticator, actor, wanted)
+
+
+async def _welcome(
+    context: RequestContext, database: Database, authenticator: Authenticator, actor: Actor, wanted: JoinForm
+) -> Response[Any]:
+    """Sign somebody in whose account was just made; if that fails now, the account is there all the same."""
+    try:
+        await _open_session(context, database, authenticator, wanted.login, wanted.password)
+    except (RateLimited, Unavailable):
+        context.flash("Your account is ready. Sign in to use it.")
+        return redirect(SIGN_IN_PATH)
+    context.flash(f"Welcome, {actor.login}.")
+    return redirect(own_path(wanted.next))
+
+
+@page.get(SETUP_PATH + "{secret:str}", action=PUBLIC, resource="none")
+async def set_up_page(context: RequestContext, session: AsyncSession, secret: str) -> Response[Any]:
+    """Show the form that makes the first administrator, or say what to do when the link no longer works."""
+    works = await link_works(session, LinkPurpose.FIRST_ADMINISTRATOR, secret)
+    if not works or await administrator_exists(session):
+        return render(context, "identity/set_up_unusable.html", status=404)
+    return _set_up_form(context, blank_form(JoinForm))
+
+
+def _set_up_form(context: RequestContext, form: Form[JoinForm], **answer: Any) -> Response[str]:  # noqa: ANN401 (render's)
+    return render(context, "identity/set_up.html", form=form, **answer)
+
+
+async def _set_up(
+    context: RequestContext,
+    database: Database,
+    authenticator: Authenticator,
+    passwords: Passwords,
+    secret: str,
+    form: Form[JoinForm],
+) -> Response[Any]:
+    try:
+        wanted = form.require()
+        actor = await create_first_administrator(
+            database, passwords, secret, login=wanted.login, email=wanted.email, password=wanted.password
+        )
+    except Invalid as error:
+        return _set_up_form(context, form.reject(error), status=422)
+    except (LinkUnusable, Conflict):
+        return render(context, "identity/set_up_unusable.html", status=404)
+    return await _welcome(context, database, authenticator, actor, wanted)
+
+
+@page.get("/-/avatar/{file_name:str}", action=PUBLIC, resource="none")
+async def avatar(file_name: str) -> Response[bytes]:
+    """Answer the picture of a name as SVG. It follows from the name alone, so it tells nothing of who exists."""
+    login = file_name.removesuffix(".svg")
+    if login == file_name or not is_login(login):
+        raise NotFound("Not Found")
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return Response(content=avatar_file(login), media_type="image/svg+xml", headers=headers)

@@ -1,0 +1,34 @@
+"""The scopes a person can give to a token, in their order on the page, each in words."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeChoice:
+    """One checkbox. ``parent`` names the scope above it that brings it along."""
+
+    name: str
+    meaning: str
+    parent: str = ""
+    for_administrators: bool = False
+
+
+SCOPE_CHOICES = (
+    ScopeChoice("repo", "Use every repository you reach, private ones too: read, push, settings."),
+    ScopeChoice("public_repo", "The same for public repositories only.", parent="repo"),
+    ScopeChoice("delete_repo", "Delete repositories you administer."),
+    ScopeChoice("user", "Change your profile, see your addresses."),
+    ScopeChoice("read:user", "See your private profile.", parent="user"),
+    ScopeChoice("user:email", "See your e-mail addresses.", parent="user"),
+    ScopeChoice("admin:public_key", "Add and delete your SSH keys."),
+    ScopeChoice("write:public_key", "Add and delete your SSH keys.", parent="admin:public_key"),
+    ScopeChoice("read:public_key", "List your SSH keys.", parent="admin:public_key"),
+    ScopeChoice("read:org", "See your organizations; the gh command asks for it when you sign in."),
+    ScopeChoice("site_admin", "Act as an administrator of this site.", for_administrators=True),
+)
+"""What has an effect today; the API takes every name in ``KNOWN_SCOPES``."""
+
+
+def choices_for(*, is_site_admin: bool) -> list[ScopeChoice]:
+    """Return the scopes that mean something to this person."""
+    return [choice for choice in SCOPE_CHOICES if is_site_admin or not choice.for_administrators]

@@ -1,0 +1,96 @@
+"""Authentication over HTTP: the session's cookie or an Authorization header; one query tells who asks."""
+
+from cairn.base.errors import Forbidden, Unauthenticated
+from cairn.identity.authenticate import Authenticated, Authenticator, BadCredentials, ProvenBy
+from cairn.identity.credentials import parse_authorization
+from cairn.identity.sessions import SignedIn
+from cairn.web.context import Authentication, Cookie, RequestContext, Via, WebRequest, context_of
+from cairn.web.forms import is_own_origin
+
+COOKIE_SECONDS = 400 * 86400
+"""The most that browsers allow. How long a session lasts is for its row to say, which moves on with each use."""
+
+_VIA = {
+    ProvenBy.SESSION: Via.SESSION,
+    ProvenBy.TOKEN: Via.TOKEN,
+    ProvenBy.PASSWORD: Via.PASSWORD,
+}
+_READING = frozenset({"GET", "HEAD"})
+
+
+class ForeignPage(Forbidden):
+    """Another site made the browser send credentials that it remembers."""
+
+
+class WebAuthentication:
+    """Finds out who sent a request; what ``create_app`` wants as ``authenticate``."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    async def __call__(self, request: WebRequest) -> Authentication:
+        """Return who asks: whom the Authorization header names, else whose session the cookie opens, else nobody.
+
+        Errors: Unauthenticated for a header that signs nobody in; AccountSuspended; RateLimited; ForeignPage. A cookie
+        that opens no session is just anonymous.
+        """
+        context = context_of(request)
+        found = await self._by_header(context)
+        if found is None:
+            found = await self._by_cookie(context)
+        if found is None:
+            return Authentication()
+        return Authentication(found.actor, _VIA[found.by], found.session_id, found.token_expires_at)
+
+    async def _by_header(self, context: RequestContext) -> Authenticated | None:
+        header = context.request.headers.get("authorization")
+        try:
+            credential = parse_authorization(header, address=context.client_address)
+            if header is None or credential is None:
+                return None
+            if header.strip().lower().startswith("basic"):
+                _refuse_foreign_page(context)
+            return await self._authenticator.authenticate(credential)
+        except Unauthenticated:
+            if context.is_api:
+                # Clients compare the words, and which part was wrong is nobody's business.
+                raise BadCredentials("Bad credentials") from None
+            raise
+
+    async def _by_cookie(self, context: RequestContext) -> Authenticated | None:
+        cookie = session_cookie(context)
+        return await self._authenticator.actor_of_session(cookie) if cookie else None
+
+
+def _refuse_foreign_page(context: RequestContext) -> None:
+    """Return unless a page of another site caused this write.
+
+    After git's Basic challenge a browser keeps what was typed and sends it along by itself, also with what other sites
+    make it send; then only Sec-Fetch-Site and Origin tell who is asking.
+    """
+    headers = context.request.headers
+    if context.request.method in _READING:
+        return
+    origin = headers.get("origin")
+    is_foreign = origin is not None and not is_own_origin(context, origin)
+    if is_foreign or headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise ForeignPage("This was sent by a page of another site, so nothing was changed.")
+
+
+def session_cookie(context: RequestContext) -> str:
+    """Return the session's cookie as the browser sent it, empty without one."""
+    return context.request.cookies.get(_cookie_name(context), "")
+
+
+def begin_session(context: RequestContext, signed_in: SignedIn) -> None:
+    """Send the cookie of a session just opened with this answer."""
+    context.set_cookie(Cookie(_cookie_name(context), signed_in.cookie, max_age_seconds=COOKIE_SECONDS))
+
+
+def end_session(context: RequestContext) -> None:
+    """Take the session's cookie away with this answer."""
+    context.set_cookie(Cookie(_cookie_name(context), "", max_age_seconds=0))
+
+
+def _cookie_name(context: RequestContext) -> str:
+    return context.site.cookie_name("session")
