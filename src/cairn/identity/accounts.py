@@ -25,6 +25,7 @@ from cairn.identity.passwords import Passwords, check_new_password
 from cairn.identity.queries import find_account
 
 INVITATION_LIFETIME = timedelta(days=7)
+INVITATION_PATH = "/-/invitation/"
 NAME_LENGTH_MAX = 255
 BIO_LENGTH_MAX = 500
 

@@ -1,0 +1,183 @@
+"""``cairnd admin``: accounts and tokens, by whoever may read the installation's settings.
+
+It speaks to the database directly, as the system, and works while the other programs run. What it makes is audited like
+everything else. Errors are one sentence on stderr, with exit code 1.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, TypeVar
+
+import typer
+
+from cairn.base.actor import SYSTEM
+from cairn.base.errors import CairnError, NotFound
+from cairn.base.settings import Settings, load_settings
+from cairn.db.clock import database_now
+from cairn.db.database import Database, open_database
+from cairn.db.migrate import require_current
+from cairn.identity import accounts
+from cairn.identity.passwords import Passwords
+from cairn.identity.queries import find_account, list_accounts
+from cairn.identity.tokens import create_token
+
+T = TypeVar("T")
+Work = Callable[[Database, Settings], Awaitable[T]]
+
+app = typer.Typer(
+    help="Create users and tokens from this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
+Password = Annotated[
+    str | None,
+    typer.Option(
+        metavar="P", help="The password. Left out: asked for, or read as one line where stdin is no terminal."
+    ),
+]
+
+
+@app.command()
+def create_user(
+    name: Name,
+    email: Annotated[str, typer.Option(metavar="E", help="The e-mail address.")],
+    password: Password = None,
+    is_admin: Annotated[bool, typer.Option("--admin", help="Make the account a site administrator.")] = False,
+) -> None:
+    """Create an account."""
+    secret = _password(password)
+
+    async def work(database: Database, _: Settings) -> None:
+        await accounts.create_account(
+            database, Passwords(), SYSTEM, login=name, email=email, password=secret, is_site_admin=is_admin
+        )
+
+    _run(work)
+    print(f"Created {'administrator' if is_admin else 'user'} {name}.")
+
+
+@app.command(name="create-token")
+def create_token_command(
+    name: Name,
+    scopes: Annotated[str, typer.Option(metavar="A,B", help="Scopes, separated by commas: repo,admin:org,...")],
+    label: Annotated[str, typer.Option(metavar="TEXT", help="What the owner sees it called.")] = "cairnd admin",
+    days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="It works this long. Left out: for ever.")
+    ] = None,
+) -> None:
+    """Create a personal token for an account and print it, alone."""
+
+    async def work(database: Database, _: Settings) -> str:
+        async with database.write() as session:
+            account = await find_account(session, name)
+            if account is None:
+                raise NotFound(f"There is no account {name[:60]!r}.")
+            expires_at = None if days is None else await database_now(session, plus=timedelta(days=days))
+            wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+            made = await create_token(session, SYSTEM, account.id, name=label, scopes=wanted, expires_at=expires_at)
+        return made.secret
+
+    print(_run(work))
+
+
+@app.command()
+def set_password(name: Name, password: Password = None) -> None:
+    """Give an account another password and end its sessions."""
+    secret = _password(password)
+
+    async def work(database: Database, _: Settings) -> None:
+        await accounts.set_password(database, Passwords(), SYSTEM, name, secret)
+
+    _run(work)
+    print(f"Changed the password of {name}.")
+
+
+@app.command()
+def suspend(name: Name) -> None:
+    """Shut an account out: its sessions end, its tokens and keys stop working."""
+
+    async def work(database: Database, _: Settings) -> None:
+        async with database.write() as session:
+            await accounts.suspend(session, SYSTEM, name)
+
+    _run(work)
+    print(f"Suspended {name}.")
+
+
+@app.command()
+def unsuspend(name: Name) -> None:
+    """Let a suspended account in again."""
+
+    async def work(database: Database, _: Settings) -> None:
+        async with database.write() as session:
+            await accounts.unsuspend(session, SYSTEM, name)
+
+    _run(work)
+    print(f"Let {name} in again.")
+
+
+@app.command()
+def invite() -> None:
+    """Print a link with which one person can sign up within 7 days."""
+
+    async def work(database: Database, settings: Settings) -> str:
+        async with database.write() as session:
+            secret = await accounts.invite(session, SYSTEM)
+        return f"{settings.origin}{accounts.INVITATION_PATH}{secret}"
+
+    print(_run(work))
+
+
+@app.command()
+def list_users() -> None:
+    """List all accounts: name, address, what they are, separated by tabs."""
+
+    async def work(database: Database, _: Settings) -> list[str]:
+        lines: list[str] = []
+        after_id = 0
+        async with database.read() as session:
+            while rows := await list_accounts(session, SYSTEM, after_id=after_id, limit=500):
+                after_id = rows[-1].id
+                for row in rows:
+                    kind = "administrator" if row.is_site_admin else "user"
+                    state = kind if row.suspended_at is None else f"{kind}, suspended"
+                    lines.append(f"{row.login}\t{row.email}\t{state}")
+        return lines
+
+    for line in _run(work):
+        print(line)
+
+
+def _password(given: str | None) -> str:
+    """Return the password: the option's, one typed twice, or the first line of stdin."""
+    if given is not None:
+        return given
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return typed
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _run(work: Work[T]) -> T:
+    """Do the work on this installation's database; exit 1 with a sentence where Cairn has one."""
+    try:
+        return asyncio.run(_with_database(load_settings(os.environ), work))
+    except CairnError as error:
+        print(f"cairnd admin: {error.message}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+async def _with_database(settings: Settings, work: Work[T]) -> T:
+    database = open_database(settings.effective_database_url, pool_size=1)
+    try:
+        await require_current(database)
+        return await work(database, settings)
+    finally:
+        await database.close()
