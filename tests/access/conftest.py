@@ -1,5 +1,0 @@
-"""Fixtures of this folder."""
-
-from tests.factories.databases import database
-
-__all__ = ["database"]
