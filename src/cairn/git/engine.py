@@ -5,14 +5,14 @@
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import CursorResult, delete, insert
+from sqlalchemy import CursorResult, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cairn.base.log import get_logger
 from cairn.base.settings import Settings
 from cairn.db.clock import database_now
 from cairn.db.database import Database
@@ -20,14 +20,14 @@ from cairn.git import fail_points
 from cairn.git.fetch_cache import FetchCache
 from cairn.git.landing import Staged, Within, land
 from cairn.git.manifest import drop_manifest
-from cairn.git.models import Ref, Store
+from cairn.git.models import Store
 from cairn.git.node_cache import NodeCache, View
 from cairn.git.quarantine import sweep_quarantines
 from cairn.git.reachability import Reachability
 from cairn.git.receive_pack import ReceivePack
 from cairn.git.ref_names import check_ref_name
 from cairn.git.ref_queries import RefReader, RefSnapshot
-from cairn.git.ref_transaction import RefOutcome
+from cairn.git.ref_transaction import RefOutcome, drop_refs
 from cairn.git.runner import GitRunner
 from cairn.git.staging import Stager, Write
 from cairn.git.store_state import DEFAULT_BRANCH, StoreState, lock_stores, read_state
@@ -37,6 +37,7 @@ from cairn.git.views import Views
 from cairn.storage.storage import Storage
 
 _SWEEP_SECONDS = 300
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,9 @@ class Engine:
         The row stays, so that its log, pushes and packs keep their owner until collection takes them.
         """
         store = (await lock_stores(session, [store_id]))[store_id]
-        await session.execute(delete(Ref).where(Ref.store_id == store_id))
+        await drop_refs(session, store)
         await drop_manifest(session, store_id)
-        store.ref_version += 1
         store.manifest_version += 1
-        store.tags_version += 1
         store.cache_epoch += 1
 
     async def set_head(self, session: AsyncSession, store_id: int, target: RefName) -> None:
@@ -120,53 +119,66 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(settings: Settings, database: Database, storage: Storage) -> AsyncIterator[Engine]:
-    """Yield the engine of this program; its background work ends with the block."""
+    """Yield the engine of this program; its background work ends with the block.
+
+    An error of the block comes out as it is, not in the group of the background tasks.
+    """
     fail_points.configure(settings.fail_points)
     cache = NodeCache(settings.cache_path, storage, max_bytes=settings.cache_max_bytes)
+    await asyncio.to_thread(sweep_quarantines, cache.quarantines)
+    error: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as background:
+            answers = FetchCache(cache, storage, background)
+            sweeper = background.create_task(_sweep(cache))
+            try:
+                yield _assemble(settings, database, storage, cache, answers)
+            finally:
+                sweeper.cancel()
+                answers.close()
+    except BaseExceptionGroup as failed:
+        error = failed.exceptions[0]
+    if error is not None:
+        raise error
+
+
+def _assemble(
+    settings: Settings, database: Database, storage: Storage, cache: NodeCache, answers: FetchCache
+) -> Engine:
     runner = GitRunner(
         home=cache.root / "home",
         max_children=settings.max_git_children,
         deadline_seconds=settings.git_deadline_seconds,
     )
-    await asyncio.to_thread(sweep_quarantines, cache.quarantines)
-    async with asyncio.TaskGroup() as group:
-        answers = FetchCache(cache, storage, group)
-        refs = RefReader(database)
-        views = Views(database, cache)
-        stager = Stager(database, storage, cache, views, refs, runner)
-        reachability = Reachability(database, runner)
-        sweeper = group.create_task(_sweep(cache))
-        try:
-            yield Engine(
-                database=database,
-                storage=storage,
-                settings=settings,
-                runner=runner,
-                cache=cache,
-                answers=answers,
-                refs=refs,
-                views=views,
-                stager=stager,
-                reachability=reachability,
-                upload=UploadPack(
-                    refs=refs,
-                    views=views,
-                    cache=cache,
-                    answers=answers,
-                    reachability=reachability,
-                    runner=runner,
-                ),
-                receive=ReceivePack(database=database, settings=settings, refs=refs, stager=stager),
-            )
-        finally:
-            sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeper
+    refs = RefReader(database)
+    views = Views(database, cache)
+    stager = Stager(database, storage, cache, views, refs, runner)
+    reachability = Reachability(database, runner)
+    return Engine(
+        database=database,
+        storage=storage,
+        settings=settings,
+        runner=runner,
+        cache=cache,
+        answers=answers,
+        refs=refs,
+        views=views,
+        stager=stager,
+        reachability=reachability,
+        upload=UploadPack(
+            refs=refs, views=views, cache=cache, answers=answers, reachability=reachability, runner=runner
+        ),
+        receive=ReceivePack(database=database, settings=settings, refs=refs, stager=stager),
+    )
 
 
 async def _sweep(cache: NodeCache) -> None:
-    """Delete what dead processes left and keep the cache within its bound, every five minutes."""
+    """Delete what dead processes left and keep the cache within its bound, every five minutes, whatever happens."""
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
-        await asyncio.to_thread(sweep_quarantines, cache.quarantines)
-        await asyncio.to_thread(cache.sweep)
+        try:
+            await asyncio.to_thread(sweep_quarantines, cache.quarantines)
+            await asyncio.to_thread(cache.sweep)
+        except Exception:
+            # The outermost loop: an error here must not end the program.
+            _log.exception("sweep_failed")

@@ -2,16 +2,18 @@
 
 The key never holds the ref version: what a request asks for by object id stays right however busy the repository is.
 Identical requests in flight share one run. An answer that is only growing is read from its file while it grows, so a
-slow reader neither holds git nor memory.
+slow reader neither holds git nor memory. In the object store an answer is followed by its SHA-256: what a failed writer
+or a faulty store left there is noticed, at the latest by its last reader's client.
 """
 
 import asyncio
 import hashlib
 import os
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections import Counter, OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from cairn.base.errors import CairnError, Unavailable
 from cairn.base.ids import random_id
@@ -27,9 +29,12 @@ IN_MEMORY_BYTES = 256 * KIB
 
 _MEMORY_BYTES_MAX = 32 * MIB
 _READ_BYTES = 256 * KIB
+_SHARES_AT_ONCE = 2
+_SHARE_BYTES = 4 * MIB
+_DIGEST_BYTES = 32
 _log = get_logger(__name__)
 
-Produce = Callable[[], AsyncIterator[bytes]]
+Produce = Callable[[], AsyncGenerator[bytes, None]]
 
 
 def answer_key(*parts: object) -> str:
@@ -65,16 +70,18 @@ class Flight:
         """The whole answer if it stayed small enough for memory."""
         return bytes(self._head) if self._file is None else None
 
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._size
+
     def write(self, chunk: bytes) -> None:
         """Append to the answer; beyond IN_MEMORY_BYTES it moves to its file."""
         if self._file is None and len(self._head) + len(chunk) <= IN_MEMORY_BYTES:
             self._head += chunk
         else:
             self._spill()
-            assert self._file is not None
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(self._file, view) :]
+            self._append(chunk)
         self._size += len(chunk)
         self._announce()
 
@@ -114,7 +121,13 @@ class Flight:
     def _spill(self) -> None:
         if self._file is None:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            os.write(self._file, self._head)
+            self._append(self._head)
+
+    def _append(self, data: bytes | bytearray) -> None:
+        assert self._file is not None
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
 
     def _read(self, position: int) -> bytes:
         if self._file is None:
@@ -139,21 +152,24 @@ class FetchCache:
         self._memory: OrderedDict[str, bytes] = OrderedDict()
         self._memory_bytes = 0
         self._flights: dict[str, Flight] = {}
-        self.hits = 0
-        self.misses = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self._sharing = asyncio.Semaphore(_SHARES_AT_ONCE)
+        self.counts: Counter[str] = Counter()
+        """Answers since the program started, by where they came from: ``memory``, ``disk``, ``flight`` (a run on
+        its way), ``store``, or ``run`` (a git child of their own)."""
 
     def find(self, key: str) -> bytes | Path | None:
         """Return a complete answer that this node has: its bytes, or the file that holds them."""
         if (known := self._memory.get(key)) is not None:
             self._memory.move_to_end(key)
-            self.hits += 1
+            self.counts["memory"] += 1
             return known
         path = self._path(key)
         try:
             size = path.stat().st_size
         except FileNotFoundError:
             return None
-        self.hits += 1
+        self.counts["disk"] += 1
         self._cache.touch(path)
         if size > IN_MEMORY_BYTES:
             return path
@@ -173,12 +189,13 @@ class FetchCache:
         """
         flight = self._flights.get(key)
         if flight is None:
-            self.misses += 1
             flight = Flight(self._cache.root / "tmp" / random_id())
             self._flights[key] = flight
             flight.task = self._group.create_task(self._run(key, flight, produce, shared_key, is_final))
+            self._running.add(flight.task)
+            flight.task.add_done_callback(self._running.discard)
         else:
-            self.hits += 1
+            self.counts["flight"] += 1
         flight.readers += 1
         try:
             yield flight
@@ -193,6 +210,11 @@ class FetchCache:
                 else:
                     flight.close()
 
+    def close(self) -> None:
+        """End every run: their readers are told that the program stops."""
+        for task in self._running:
+            task.cancel()
+
     async def _run(
         self,
         key: str,
@@ -205,17 +227,27 @@ class FetchCache:
         is_from_store = False
         try:
             is_from_store = shared_key is not None and await self._copy_shared(shared_key, flight)
+            self.counts["store" if is_from_store else "run"] += 1
             if not is_from_store:
-                async for chunk in produce():
-                    flight.write(chunk)
+                async with aclosing(produce()) as chunks:
+                    async for chunk in chunks:
+                        flight.write(chunk)
             path = self._keep(key, flight) if is_final(flight.head) else None
             flight.complete()
         except CairnError as error:
             flight.fail(error)
             return
+        except OSError as error:
+            _log.warning("fetch_not_written", key=key, error=error.strerror)
+            room = await self._cache.make_room(error)
+            flight.fail(room if isinstance(room, CairnError) else _failed())
+            return
+        except asyncio.CancelledError:
+            flight.fail(_failed())  # nobody listens, or the program stops
+            raise
         except Exception:
             _log.exception("fetch_failed", key=key)
-            flight.fail(Unavailable("The server failed to prepare this answer; try again."))
+            flight.fail(_failed())
             return
         finally:
             if self._flights.get(key) is flight:
@@ -225,39 +257,79 @@ class FetchCache:
             if flight.readers == 0:
                 flight.close()
         if path is not None:
-            if shared_key is not None and not is_from_store:
-                await self._share(shared_key, path)
-            await self._cache.weigh(added_bytes=path.stat().st_size if path.exists() else 0)
+            await self._share_and_weigh(None if is_from_store else shared_key, path)
 
-    def _keep(self, key: str, flight: Flight) -> Path:
-        """Give the finished answer its name on disk, and memory if it is small."""
+    async def _share_and_weigh(self, shared_key: str | None, path: Path) -> None:
+        """Do what only later requests gain from; its failure must not end the program."""
+        try:
+            if shared_key is not None:
+                async with self._sharing:
+                    await self._share(shared_key, path)
+            await self._cache.weigh(added_bytes=path.stat().st_size)
+        except (CairnError, OSError) as error:
+            _log.warning("fetch_not_shared", key=shared_key, error=str(error))
+
+    def _keep(self, key: str, flight: Flight) -> Path | None:
+        """Give the finished answer its name on disk, and memory if it is small; None if the disk refused it."""
         path = self._path(key)
         small = flight.small_answer
-        if small is not None:
-            self._remember(key, small)
-            flight.path.write_bytes(small)
-        flight.path.rename(path)
+        try:
+            if small is not None:
+                self._remember(key, small)
+                flight.path.write_bytes(small)
+            flight.path.rename(path)
+        except OSError as error:
+            _log.warning("fetch_not_kept", key=key, error=error.strerror)
+            return None
         return path
 
     async def _copy_shared(self, shared_key: str, flight: Flight) -> bool:
-        """Copy the answer from the object store; False if it is not there or incomplete."""
+        """Copy the answer from the object store; False if it is not there, incomplete or out of reach."""
+        digest = hashlib.sha256()
         try:
-            found = await self._storage.stat(shared_key)
+            size = (await self._storage.stat(shared_key)).size - _DIGEST_BYTES
+            tail_bytes = len(FLUSH) + _DIGEST_BYTES
+            tail = (
+                await self._storage.get_range(shared_key, size - len(FLUSH), tail_bytes) if size > tail_bytes else b""
+            )
             # A writer that failed may leave a cut object behind; a whole answer ends with a flush packet.
-            if await self._storage.get_range(shared_key, found.size - len(FLUSH), len(FLUSH)) != FLUSH:
+            if not tail.startswith(FLUSH):
                 await self._storage.delete(shared_key)
                 return False
-            async for chunk in self._storage.stream(shared_key):
-                flight.write(chunk)
+            async with self._storage.stream(shared_key, size=size) as chunks:
+                async for chunk in chunks:
+                    digest.update(chunk)
+                    flight.write(chunk)
         except StorageNotFound:
+            if flight.size:
+                raise
             return False
+        except CairnError as error:
+            if flight.size:
+                raise
+            _log.warning("shared_fetch_unread", key=shared_key, error=str(error))
+            return False
+        if digest.digest() != tail[len(FLUSH) :]:
+            _log.error("shared_fetch_damaged", key=shared_key)
+            await self._storage.delete(shared_key)
+            raise _failed()
         return True
 
     async def _share(self, shared_key: str, path: Path) -> None:
-        try:
-            await self._storage.put_file(shared_key, path)
-        except (CairnError, FileNotFoundError) as error:
-            _log.warning("fetch_not_shared", key=shared_key, error=str(error))
+        digest = hashlib.sha256()
+
+        def read(file: BinaryIO) -> bytes:
+            piece = file.read(_SHARE_BYTES)
+            digest.update(piece)
+            return piece
+
+        async def pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+            while piece := await asyncio.to_thread(read, file):
+                yield piece
+            yield digest.digest()
+
+        with path.open("rb") as file:
+            await self._storage.put_stream(shared_key, pieces(file))
 
     def _remember(self, key: str, answer: bytes) -> bytes:
         self._memory_bytes += len(answer) - len(self._memory.get(key, b""))
@@ -270,3 +342,7 @@ class FetchCache:
 
     def _path(self, key: str) -> Path:
         return self._cache.root / "fetch" / key
+
+
+def _failed() -> Unavailable:
+    return Unavailable("The server failed to prepare this answer; try again.")

@@ -17,6 +17,7 @@ from cairn.base.errors import Conflict, Unavailable
 from cairn.base.log import get_logger
 from cairn.db.clock import database_now
 from cairn.db.database import Database, DatabaseAway, is_connection_lost, is_retryable
+from cairn.db.failures import is_away
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.models import ManifestKind, Push
 from cairn.git.pack_files import UploadedPack, enter_manifest
@@ -28,7 +29,11 @@ PLAN_LIFETIME = timedelta(hours=1)
 """RELIABILITY 1.3 B: a plan older than this may rely on objects that collection is about to drop."""
 
 _ATTEMPTS = 5
+_LAND_SECONDS = 30.0
+"""All attempts together."""
 _RESOLVE_SECONDS = 10.0
+_GIVEN_UP = [{"name": "", "old": "", "new": "", "refusal": "given up"}]
+"""The result of a push that never committed and never will: no ref has an empty name."""
 _log = get_logger(__name__)
 
 Within = Callable[[AsyncSession, Sequence[RefUpdate]], Awaitable[dict[RefName, str]]]
@@ -75,40 +80,61 @@ class _AllRefused(Exception):
         self.outcomes = outcomes
 
 
+class _RefusedLate(Exception):
+    """Rolls back a landing in which ``within`` refused a deletion that was to make room for another ref's name."""
+
+    def __init__(self, refusals: dict[RefName, str]) -> None:
+        self.refusals = refusals
+
+
 async def land(database: Database, staged: Staged, *, push_id: str, actor: str, within: Within) -> list[RefOutcome]:
     """Make the plan true in one transaction and return what became of each update, in their order.
 
     A push id that already landed returns its first result again. Errors: PlanTooOld, RefMoved (a pinned ref),
     UploadExpired, whatever ``within`` raises, DatabaseAway (nothing happened), OutcomeUnknown.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
+    give_up_at = asyncio.get_running_loop().time() + _LAND_SECONDS
+    refused: dict[RefName, str] = {}
+    attempt = 0
+    while True:
+        attempt += 1
         is_committing = False
         try:
-            async with database.begin() as session:
-                outcomes = await _land_within(session, staged, push_id=push_id, actor=actor, within=within)
+            async with asyncio.timeout_at(give_up_at), database.begin() as session:
+                outcomes = await _land_within(session, staged, refused, push_id=push_id, actor=actor, within=within)
                 await fail_point(Step.BEFORE_COMMIT)
                 is_committing = True
                 await session.commit()
-            await fail_point(Step.AFTER_COMMIT)
-            return outcomes
-        except _AllRefused as refused:
-            return refused.outcomes
-        except (DBAPIError, OSError, TimeoutError) as error:
-            if is_committing and is_connection_lost(error):
+        except _AllRefused as all_refused:
+            return all_refused.outcomes
+        except _RefusedLate as late:
+            refused = late.refusals  # at least one more each time, so this ends
+            continue
+        except Exception as error:
+            is_transient = isinstance(error, DBAPIError) and is_retryable(error)
+            if is_committing and not is_transient and is_connection_lost(error):
                 _log.warning("commit_unknown", push_id=push_id, store_id=staged.store_id)
                 return await _resolve(database, staged, push_id)
-            is_transient = isinstance(error, DBAPIError) and is_retryable(error)
-            if not is_transient and not is_connection_lost(error):
+            if not is_transient and not is_away(error) and not isinstance(error, TimeoutError):
                 raise
-            if attempt == _ATTEMPTS:
+            if attempt == _ATTEMPTS or asyncio.get_running_loop().time() >= give_up_at:
                 raise DatabaseAway("The database is away or busy; nothing was changed, try again.") from error
+        else:
+            await fail_point(Step.AFTER_COMMIT)
+            return outcomes
         await asyncio.sleep(0.02 * 2**attempt)
-    raise AssertionError("unreachable")
 
 
 async def _land_within(
-    session: AsyncSession, staged: Staged, *, push_id: str, actor: str, within: Within
+    session: AsyncSession,
+    staged: Staged,
+    refused: dict[RefName, str],
+    *,
+    push_id: str,
+    actor: str,
+    within: Within,
 ) -> list[RefOutcome]:
+    """Do everything but the COMMIT; ``refused`` is what ``within`` refused in an attempt before."""
     locked = await lock_stores(session, sorted({staged.store_id, *(item.store_id for item in staged.verify)}))
     store = locked[staged.store_id]
     earlier = await session.get(Push, (store.id, push_id))
@@ -118,20 +144,25 @@ async def _land_within(
     if now - staged.checked_at > PLAN_LIFETIME:
         raise PlanTooOld
     await verify(session, staged.verify)
-    refusals = await find_refusals(session, store.id, staged.updates)
+    asked = [update for update in staged.updates if update.name not in refused]
+    refusals = refused | await find_refusals(session, store.id, asked)
     if refusals and staged.is_atomic:
         raise _AllRefused(_outcomes(staged, refusals))
-    possible = [update for update in staged.updates if update.name not in refusals]
-    if possible:
-        refusals |= await within(session, possible)
-        if refusals and staged.is_atomic:
-            raise _AllRefused(_outcomes(staged, refusals))
-    outcomes = _outcomes(staged, refusals)
+    possible = [update for update in asked if update.name not in refusals]
+    late = await within(session, possible) if possible else {}
+    refusals |= late
+    if refusals and staged.is_atomic:
+        raise _AllRefused(_outcomes(staged, refusals))
     moving = [update for update in possible if update.name not in refusals]
+    if any(update.is_deletion and update.name in late for update in possible) and (
+        await find_refusals(session, store.id, moving)
+    ):
+        raise _RefusedLate(refused | late)
+    outcomes = _outcomes(staged, refusals)
     if moving:
         await write_refs(session, store, moving, push_id=push_id, actor=actor, at=now)
-        if staged.pack is not None:
-            await enter_manifest(session, store, staged.pack, kind=ManifestKind.PUSH, at=now)
+    if staged.pack is not None and any(not update.is_deletion for update in moving):
+        await enter_manifest(session, store, staged.pack, kind=ManifestKind.PUSH, at=now)
     await session.execute(insert(Push).values(store_id=store.id, id=push_id, result=_encode(outcomes), at=now))
     await session.flush()
     return outcomes
@@ -150,7 +181,7 @@ async def _resolve(database: Database, staged: Staged, push_id: str) -> list[Ref
     deadline = asyncio.get_running_loop().time() + _RESOLVE_SECONDS
     while asyncio.get_running_loop().time() < deadline:
         try:
-            async with asyncio.timeout(_RESOLVE_SECONDS), database.begin() as session:
+            async with asyncio.timeout_at(deadline), database.begin() as session:
                 found = await session.execute(
                     select(Push.result).where(Push.store_id == staged.store_id, Push.id == push_id)
                 )
@@ -159,17 +190,19 @@ async def _resolve(database: Database, staged: Staged, push_id: str) -> list[Ref
                     # Waits for the lost transaction if that is still open on the server; the key lets one of us win.
                     await session.execute(
                         insert(Push).values(
-                            store_id=staged.store_id, id=push_id, result=[], at=await database_now(session)
+                            store_id=staged.store_id, id=push_id, result=_GIVEN_UP, at=await database_now(session)
                         )
                     )
                     await session.commit()
-                    raise DatabaseAway("The database went away; nothing was changed, try again.")
+                    result = _GIVEN_UP
                 return _decode(result)
         except IntegrityError:
-            continue
-        except (DBAPIError, OSError, TimeoutError) as error:
+            pass  # it committed after we looked
+        except Exception as error:
+            if not is_connection_lost(error):
+                raise
             _log.warning("resolve_retry", push_id=push_id, error=type(error).__name__)
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.1)
     raise OutcomeUnknown
 
 
@@ -181,8 +214,8 @@ def _encode(outcomes: Sequence[RefOutcome]) -> list[dict[str, str]]:
 
 
 def _decode(result: list[dict[str, str]]) -> list[RefOutcome]:
-    """Read a stored result; an empty one is the tombstone of a push that never committed."""
-    if not result:
+    """Read a stored result; DatabaseAway for the tombstone of a push that never committed."""
+    if result == _GIVEN_UP:
         raise DatabaseAway("An earlier attempt was given up; nothing was changed, try again.")
     return [
         RefOutcome(item["name"].encode("latin-1"), Oid(item["old"]), Oid(item["new"]), item["refusal"])

@@ -28,13 +28,24 @@ async def read_manifest(database: Database, store_id: int) -> tuple[int, list[Pa
 
 
 async def drop_manifest(session: AsyncSession, store_id: int) -> None:
-    """Take every pack out of the store's manifest and condemn those that no other manifest names."""
-    named = await session.execute(select(ManifestEntry).where(ManifestEntry.store_id == store_id).with_for_update())
+    """Take every pack out of the store's manifest and condemn those that no other manifest names.
+
+    The pack rows are locked before anybody looks who else names them: whoever names a pack anew locks its row too.
+    """
+    named = await session.execute(
+        select(ManifestEntry)
+        .where(ManifestEntry.store_id == store_id)
+        .order_by(ManifestEntry.pack_store_id, ManifestEntry.pack_id)
+        .with_for_update()
+    )
     entries = list(named.scalars())
+    now = await database_now(session)
     for entry in entries:
+        await session.execute(
+            select(Pack.id).where(Pack.store_id == entry.pack_store_id, Pack.id == entry.pack_id).with_for_update()
+        )
         await session.delete(entry)
     await session.flush()
-    now = await database_now(session)
     for entry in entries:
         # ix_git_manifest_pack_store_id_pack_id
         still_named = await session.execute(

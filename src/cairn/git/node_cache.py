@@ -16,11 +16,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from cairn.base.errors import Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
-from cairn.storage.errors import StorageNotFound
+from cairn.git.together import together
+from cairn.storage.errors import StorageCorrupt, StorageNotFound, StorageUnavailable
 from cairn.storage.storage import Storage
 
 GRACE_SECONDS = 120
@@ -31,6 +33,7 @@ TEMPORARY_SECONDS = 86_400
 
 _PARALLEL_DOWNLOADS = 4
 _TOUCH_SECONDS = 30
+_MAKE_ATTEMPTS = 20
 _EVICT_TO = 0.8
 _VIEW_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogallrefupdates = false\n"
 _log = get_logger(__name__)
@@ -90,12 +93,17 @@ class NodeCache:
         self._storage = storage
         self._max_bytes = max_bytes
         self._downloads = asyncio.Semaphore(_PARALLEL_DOWNLOADS)
-        self._making: dict[tuple[int, int], asyncio.Lock] = {}
+        # A lock lives as long as somebody holds it or waits for it.
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._unweighed_bytes = 0
         self._touched: dict[Path, float] = {}
         self.hits = 0
         self.misses = 0
-        for name in ("packs", "views", "locks", "quarantine", "tmp", "fetch"):
+        self.make_folders()
+
+    def make_folders(self) -> None:
+        """Make the cache's own folders where they are missing: somebody may have emptied the disk."""
+        for name in ("packs", "views", "locks", "quarantine", "tmp", "fetch", "home"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
     @property
@@ -116,7 +124,7 @@ class NodeCache:
             if packs is None:
                 raise ViewMissing(name)
             self.misses += 1
-            lock = await self._make(store_id, manifest_version, packs)
+            lock = await self._make(name, path, packs)
         else:
             self.hits += 1
         try:
@@ -126,14 +134,16 @@ class NodeCache:
 
     def adopt(self, pack_id: str, path_pack: Path, path_idx: Path) -> None:
         """Link a pack that was just uploaded from here into the cache; a full disk only loses the shortcut."""
-        folder = self.root / "packs" / pack_id
-        with suppress(OSError):
-            temporary = self.root / "tmp" / random_id()
+        temporary = self.root / "tmp" / random_id()
+        try:
             temporary.mkdir()
             os.link(path_idx, temporary / f"pack-{pack_id}.idx")
             os.link(path_pack, temporary / f"pack-{pack_id}.pack")
-            temporary.rename(folder)
+            temporary.rename(self.root / "packs" / pack_id)
             self._unweighed_bytes += path_pack.stat().st_size + path_idx.stat().st_size
+        except OSError as error:
+            _log.warning("pack_not_adopted", pack_id=pack_id, error=error.strerror)
+            shutil.rmtree(temporary, ignore_errors=True)
 
     async def weigh(self, *, added_bytes: int = 0) -> None:
         """Note what was added; evict the least recently used when the cache may be beyond its bound."""
@@ -147,27 +157,44 @@ class NodeCache:
 
         Returns the bytes in use afterwards. Blocks: call it in a thread. One program of the node does it at a time.
         """
+        self.make_folders()
         with self._exclusive("evict") as is_mine:
             if not is_mine:
                 return 0
             used = self._used_bytes()
             if used <= max_bytes:
                 return used
-            for entry in self._by_age():
+            older_than = time.time() - GRACE_SECONDS
+            for entry in self._by_age(older_than):
                 if used <= max_bytes * _EVICT_TO:
                     break
-                used -= self._remove(entry)
+                with suppress(FileNotFoundError):  # another program removed it
+                    used -= self._remove(entry, older_than=older_than)
             _log.info("cache_evicted", used_bytes=used, max_bytes=max_bytes)
             return used
 
     def sweep(self) -> None:
-        """Delete temporary files that no request can still be writing, then evict. Blocks: call it in a thread."""
+        """Delete what no request can still be using, then evict. Blocks: call it in a thread.
+
+        That is: temporary files of processes that died, and views that a later version of their store replaced. They
+        cost no bytes but names, and a file system gives one pack only so many (ext4: 65,000).
+        """
+        self.make_folders()
         horizon = time.time() - TEMPORARY_SECONDS
         for entry in (self.root / "tmp").iterdir():
             with suppress(FileNotFoundError):
                 if entry.stat().st_mtime < horizon:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for view in self._superseded():
+            self._remove_view(view, older_than=time.time() - GRACE_SECONDS)
         self.evict(self._max_bytes)
+
+    async def make_room(self, error: OSError) -> Exception:
+        """Evict everything unused if ``error`` says that the disk is full; return what to raise instead of it."""
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            return error
+        await asyncio.to_thread(self.evict, 0)
+        return DiskFull()
 
     def touch(self, path: Path) -> None:
         """Remember that something was used now; written to disk at most every 30 seconds."""
@@ -197,22 +224,21 @@ class NodeCache:
         os.close(lock)
         return None
 
-    async def _make(self, store_id: int, manifest_version: int, packs: Sequence[PackRow]) -> int:
+    async def _make(self, name: str, path: Path, packs: Sequence[PackRow]) -> int:
         """Hydrate the packs and link the view; return its shared lock."""
-        name = f"{store_id}-{manifest_version}"
-        path = self.root / "views" / name
-        async with self._making.setdefault((store_id, manifest_version), asyncio.Lock()):
-            for _ in range(100):
+        lock = self._making.setdefault(name, asyncio.Lock())
+        async with lock:
+            for _ in range(_MAKE_ATTEMPTS):
                 if (shared := self._take_shared(name, path)) is not None:
                     return shared
-                await self._hydrate(packs)
                 try:
+                    self.make_folders()
+                    await self._hydrate(packs)
                     await asyncio.to_thread(self._link_view, name, path, packs)
                 except FileNotFoundError:
                     continue  # a pack was evicted between its download and its link
                 except OSError as error:
-                    raise await self._disk_error(error) from error
-        self._making.pop((store_id, manifest_version), None)
+                    raise await self.make_room(error) from error
         raise Unavailable("This node's cache is too small for this repository; try another node.")
 
     def _link_view(self, name: str, path: Path, packs: Sequence[PackRow]) -> None:
@@ -222,25 +248,28 @@ class NodeCache:
             if path.is_dir() or not os.fstat(lock).st_nlink:
                 return
             temporary = self.root / "tmp" / random_id()
-            (temporary / "objects" / "pack").mkdir(parents=True)
-            (temporary / "refs").mkdir()
-            (temporary / "config").write_text(_VIEW_CONFIG)
-            (temporary / "HEAD").write_text("ref: refs/heads/main\n")
-            for pack in packs:
-                for ending in ("pack", "idx"):
-                    file = f"pack-{pack.id}.{ending}"
-                    os.link(self.root / "packs" / pack.id / file, temporary / "objects" / "pack" / file)
-            temporary.rename(path)
+            try:
+                self._lay_out(temporary, packs)
+                temporary.rename(path)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
         finally:
             os.close(lock)
 
+    def _lay_out(self, view: Path, packs: Sequence[PackRow]) -> None:
+        (view / "objects" / "pack").mkdir(parents=True)
+        (view / "refs").mkdir()
+        (view / "config").write_text(_VIEW_CONFIG)
+        (view / "HEAD").write_text("ref: refs/heads/main\n")
+        for pack in packs:
+            for ending in ("pack", "idx"):
+                file = f"pack-{pack.id}.{ending}"
+                os.link(self.root / "packs" / pack.id / file, view / "objects" / "pack" / file)
+
     async def _hydrate(self, packs: Sequence[PackRow]) -> None:
         missing = [pack for pack in packs if not self._has(pack)]
-        if missing:
-            async with asyncio.TaskGroup() as group:
-                for pack in missing:
-                    group.create_task(self._download(pack))
-            await self.weigh(added_bytes=sum(pack.pack_bytes + pack.index_bytes for pack in missing))
+        await together(*(self._download(pack) for pack in missing))
+        await self.weigh(added_bytes=sum(pack.pack_bytes + pack.index_bytes for pack in missing))
 
     def _has(self, pack: PackRow) -> bool:
         folder = self.root / "packs" / pack.id
@@ -256,21 +285,15 @@ class NodeCache:
             if self._has(pack):
                 return
             temporary = self.root / "tmp" / random_id()
-            temporary.mkdir()
             try:
+                temporary.mkdir()
                 await self._fetch(pack, temporary)
-                folder = self.root / "packs" / pack.id
-                with suppress(FileExistsError, OSError):
-                    if folder.exists() and not self._has(pack):
-                        shutil.rmtree(folder)
-                    temporary.rename(folder)
-            except OSError as error:
-                raise await self._disk_error(error) from error
+                await asyncio.to_thread(self._take_in, pack, temporary)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 
     async def _fetch(self, pack: PackRow, folder: Path) -> None:
-        """Download and verify both files; one more try if the bytes are wrong, then it is an incident."""
+        """Download and verify both files; one more try for what arrived wrong, cut or not, then it is an incident."""
         wanted = (
             (f"pack-{pack.id}.idx", f"{pack.key}.idx", pack.index_bytes, pack.index_sha256),
             (f"pack-{pack.id}.pack", f"{pack.key}.pack", pack.pack_bytes, pack.pack_sha256),
@@ -279,20 +302,37 @@ class NodeCache:
             for attempt in (1, 2):
                 try:
                     found = await self._storage.download(key, folder / file)
-                except StorageNotFound:
+                except (StorageNotFound, StorageCorrupt):
                     found = None
+                except StorageUnavailable:
+                    if attempt == 2:
+                        raise
+                    continue
                 if found is not None and (found.size, found.sha256) == (size, sha256):
                     break
                 _log.error("pack_damaged", key=key, attempt=attempt, found=None if found is None else found.size)
                 if attempt == 2:
                     raise PackDamaged(key)
 
-    async def _disk_error(self, error: OSError) -> Exception:
-        """Make room if the disk is full, so that a retry works; return what to raise."""
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            await asyncio.to_thread(self.evict, 0)
-            return DiskFull()
-        return error
+    def _take_in(self, pack: PackRow, downloaded: Path) -> None:
+        """Give a verified download its place; another program of the node may have been first, or left half of it."""
+        folder = self.root / "packs" / pack.id
+        try:
+            downloaded.rename(folder)
+        except FileExistsError:
+            self._discard_unless(pack, folder, downloaded)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            self._discard_unless(pack, folder, downloaded)
+
+    def _discard_unless(self, pack: PackRow, folder: Path, downloaded: Path) -> None:
+        if not self._has(pack):
+            folder.rename(self._trash())
+            downloaded.rename(folder)
+
+    def _trash(self) -> Path:
+        return self.root / "tmp" / random_id()
 
     @contextmanager
     def _exclusive(self, name: str) -> Iterator[bool]:
@@ -317,46 +357,71 @@ class NodeCache:
                         total += Path(folder, file).stat().st_blocks * 512
         return total
 
-    def _by_age(self) -> list[Path]:
-        """Return evictable entries, views before the packs they link and otherwise oldest first."""
-        horizon = time.time() - GRACE_SECONDS
-        aged: list[tuple[int, float, Path]] = []
-        for rank, kind in enumerate(("views", "fetch", "packs")):
+    def _by_age(self, older_than: float) -> list[Path]:
+        """Return what nobody used since ``older_than``, oldest first; packs that no view links come last."""
+        aged: list[tuple[bool, float, Path]] = []
+        for kind in ("views", "fetch", "packs"):
             for entry in (self.root / kind).iterdir():
-                with suppress(FileNotFoundError):
-                    used_at = self._used_at(kind, entry)
-                    if used_at < horizon:
-                        aged.append((rank if kind == "packs" else 0, used_at, entry))
-        return [entry for _, _, entry in sorted(aged, key=lambda item: item[:2])]
+                used_at = self._used_at(entry)
+                if used_at < older_than:
+                    aged.append((kind == "packs", used_at, entry))
+        return [entry for _, _, entry in sorted(aged)]
 
-    def _used_at(self, kind: str, entry: Path) -> float:
-        if kind == "views":
-            return (self.root / "locks" / entry.name).stat().st_mtime
-        return entry.stat().st_mtime
+    def _used_at(self, entry: Path) -> float:
+        """Return when an entry was last used; 0 for a view without its lock file or what is gone already."""
+        path = self.root / "locks" / entry.name if entry.parent.name == "views" else entry
+        try:
+            return path.stat().st_mtime
+        except FileNotFoundError:
+            return 0
 
-    def _remove(self, entry: Path) -> int:
+    def _superseded(self) -> list[Path]:
+        """Return the views of which a later version of the same store is here too."""
+        newest: dict[str, int] = {}
+        views: list[tuple[Path, str, int]] = []
+        for path in (self.root / "views").iterdir():
+            store, _, version = path.name.partition("-")
+            views.append((path, store, int(version)))
+            newest[store] = max(newest.get(store, 0), int(version))
+        return [path for path, store, version in views if version < newest[store]]
+
+    def _remove(self, entry: Path, *, older_than: float) -> int:
         """Remove one entry unless it is in use; return the bytes that gave back."""
-        kind = entry.parent.name
-        if kind == "fetch":
-            size = entry.stat().st_size
-            entry.unlink(missing_ok=True)
-            return size
-        if kind == "packs":
-            return self._remove_pack(entry)
-        with self._exclusive(entry.name) as is_mine:
-            if is_mine:
-                trash = self.root / "tmp" / random_id()
-                entry.rename(trash)
-                (self.root / "locks" / entry.name).unlink(missing_ok=True)
-                shutil.rmtree(trash, ignore_errors=True)
-        return 0
+        match entry.parent.name:
+            case "views":
+                return self._remove_view(entry, older_than=older_than)
+            case "packs":
+                return self._remove_pack(entry, older_than=older_than)
+        size = entry.stat().st_blocks * 512
+        entry.unlink()
+        return size
 
-    def _remove_pack(self, folder: Path) -> int:
+    def _remove_view(self, view: Path, *, older_than: float) -> int:
+        """Remove a view that nobody holds, and the packs that only it kept here."""
+        if self._used_at(view) >= older_than:
+            return 0
+        with self._exclusive(view.name) as is_mine:
+            if not is_mine:
+                return 0
+            packs = [entry.stem.removeprefix("pack-") for entry in (view / "objects" / "pack").glob("*.idx")]
+            trash = self._trash()
+            view.rename(trash)
+            (self.root / "locks" / view.name).unlink(missing_ok=True)
+            shutil.rmtree(trash, ignore_errors=True)
+        freed = 0
+        for pack in packs:
+            with suppress(FileNotFoundError):
+                freed += self._remove_pack(self.root / "packs" / pack, older_than=older_than)
+        return freed
+
+    def _remove_pack(self, folder: Path, *, older_than: float) -> int:
         """Remove a pack that no view links any more; one that is linked would not give its bytes back."""
+        if folder.stat().st_mtime >= older_than:
+            return 0
         files = [(file, file.stat()) for file in folder.iterdir()]
         if any(found.st_nlink > 1 for _, found in files):
             return 0
-        trash = self.root / "tmp" / random_id()
+        trash = self._trash()
         folder.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
         return sum(found.st_blocks * 512 for _, found in files)

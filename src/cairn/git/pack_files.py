@@ -77,6 +77,7 @@ async def upload_pack(
     await fail_point(Step.BETWEEN_PACK_AND_INDEX)
     index_bytes = await storage.put_file(f"{key}.idx", pack.path_idx)
     await fail_point(Step.AFTER_PACK)
+    # A shortcut for the next view; the push does not depend on it.
     adopt(pack_id, pack.path_pack, pack.path_idx)
     return UploadedPack(pack_id, key, pack_bytes, index_bytes, pack.objects, pack.sha256, index_sha256)
 

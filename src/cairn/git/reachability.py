@@ -1,9 +1,12 @@
 """Which objects a reader may ask for by id: those that a root of the last 14 days reaches (RELIABILITY P-5).
 
 Stock git hands out any object of its directory in protocol v2; here every want that is no present tip is proved first.
-Positive answers are remembered: a root keeps what it reaches for 14 days, and a purge raises ``cache_epoch``.
+Positive answers are remembered for an hour: a root keeps what it reaches for 14 days, and a purge raises
+``cache_epoch``.
 """
 
+import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
@@ -11,12 +14,15 @@ from cairn.base.errors import NotFound
 from cairn.db.database import Database
 from cairn.git.history import Objects, find_unreachable
 from cairn.git.node_cache import View
+from cairn.git.reading import open_repository
 from cairn.git.ref_queries import retained_roots
-from cairn.git.runner import GitRunner
+from cairn.git.runner import GitFailed, GitRunner
 from cairn.git.store_state import StoreState
 from cairn.git.types import Oid
 
 _REMEMBERED_MAX = 200_000
+_REMEMBERED_SECONDS = 3600
+"""How much longer than 14 days a proof may outlive its root."""
 
 
 class NotReachable(NotFound):
@@ -33,26 +39,41 @@ class Reachability:
     def __init__(self, database: Database, runner: GitRunner) -> None:
         self._database = database
         self._runner = runner
-        self._proved: OrderedDict[tuple[int, int, Oid], None] = OrderedDict()
+        self._proved: OrderedDict[tuple[int, int, Oid], float] = OrderedDict()
 
     def unproved(self, state: StoreState, wanted: Iterable[Oid]) -> set[Oid]:
         """Return those that are not yet known to be reachable."""
-        return {oid for oid in wanted if (state.id, state.cache_epoch, oid) not in self._proved}
+        oldest = time.monotonic() - _REMEMBERED_SECONDS
+        return {oid for oid in wanted if self._proved.get((state.id, state.cache_epoch, oid), oldest) <= oldest}
 
     async def require(self, state: StoreState, view: View, wanted: Iterable[Oid], *, tips: Sequence[Oid]) -> None:
         """Return if every object is reachable from a root of the last 14 days; NotReachable names one that is not.
 
-        ``tips`` are present refs, the likeliest first: their trees are searched before history is walked.
+        ``tips`` are the refs of ``state``, the likeliest first: their trees are searched before history is walked.
         """
         unproved = self.unproved(state, wanted)
         if not unproved:
             return
         async with self._database.read() as session:
-            roots = [*tips, *await retained_roots(session, state.id)]
-        missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=list(dict.fromkeys(roots)))
+            roots = list(dict.fromkeys([*tips, *await retained_roots(session, state, tips)]))
+        try:
+            missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=roots)
+        except GitFailed:
+            # A tip that was read after the view was made: its objects are not there, and it proves nothing here.
+            present = await asyncio.to_thread(_present, view, roots)
+            if len(present) == len(roots):
+                raise
+            missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=present)
         if missing:
             raise NotReachable(min(missing))
+        now = time.monotonic()
         for oid in unproved:
-            self._proved[state.id, state.cache_epoch, oid] = None
+            self._proved[state.id, state.cache_epoch, oid] = now
+            self._proved.move_to_end((state.id, state.cache_epoch, oid))
         while len(self._proved) > _REMEMBERED_MAX:
             self._proved.popitem(last=False)
+
+
+def _present(view: View, oids: Iterable[Oid]) -> list[Oid]:
+    repository = open_repository(view.path)
+    return [oid for oid in oids if oid in repository]

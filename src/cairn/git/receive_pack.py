@@ -4,7 +4,7 @@ Source: gitprotocol-pack(5), "Reference Update Request and Packfile Transfer" an
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ from cairn.base.log import get_logger
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.git.fail_points import Step, fail_point
-from cairn.git.landing import Within, land
-from cairn.git.pktline import FLUSH, Band, Marker, PktReader, ProtocolError, encode_lines, side_band
+from cairn.git.landing import Staged, Within, land
+from cairn.git.pktline import DATA_BYTES_MAX, FLUSH, Band, Marker, PktReader, ProtocolError, encode_lines, side_band
 from cairn.git.ref_names import RefNameInvalid, check_ref_name, is_reserved
 from cairn.git.ref_queries import RefReader
 from cairn.git.ref_transaction import RefOutcome, RefUpdate
@@ -80,13 +80,14 @@ async def read_push_request(reader: PktReader, settings: Settings) -> PushReques
     updates: list[RefUpdate] = []
     capabilities: frozenset[bytes] = frozenset()
     while True:
-        packet = await reader.read_or_end()
+        # Only before the first command may the client be gone: commands without their flush were cut short.
+        packet = await (reader.read() if updates else reader.read_or_end())
         if packet is None or packet is Marker.FLUSH:
             break
         if isinstance(packet, Marker):
             raise ProtocolError("a push has no delimiters")
         line, _, tail = packet.partition(b"\0")
-        if tail:
+        if tail and not updates:
             capabilities = frozenset(tail.strip(b"\n ").split(b" "))
         line = line.removesuffix(b"\n")
         if line.startswith(b"shallow "):
@@ -156,7 +157,7 @@ class ReceivePack:
 
     async def receive(
         self, state: StoreState, request: PushRequest, pack: AsyncIterator[bytes], by: PushBy
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Take the push and yield what the client reads: progress, remarks and the report of every ref.
 
         Nothing raises: a refusal is a report. "ok" is said only after the COMMIT.
@@ -187,42 +188,41 @@ class ReceivePack:
         self, state: StoreState, request: PushRequest, pack: AsyncIterator[bytes], by: PushBy
     ) -> tuple[str, list[RefOutcome], Sequence[str]]:
         """Stage and land; return the word on unpacking ("ok" or why not), the outcomes and the remarks."""
-        try:
-            return await self._stage_and_land(state, request, pack, by)
-        except CairnError as error:
-            word, refused = error.message, error.message
-        except Exception:
-            _log.exception("push_failed", store_id=state.id)
-            word, refused = "internal error", "The server failed to take this push; try again."
-        await _drain(pack)
-        return word, [RefOutcome(u.name, u.old, u.new, "unpacker error") for u in request.updates], [refused]
-
-    async def _stage_and_land(
-        self, state: StoreState, request: PushRequest, pack: AsyncIterator[bytes], by: PushBy
-    ) -> tuple[str, list[RefOutcome], Sequence[str]]:
         refusals = self._refusals_by_name(request.updates)
         possible = [update for update in request.updates if update.name not in refusals]
         if refusals and request.is_atomic:
             possible = []
-        is_first = not (await self._refs.snapshot(state)).refs
-        if any(not update.is_deletion for update in possible):
-            limits = push_limits(self._settings, is_first=is_first)
-            staged = await self._stager.stage_push(state, possible, pack, limits=limits, is_atomic=request.is_atomic)
-        else:
-            if request.brings_pack:
-                await _drain(pack)
-            staged = await self._stager.stage_deletions(state, possible, is_atomic=request.is_atomic)
-        landed: list[RefOutcome] = []
-        if possible:
+        try:
+            staged = await self._stage(state, request, possible, pack)
+        except Exception as error:
+            word = _explain(error, store_id=state.id)
+            await _drain(pack)
+            return word, _all_refused(request.updates, "unpacker error"), [word]
+        if staged is None:
+            others = "atomic push failed: another ref was refused"
+            return "ok", [RefOutcome(u.name, u.old, u.new, refusals.get(u.name, others)) for u in request.updates], ()
+        try:
             landed = await land(self._database, staged, push_id=random_id(), actor=by.actor, within=by.within)
-        moved = [outcome for outcome in landed if outcome.moved]
-        others = "atomic push failed: another ref was refused" if request.is_atomic and refusals else ""
+        except Exception as error:
+            word = _explain(error, store_id=state.id)
+            return "ok", _all_refused(request.updates, word), [word]
         by_name = {outcome.name: outcome for outcome in landed}
-        outcomes = [
-            by_name.get(u.name) or RefOutcome(u.name, u.old, u.new, refusals.get(u.name, others))
-            for u in request.updates
-        ]
-        return "ok", outcomes, await by.remarks(moved) if moved else ()
+        outcomes = [by_name.get(u.name) or RefOutcome(u.name, u.old, u.new, refusals[u.name]) for u in request.updates]
+        return "ok", outcomes, await _remarks(by, [outcome for outcome in landed if outcome.moved])
+
+    async def _stage(
+        self, state: StoreState, request: PushRequest, possible: Sequence[RefUpdate], pack: AsyncIterator[bytes]
+    ) -> Staged | None:
+        """Return the plan of what may be tried, the pack taken or read away; None if that is nothing."""
+        if any(not update.is_deletion for update in possible):
+            is_first = not (await self._refs.snapshot(state)).refs
+            limits = push_limits(self._settings, is_first=is_first)
+            return await self._stager.stage_push(state, possible, pack, limits=limits, is_atomic=request.is_atomic)
+        if request.brings_pack:
+            await _drain(pack)
+        if not possible:
+            return None
+        return await self._stager.stage_deletions(state, possible, is_atomic=request.is_atomic)
 
     def _refusals_by_name(self, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
         """Refuse names that no push may use, before anything is received for them."""
@@ -241,11 +241,35 @@ class ReceivePack:
 async def _drain(pack: AsyncIterator[bytes], *, max_bytes: int = 64 << 20) -> None:
     """Read what the client still sends, within a bound: it listens only when it has finished talking."""
     taken = 0
-    with suppress(CairnError):
+    # A client that is gone raises whatever its door raises; the report is for the others.
+    with suppress(Exception):
         async for chunk in pack:
             taken += len(chunk)
             if taken > max_bytes:
                 return
+
+
+async def _remarks(by: PushBy, moved: Sequence[RefOutcome]) -> Sequence[str]:
+    """Return the last words; the push is committed, so their failure must not look like its own."""
+    if not moved:
+        return ()
+    try:
+        return await by.remarks(moved)
+    except Exception:
+        _log.exception("remarks_failed")
+        return ()
+
+
+def _explain(error: Exception, *, store_id: int) -> str:
+    """Return the sentence the pusher reads; what nobody foresaw is logged."""
+    if isinstance(error, CairnError):
+        return error.message
+    _log.error("push_failed", store_id=store_id, exc_info=error)
+    return "The server failed to take this push; try again."
+
+
+def _all_refused(updates: Sequence[RefUpdate], refusal: str) -> list[RefOutcome]:
+    return [RefOutcome(update.name, update.old, update.new, refusal) for update in updates]
 
 
 def _report(unpacked: str, outcomes: Sequence[RefOutcome]) -> bytes:
@@ -254,7 +278,8 @@ def _report(unpacked: str, outcomes: Sequence[RefOutcome]) -> bytes:
         if outcome.moved:
             lines.append(b"ok " + outcome.name + b"\n")
         else:
-            lines.append(b"ng " + outcome.name + b" " + _one_line(outcome.refusal) + b"\n")
+            line = b"ng " + outcome.name + b" " + _one_line(outcome.refusal)
+            lines.append(line[: DATA_BYTES_MAX - 1] + b"\n")
     return encode_lines(lines)
 
 
@@ -264,6 +289,5 @@ def _one_line(text: str) -> bytes:
 
 def refuse_push(request: PushRequest, message: str) -> bytes:
     """Return the report that refuses a whole push with one sentence."""
-    outcomes = [RefOutcome(u.name, u.old, u.new, message) for u in request.updates]
-    report = _report("ok", outcomes)
+    report = _report("ok", _all_refused(request.updates, message))
     return side_band(Band.DATA, report) + FLUSH if b"side-band-64k" in request.capabilities else report

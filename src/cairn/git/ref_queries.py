@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database, PointQuery, Row
-from cairn.git.models import Ref, RefLog
-from cairn.git.store_state import StoreState
+from cairn.git.models import RefLog
+from cairn.git.store_state import STATE_COLUMNS, StoreGone, StoreState, from_row
 from cairn.git.types import ZERO_OID, Oid, RefName
 
 RETENTION = timedelta(days=14)
@@ -20,8 +20,11 @@ RETENTION = timedelta(days=14)
 _SNAPSHOT_REFS_MAX = 500_000
 """Refs one process keeps in snapshots, all stores together (about 300 bytes each)."""
 
-# All three use the primary key of git_ref, (store_id, name).
-_ALL = PointQuery("SELECT name, oid, peeled FROM git_ref WHERE store_id = :store ORDER BY name")
+# All three use the primary key of git_ref, (store_id, name). Versions and refs of one moment: one statement.
+_ALL = PointQuery(
+    f"SELECT {', '.join(f's.{column}' for column in STATE_COLUMNS)}, r.name, r.oid, r.peeled "  # noqa: S608 (constants)
+    "FROM git_store s LEFT JOIN git_ref r ON r.store_id = s.id WHERE s.id = :store ORDER BY r.name"
+)
 _PREFIX = PointQuery(
     "SELECT name, oid, peeled FROM git_ref WHERE store_id = :store AND name >= :low AND name < :high ORDER BY name"
 )
@@ -39,10 +42,17 @@ class RefValue:
 
 @dataclass(frozen=True, slots=True)
 class RefSnapshot:
-    """All refs of a store at one ref version, ordered by name."""
+    """All refs of a store at one moment, ordered by name; ``state`` is the store at that moment."""
 
+    state: StoreState
     refs: tuple[RefValue, ...]
     tips: frozenset[Oid] = field(compare=False)
+
+    def fresher(self, state: StoreState) -> StoreState:
+        """Return the later of ``state`` and the snapshot's own: a view of it holds every object these refs name."""
+        own = self.state
+        is_later = (own.ref_version, own.manifest_version) > (state.ref_version, state.manifest_version)
+        return own if is_later else state
 
     def find(self, name: RefName) -> RefValue | None:
         """Return the ref of that name, or None."""
@@ -65,15 +75,19 @@ class RefReader:
         self._held = 0
 
     async def snapshot(self, state: StoreState) -> RefSnapshot:
-        """Return all refs, at the state's version or a later one."""
+        """Return all refs, at the state's version or a later one (see ``RefSnapshot.fresher``); StoreGone if none."""
         key = (state.id, state.ref_version)
         found = self._snapshots.get(key)
         if found is not None:
             self._snapshots.move_to_end(key)
             return found
-        refs = _values(await self._database.fetch_all(_ALL, store=state.id))
-        found = RefSnapshot(refs, frozenset(ref.oid for ref in refs) | {ref.peeled for ref in refs if ref.peeled})
-        self._remember(key, found)
+        rows = await self._database.fetch_all(_ALL, store=state.id)
+        if not rows:
+            raise StoreGone("Not Found")
+        refs = _values(row for row in rows if row["name"] is not None)
+        tips = frozenset(ref.oid for ref in refs) | {ref.peeled for ref in refs if ref.peeled}
+        found = RefSnapshot(from_row(rows[0], store_id=state.id), refs, tips)
+        self._remember(found)
         return found
 
     async def with_prefixes(self, state: StoreState, prefixes: Sequence[bytes]) -> tuple[RefValue, ...]:
@@ -96,23 +110,30 @@ class RefReader:
         row = await self._database.fetch(_ONE, store=store_id, name=name)
         return None if row is None else _values([row])[0]
 
-    def _remember(self, key: tuple[int, int], snapshot: RefSnapshot) -> None:
+    def _remember(self, snapshot: RefSnapshot) -> None:
+        key = (snapshot.state.id, snapshot.state.ref_version)
+        # Two requests may have read the same version at the same time.
+        if key not in self._snapshots:
+            self._held += len(snapshot.refs) + 1
         self._snapshots[key] = snapshot
-        self._held += len(snapshot.refs) + 1
         while self._held > _SNAPSHOT_REFS_MAX and len(self._snapshots) > 1:
             _, dropped = self._snapshots.popitem(last=False)
             self._held -= len(dropped.refs) + 1
 
 
-async def retained_roots(session: AsyncSession, store_id: int) -> list[Oid]:
-    """Return every ref value of the last 14 days, present ones included: the roots of RELIABILITY 1.3 A."""
+async def retained_roots(session: AsyncSession, state: StoreState, tips: Iterable[Oid]) -> list[Oid]:
+    """Return ``tips`` (the refs of ``state``) and every ref value of the last 14 days: the roots of RELIABILITY 1.3 A.
+
+    Values that came after ``state`` are left out: their objects need not be in its view.
+    """
     since = await database_now(session, plus=-RETENTION)
-    present = await session.execute(select(Ref.oid).where(Ref.store_id == store_id))
     # ix_git_ref_log_store_id_at; what a ref pointed to when the window opened is the old value of its first change.
     past = await session.execute(
-        select(RefLog.old_oid, RefLog.new_oid).where(RefLog.store_id == store_id, RefLog.at >= since)
+        select(RefLog.old_oid, RefLog.new_oid).where(
+            RefLog.store_id == state.id, RefLog.at >= since, RefLog.ref_version <= state.ref_version
+        )
     )
-    found = set(present.scalars()).union(*((old, new) for old, new in past))
+    found: set[str] = set(tips).union(*((old, new) for old, new in past))
     return [Oid(oid) for oid in sorted(found - {ZERO_OID})]
 
 

@@ -135,6 +135,13 @@ async def write_refs(
     )
 
 
+async def drop_refs(session: AsyncSession, store: Store) -> None:
+    """Delete every ref of a store that goes away, unlogged. The caller has the lock."""
+    await session.execute(delete(Ref).where(Ref.store_id == store.id))
+    store.ref_version += 1
+    store.tags_version += 1
+
+
 async def _current(session: AsyncSession, store_id: int, names: Sequence[RefName]) -> dict[RefName, str]:
     found: dict[RefName, str] = {}
     for batch in _batches(names):

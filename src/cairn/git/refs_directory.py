@@ -1,5 +1,6 @@
 """A git directory of refs for one child: stock git reads refs from files, ours are rows."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from cairn.git.types import Oid, RefName
 
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 _WANT_PREFIX = b"refs/cairn/want/"
+_INLINE_REFS = 2000
 
 
 @asynccontextmanager
@@ -22,15 +24,22 @@ async def refs_directory(
     It has no objects: the child gets them by GIT_OBJECT_DIRECTORY. Gone when the block ends.
     """
     path = folder / random_id()
-    extra = [RefValue(_WANT_PREFIX + oid.encode("ascii"), oid) for oid in also]
+    listed = [*refs, *(RefValue(_WANT_PREFIX + oid.encode("ascii"), oid) for oid in dict.fromkeys(also))]
     try:
-        (path / "refs").mkdir(parents=True)
-        (path / "config").write_text(_CONFIG)
-        (path / "HEAD").write_bytes(b"ref: " + head_target + b"\n")
-        (path / "packed-refs").write_bytes(_packed(sorted([*refs, *extra], key=lambda ref: ref.name)))
+        if len(listed) <= _INLINE_REFS:
+            _write(path, listed, head_target)
+        else:
+            await asyncio.to_thread(_write, path, listed, head_target)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(path: Path, refs: list[RefValue], head_target: RefName) -> None:
+    (path / "refs").mkdir(parents=True)
+    (path / "config").write_text(_CONFIG)
+    (path / "HEAD").write_bytes(b"ref: " + head_target + b"\n")
+    (path / "packed-refs").write_bytes(_packed(sorted(refs, key=lambda ref: ref.name)))
 
 
 def _packed(refs: Iterable[RefValue]) -> bytes:

@@ -6,14 +6,17 @@ Objects come from a client's pack or from the server's own hand; either way they
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pygit2
+from pygit2.enums import ObjectType
+
+from cairn.base.errors import Invalid
 from cairn.base.settings import Settings
 from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.git.closure import check_closure
-from cairn.git.commands import GitCommand
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.landing import Staged
 from cairn.git.node_cache import NodeCache
@@ -21,6 +24,7 @@ from cairn.git.pack_files import upload_pack
 from cairn.git.quarantine import (
     IndexedPack,
     Limit,
+    ObjectMissing,
     PackLimits,
     Quarantine,
     check_objects,
@@ -28,16 +32,22 @@ from cairn.git.quarantine import (
     open_quarantine,
     pack_new_objects,
 )
-from cairn.git.ref_queries import RefReader, retained_roots
+from cairn.git.reading import open_repository, read_object
+from cairn.git.ref_queries import RefReader, RefSnapshot, retained_roots
 from cairn.git.ref_transaction import RefUpdate, VerifyRef
 from cairn.git.runner import GitRunner
 from cairn.git.store_state import StoreState
-from cairn.git.types import ZERO_OID, Oid
+from cairn.git.together import together
+from cairn.git.types import Oid, show
 from cairn.git.views import Views
 from cairn.storage.storage import Storage
 
 Write = Callable[[Quarantine], Awaitable[Sequence[RefUpdate]]]
 """Writes objects into the quarantine and returns the ref updates that need them."""
+
+
+class NotACommit(Invalid):
+    """A branch would point to something else than a commit."""
 
 
 def push_limits(settings: Settings, *, is_first: bool) -> PackLimits:
@@ -92,6 +102,8 @@ class Stager:
         Errors: PackTooLarge, PackCorrupt, PackRefused, ObjectMissing, the engine's Unavailable.
         """
         checked_at = await self._now()
+        snapshot = await self.refs.snapshot(state)
+        state = snapshot.fresher(state)
         await fail_point(Step.BEFORE_QUARANTINE)
         async with (
             self.views.open(state) as view,
@@ -99,11 +111,12 @@ class Stager:
         ):
             received = await index_pack(self.runner, quarantine, pack, limits=limits)
             await fail_point(Step.AFTER_QUARANTINE)
-            async with asyncio.TaskGroup() as checks:
-                if received is not None:
-                    checks.create_task(check_objects(self.runner, quarantine, received, limits=limits))
-                checks.create_task(self._check_closure(state, quarantine, updates, received))
-            peeled = await self._peel(quarantine, updates)
+            closure = self._check_closure(snapshot, state, quarantine, updates, received)
+            if received is None:
+                await closure
+            else:
+                await together(closure, check_objects(self.runner, quarantine, received, limits=limits))
+            peeled = await asyncio.to_thread(_peel, quarantine, updates)
             await fail_point(Step.AFTER_CHECKS)
             return await self._staged(state, peeled, received, checked_at, is_atomic=is_atomic)
 
@@ -120,18 +133,19 @@ class Stager:
         rule D, never "it exists already". Closure holds by construction.
         """
         checked_at = await self._now()
+        snapshot = await self.refs.snapshot(state)
+        state = snapshot.fresher(state)
         async with (
             self.views.open(state) as view,
             open_quarantine(self.cache.quarantines, alternates=[view.objects]) as quarantine,
         ):
             updates = await write(quarantine)
             tips = [update.new for update in updates if not update.is_deletion]
-            snapshot = await self.refs.snapshot(state)
             written = None
             if tips:
                 roots = sorted({ref.oid for ref in snapshot.refs})
                 written = await pack_new_objects(self.runner, quarantine, tips=tips, roots=roots)
-            peeled = await self._peel(quarantine, updates)
+            peeled = await asyncio.to_thread(_peel, quarantine, updates)
             return await self._staged(state, peeled, written, checked_at, is_atomic=is_atomic, verify=verify)
 
     async def _now(self) -> datetime:
@@ -140,9 +154,13 @@ class Stager:
             return await database_now(session)
 
     async def _check_closure(
-        self, state: StoreState, quarantine: Quarantine, updates: Sequence[RefUpdate], pack: IndexedPack | None
+        self,
+        snapshot: RefSnapshot,
+        state: StoreState,
+        quarantine: Quarantine,
+        updates: Sequence[RefUpdate],
+        pack: IndexedPack | None,
     ) -> None:
-        snapshot = await self.refs.snapshot(state)
         head = snapshot.find(state.head_target)
         olds = [update.old for update in updates if not update.is_creation and update.old in snapshot.tips]
         known = [*olds, *([head.oid] if head else [])]
@@ -156,33 +174,12 @@ class Stager:
                 tips=tips,
                 pack=pack,
                 known=known,
-                all_roots=lambda: self._all_roots(state),
+                all_roots=lambda: self._all_roots(snapshot, state),
             )
 
-    async def _all_roots(self, state: StoreState) -> list[Oid]:
+    async def _all_roots(self, snapshot: RefSnapshot, state: StoreState) -> list[Oid]:
         async with self.database.read() as session:
-            return await retained_roots(session, state.id)
-
-    async def _peel(self, quarantine: Quarantine, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
-        """Fill in what annotated tags point to; one child, and none if nothing below refs/tags/ is set."""
-        tags = [update.new for update in updates if update.name.startswith(b"refs/tags/") and not update.is_deletion]
-        if not tags:
-            return list(updates)
-        asked = "".join(f"{oid}\n{oid}^{{}}\n" for oid in tags).encode("ascii")
-        output = await self.runner.run(
-            GitCommand(name="cat-file", options=("--batch-check",)),
-            git_dir=quarantine.path,
-            alternates=quarantine.alternates,
-            stdin=asked,
-        )
-        lines = [line.split(b" ")[0].decode("ascii") for line in output.splitlines()]
-        peeled = {Oid(lines[at]): Oid(lines[at + 1]) for at in range(0, len(lines) - 1, 2)}
-        return [
-            RefUpdate(update.name, update.old, update.new, peeled[update.new])
-            if update.new != ZERO_OID and peeled.get(update.new, update.new) != update.new
-            else update
-            for update in updates
-        ]
+            return await retained_roots(session, state, snapshot.tips)
 
     async def _staged(
         self,
@@ -205,3 +202,31 @@ class Stager:
             is_atomic=is_atomic,
             verify=tuple(verify),
         )
+
+
+def _peel(quarantine: Quarantine, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+    """Fill in what annotated tags finally point to; NotACommit for a branch that would point elsewhere. Blocks."""
+    repository = open_repository(quarantine.path, alternates=quarantine.alternates)
+    return [update if update.is_deletion else _peeled(repository, update) for update in updates]
+
+
+def _peeled(repository: pygit2.Repository, update: RefUpdate) -> RefUpdate:
+    kind = _kind(repository, update.new)
+    if update.name.startswith(b"refs/heads/") and kind is not ObjectType.COMMIT:
+        raise NotACommit(f"{show(update.name)} would point to a {kind.name.lower()}; branches point to commits")
+    target = update.new
+    while kind is ObjectType.TAG:
+        tag = read_object(repository, target)
+        assert isinstance(tag, pygit2.Tag)
+        target = Oid(str(tag.target))
+        kind = _kind(repository, target)
+    return update if target == update.new else replace(update, peeled=target)
+
+
+def _kind(repository: pygit2.Repository, oid: Oid) -> ObjectType:
+    """Return an object's kind from its header alone: a file may be large."""
+    try:
+        number, _ = repository.odb.read_header(oid)
+    except KeyError:
+        raise ObjectMissing(oid) from None
+    return ObjectType(number)

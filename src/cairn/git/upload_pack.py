@@ -6,7 +6,7 @@ reachable first. Source: gitprotocol-v2(5), gitprotocol-pack(5).
 
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -184,6 +184,8 @@ class UploadPack:
     async def serve_v2(self, state: StoreState, request: V2Request) -> AsyncIterator[Answer]:
         """Yield the answer to one v2 command: bytes, a file, or a run to read while it grows.
 
+        ``state`` was read after the command arrived, also in the middle of a conversation: else what another node
+        took meanwhile would be unknown here.
         Errors: FetchRefused, NotReachable, the engine's Unavailable.
         """
         if request.command == b"ls-refs":
@@ -212,10 +214,11 @@ class UploadPack:
                 lines.append(b"%b %b^{}\n" % (ref.peeled.encode("ascii"), ref.name))
         return encode_lines(lines)
 
-    async def serve_stateless_v0(self, state: StoreState, body: bytes, *, version: int) -> AsyncIterator[bytes]:
+    async def serve_stateless_v0(self, state: StoreState, body: bytes, *, version: int) -> AsyncGenerator[bytes, None]:
         """Yield stock upload-pack's answer to one v0 or v1 request over HTTP, its wants proved before."""
         wants = await _wants_v0(body)
         snapshot = await self._refs.snapshot(state)
+        state = snapshot.fresher(state)
         async with self._views.open(state) as view:
             beyond = [oid for oid in wants if oid not in snapshot.tips]
             await self._prove(state, view, snapshot, beyond)
@@ -238,6 +241,7 @@ class UploadPack:
     async def converse_v0(self, state: StoreState, *, version: int) -> AsyncIterator[GitChild]:
         """Yield a running stock upload-pack for a v0 or v1 client over SSH; it serves only what it advertises."""
         snapshot = await self._refs.snapshot(state)
+        state = snapshot.fresher(state)
         async with self._views.open(state) as view:
             async with refs_directory(
                 self._cache.root / "tmp", snapshot.refs, head_target=state.head_target
@@ -260,8 +264,8 @@ class UploadPack:
             return known
         answer = await self._list(state, arguments)
         if len(answer) <= _LS_REFS_MEMORY_BYTES // 4:
+            self._listing_bytes += len(answer) - len(self._listings.get(key, b""))
             self._listings[key] = answer
-            self._listing_bytes += len(answer)
             while self._listing_bytes > _LS_REFS_MEMORY_BYTES:
                 _, dropped = self._listings.popitem(last=False)
                 self._listing_bytes -= len(dropped)
@@ -295,6 +299,7 @@ class UploadPack:
     @asynccontextmanager
     async def _fetch(self, state: StoreState, request: FetchRequest) -> AsyncIterator[Answer]:
         snapshot = await self._refs.snapshot(state)
+        state = snapshot.fresher(state)
         beyond = self._reachability.unproved(state, [oid for oid in request.wants if oid not in snapshot.tips])
         if beyond:
             async with self._views.open(state) as view:
@@ -328,7 +333,9 @@ class UploadPack:
             tips = ([head.oid] if head else []) + [ref.oid for ref in snapshot.refs]
             await self._reachability.require(state, view, wanted, tips=tips)
 
-    async def _run(self, state: StoreState, request: FetchRequest, snapshot: RefSnapshot) -> AsyncIterator[bytes]:
+    async def _run(
+        self, state: StoreState, request: FetchRequest, snapshot: RefSnapshot
+    ) -> AsyncGenerator[bytes, None]:
         """Yield stock upload-pack's answer to one v2 fetch on the view."""
         refs: list[RefValue] = []
         if request.names_refs:
