@@ -1,0 +1,36 @@
+"""How a door tells what it did: ``ops`` counts, a test listens, ``unobserved`` forgets."""
+
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from cairn.git_server.requests import Verb
+
+DoorName = Literal["http", "ssh"]
+
+
+class Result(StrEnum):
+    """How a git operation ended."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    """The client was told why: not allowed, not there, not understood, too large."""
+    FAILED = "failed"
+    """We could not: a dependency was away, or a defect."""
+    GONE = "gone"
+    """The client left before the end."""
+
+
+class GitObserver(Protocol):
+    """Hears of every finished git operation."""
+
+    def __call__(
+        self, *, door: DoorName, verb: Verb, step: str, result: Result, seconds: float, bytes_in: int, bytes_out: int
+    ) -> None:
+        """Note one operation; ``step`` is ``advertise`` or ``transfer``. It must be quick: it runs on the loop."""
+        ...
+
+
+def unobserved(
+    *, door: DoorName, verb: Verb, step: str, result: Result, seconds: float, bytes_in: int, bytes_out: int
+) -> None:
+    """Note nothing."""

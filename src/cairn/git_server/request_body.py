@@ -1,0 +1,145 @@
+"""The body of one HTTP request: bounded in time and inflated size, and the place where a client's departure shows.
+
+A server never tells by ``send()`` that the client left; only ``receive()`` does. So while an answer is made, one more
+message is read ahead: it is either more body, kept for the reader, or the news that nobody waits any longer.
+"""
+
+import asyncio
+import time
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cairn.base.settings import KIB
+from cairn.git.pktline import ConversationEnded, ProtocolError
+from cairn.web.asgi import Message, Receive
+from cairn.web.security import BODY_BYTES_PER_SECOND_MIN, BodyTooSlow
+
+WATCH_AFTER_SECONDS = 0.05
+"""Answers ready sooner cost no watching."""
+
+_INFLATE_BYTES = 256 * KIB
+
+
+class ClientGone(ConversationEnded):
+    """The client closed the connection before it had its answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the client left")
+
+
+class RequestBody:
+    """Reads a body in pieces. Only time spent waiting for the client counts against its deadline."""
+
+    def __init__(self, receive: Receive, *, is_gzip: bool, grace_seconds: float) -> None:
+        self._receive = receive
+        self._inflater = zlib.decompressobj(wbits=31) if is_gzip else None
+        self._grace_seconds = grace_seconds
+        self._waited_seconds = 0.0
+        self._turn = asyncio.Lock()
+        self._ahead: Message | None = None
+        self._taken = asyncio.Event()
+        self._is_complete = False
+        self.received_bytes = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body, inflated; ends with it. Errors: BodyTooSlow, ClientGone, ProtocolError (bad gzip)."""
+        while not self._is_complete:
+            message = await self._next()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            data: bytes = message.get("body", b"")
+            self.received_bytes += len(data)
+            self._is_complete = not message.get("more_body", False)
+            if self._inflater is None:
+                if data:
+                    yield data
+            else:
+                async for piece in self._inflate(data):
+                    yield piece
+
+    @asynccontextmanager
+    async def while_present(self) -> AsyncIterator[None]:
+        """Run the block; when the client leaves meanwhile, cancel it and raise ClientGone."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        cancelling = task.cancelling()
+        watcher: asyncio.Task[None] | None = None
+        is_gone = False
+
+        async def watch() -> None:
+            nonlocal is_gone
+            await self._departed()
+            is_gone = True
+            task.cancel()
+
+        def start() -> None:
+            nonlocal watcher
+            watcher = loop.create_task(watch())
+
+        timer = loop.call_later(WATCH_AFTER_SECONDS, start)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if is_gone and task.uncancel() <= cancelling:
+                raise ClientGone from None
+            raise
+        finally:
+            timer.cancel()
+            if watcher is not None and not watcher.done():
+                watcher.cancel()
+                await asyncio.wait({watcher})
+
+    async def _departed(self) -> None:
+        """Return when the client has left. At most one message of body is held for the reader meanwhile."""
+        while True:
+            async with self._turn:
+                if self._ahead is None:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        self._ahead = message
+                        return
+                    if self._is_complete:
+                        continue
+                    self._taken.clear()
+                    self._ahead = message
+            await self._taken.wait()
+
+    async def _next(self) -> Message:
+        allowed = self._grace_seconds + self.received_bytes / BODY_BYTES_PER_SECOND_MIN
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(max(allowed - self._waited_seconds, 0.001)):
+                async with self._turn:
+                    if self._ahead is not None:
+                        message, self._ahead = self._ahead, None
+                        self._taken.set()
+                        return message
+                    return await self._receive()
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"The request's body did not arrive within {self._grace_seconds:g} seconds plus one for each 16 KiB "
+                "(CAIRN_BODY_DEADLINE_SECONDS)."
+            ) from None
+        finally:
+            self._waited_seconds += time.monotonic() - started
+
+    async def _inflate(self, data: bytes) -> AsyncIterator[bytes]:
+        inflater = self._inflater
+        assert inflater is not None
+        try:
+            more = bool(data)
+            while more:
+                piece = inflater.decompress(data, _INFLATE_BYTES)
+                data = inflater.unconsumed_tail
+                more = bool(data) or len(piece) == _INFLATE_BYTES
+                if piece:
+                    yield piece
+                    await asyncio.sleep(0)  # a small body can inflate a thousandfold: others get their turn
+            if self._is_complete and not inflater.eof:
+                raise ProtocolError("the gzip body ends too early")
+        except zlib.error as error:
+            raise ProtocolError("the body is no gzip, though Content-Encoding says so") from error
+        if inflater.unused_data:
+            raise ProtocolError("the gzip body has more than one member")

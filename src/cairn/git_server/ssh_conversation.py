@@ -1,0 +1,167 @@
+"""One git conversation over an SSH channel: protocol v2 in a loop, v0 and v1 through stock git, pushes.
+
+The channel is an asyncssh process; what this module needs of it is ``Channel``. Rights are read again for every command
+of a conversation, so a revoked key or role stops a session that is still open.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+import asyncssh
+
+from cairn.base.errors import CairnError
+from cairn.base.settings import KIB, MIB, Settings
+from cairn.git.engine import Engine
+from cairn.git.fetch_cache import Answer, Flight
+from cairn.git.pktline import ConversationEnded, PktReader, encode
+from cairn.git.receive_pack import read_push_request
+from cairn.git.runner import GitChild, GitFailed
+from cairn.git.upload_pack import error_in_side_band, error_packet, read_v2_request, v2_advertisement
+from cairn.repositories.accept_push import begin_push, push_by
+from cairn.repositories.git_access import GitTarget
+
+QUIET_SECONDS = 3600
+"""A client may count and compress this long before it sends a byte, or take this long to take one."""
+
+_READ_BYTES = 256 * KIB
+_PACKFILE = encode(b"packfile\n")
+
+Resolve = Callable[[], Awaitable[GitTarget]]
+"""Returns the repository as the client may see it now; raises like ``GitDoor.resolve``."""
+
+
+class Quiet(ConversationEnded):
+    """Nothing moved on a channel for so long that its client counts as gone."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nothing was sent or taken for {QUIET_SECONDS} s")
+
+
+class ToldAlready(ConversationEnded):
+    """The conversation failed and the client has been told inside it."""
+
+
+class Channel:
+    """Standard input and output of one SSH session, counted, with a deadline on every step."""
+
+    def __init__(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        self._process = process
+        self.received_bytes = 0
+        self.sent_bytes = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield what the client sends until it ends its side. Errors: Quiet."""
+        while True:
+            try:
+                async with asyncio.timeout(QUIET_SECONDS):
+                    data = await self._process.stdin.read(_READ_BYTES)
+            except TimeoutError:
+                raise Quiet from None
+            if not data:
+                return
+            self.received_bytes += len(data)
+            yield data
+
+    async def write(self, data: bytes) -> None:
+        """Send ``data``; returns when the client's window has room again. Errors: Quiet; OSError if it left."""
+        self._process.stdout.write(data)
+        self.sent_bytes += len(data)
+        try:
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._process.stdout.drain()
+        except TimeoutError:
+            raise Quiet from None
+
+
+class Conversation:
+    """Talks git with one client about one repository."""
+
+    def __init__(self, *, settings: Settings, engine: Engine, channel: Channel, resolve: Resolve) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._channel = channel
+        self._resolve = resolve
+
+    async def fetch(self, version: int) -> None:
+        """Serve upload-pack to its end. Errors: what ``resolve`` and the engine raise, ProtocolError."""
+        target = await self._resolve()
+        if version < 2:
+            await self._fetch_v0(target, version)
+            return
+        await self._channel.write(v2_advertisement())
+        reader = PktReader(self._channel.chunks(), max_bytes=self._settings.max_request_bytes)
+        while (request := await read_v2_request(reader)) is not None:
+            reader.renew(self._settings.max_request_bytes)
+            target = await self._resolve()
+            answer: Answer
+            async with self._engine.upload.serve_v2(target.state, request) as answer:
+                await self._answer(answer)
+
+    async def push(self) -> None:
+        """Serve receive-pack to its end. Errors: what ``resolve`` raises, TransportClosed, ProtocolError."""
+        target = await self._resolve()
+        begin_push(target, transport="ssh", settings=self._settings)
+        await self._channel.write(await self._engine.receive.advertisement(target.state))
+        reader = PktReader(self._channel.chunks(), max_bytes=self._settings.max_request_bytes)
+        request = await read_push_request(reader, self._settings)
+        if request is None:
+            return
+        target = await self._resolve()
+        begin_push(target, transport="ssh", settings=self._settings)
+        by = push_by(target, settings=self._settings)
+        async with aclosing(self._engine.receive.receive(target.state, request, reader.rest(), by)) as report:
+            async for chunk in report:
+                await self._channel.write(chunk)
+
+    async def _answer(self, answer: Answer) -> None:
+        if isinstance(answer, bytes):
+            await self._channel.write(answer)
+        elif isinstance(answer, Flight):
+            await self._flight(answer)
+        else:
+            await self._file(answer)
+
+    async def _flight(self, flight: Flight) -> None:
+        try:
+            async for chunk in flight.chunks():
+                await self._channel.write(chunk)
+        except CairnError as error:
+            if isinstance(error, Quiet) or _PACKFILE not in flight.head:
+                raise
+            # After the beginning of a pack only the error channel is heard.
+            await self._channel.write(error_in_side_band(error.message))
+            raise ToldAlready(error.message) from error
+
+    async def _file(self, path: Path) -> None:
+        with await asyncio.to_thread(path.open, "rb") as file:
+            while chunk := await asyncio.to_thread(file.read, MIB):
+                await self._channel.write(chunk)
+
+    async def _fetch_v0(self, target: GitTarget, version: int) -> None:
+        async with self._engine.upload.converse_v0(target.state, version=version) as child:
+            questions = asyncio.create_task(self._ask(child))
+            try:
+                async for chunk in child.chunks():
+                    await self._channel.write(chunk)
+            finally:
+                questions.cancel()
+                await asyncio.wait({questions})
+            try:
+                await child.finish()
+            except GitFailed as failed:
+                raise ToldAlready(failed.message) from failed  # stock git says itself what it dislikes
+
+    async def _ask(self, child: GitChild) -> None:
+        """Hand the client's questions to the child until either has had enough."""
+        with suppress(BrokenPipeError, CairnError):
+            async for chunk in self._channel.chunks():
+                await child.write(chunk)
+        child.close_stdin()
+
+
+async def tell(channel: Channel, error: CairnError) -> None:
+    """Make the client stop and show the error, unless it knows already or is gone."""
+    if not isinstance(error, ToldAlready | Quiet):
+        await channel.write(error_packet(error.message))

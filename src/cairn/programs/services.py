@@ -1,0 +1,104 @@
+"""What web, ssh and worker all stand on, opened in order and closed in reverse: database, storage, engine, who asks."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cairn.base.errors import CairnError
+from cairn.base.log import get_logger
+from cairn.base.secret_box import SecretBox, load_secret_key
+from cairn.base.settings import Settings
+from cairn.db.database import Database
+from cairn.db.durability import Finding
+from cairn.db.startup import open_ready_database
+from cairn.git.engine import Engine, open_engine
+from cairn.identity.authenticate import Authenticator
+from cairn.identity.last_used import FLUSH_SECONDS, LastUsed
+from cairn.identity.passwords import Passwords
+from cairn.identity.sign_in_limits import SignInLimits
+from cairn.repositories.git_access import GitDoor
+from cairn.storage.storage import Storage, open_storage
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts one program shares between its requests."""
+
+    settings: Settings
+    secret_key: str
+    secrets: SecretBox
+    database: Database
+    findings: tuple[Finding, ...]
+    storage: Storage
+    engine: Engine
+    passwords: Passwords
+    last_used: LastUsed
+    authenticator: Authenticator
+    git_door: GitDoor
+
+    def key_for(self, purpose: str) -> bytes:
+        """Return 32 bytes derived from the secret key for one purpose: what signs one thing opens no other."""
+        return hmac.digest(self.secret_key.encode(), b"cairn " + purpose.encode(), hashlib.sha256)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Yield everything, proved to work: the schema is current, the object store behaves.
+
+    Errors: SettingInvalid, SchemaTooOld, DatabaseMisconfigured, StorageMisconfigured, Unavailable.
+    """
+    secret_key = load_secret_key(settings)
+    database, findings = await open_ready_database(settings)
+    try:
+        storage = open_storage(settings)
+        await storage.self_test()
+        async with open_engine(settings, database, storage) as engine:
+            passwords = Passwords()
+            last_used = LastUsed(session_lifetime=timedelta(days=settings.session_days))
+            authenticator = Authenticator(database, passwords=passwords, limits=SignInLimits(), last_used=last_used)
+            async with _flushing(last_used, database):
+                yield Services(
+                    settings=settings,
+                    secret_key=secret_key,
+                    secrets=SecretBox([secret_key]),
+                    database=database,
+                    findings=tuple(findings),
+                    storage=storage,
+                    engine=engine,
+                    passwords=passwords,
+                    last_used=last_used,
+                    authenticator=authenticator,
+                    git_door=GitDoor(database, authenticator),
+                )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _flushing(last_used: LastUsed, database: Database) -> AsyncIterator[None]:
+    """Write what was used lately every minute and once more at the end."""
+
+    async def flush() -> None:
+        try:
+            await last_used.flush(database)
+        except CairnError as error:
+            _log.warning("last_used_lost", error=error.message)
+
+    async def forever() -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await flush()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(forever())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await flush()

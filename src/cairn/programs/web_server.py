@@ -1,0 +1,157 @@
+"""One process of the web program: everything put together, served by granian, drained at the end.
+
+granian runs inside this process: its own parent and worker processes would cost 30 MB more and close the listener
+before anybody could be told that the node stops.
+"""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from cairn.base.log import get_logger
+from cairn.base.settings import Settings
+from cairn.git_server.smart_http import SmartHttp
+from cairn.identity.web_authentication import WebAuthentication
+from cairn.ops.metrics_folder import share_metrics
+from cairn.programs.services import Services, open_services
+from cairn.programs.start import split_address, stop_requested
+from cairn.programs.web_features import make_features
+from cairn.web.app import create_app
+from cairn.web.asgi import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from cairn.ops.health import Health
+
+BACKLOG = 1024
+REQUESTS_AT_ONCE_MAX = 1024
+BALANCER_SECONDS = 30.0
+"""Whoever asked for readiness this recently is a balancer that should hear "draining" before it is refused."""
+
+_NOTICE_SECONDS_MAX = 10.0
+_AFTER_NOTICE_SECONDS = 1.0
+_CUT_SECONDS = 3.0
+_log = get_logger(__name__)
+
+
+class InFlight:
+    """ASGI layer: knows the requests that run, so that the last ones can be ended."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        task = asyncio.current_task()
+        assert task is not None
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        self._tasks.add(task)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._tasks.discard(task)
+
+    async def cut(self) -> int:
+        """End the requests that still run, their git children with them; return how many."""
+        late = list(self._tasks)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_CUT_SECONDS)
+        return len(late)
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until a stop signal and return the exit code."""
+    share_metrics(settings.data_dir)
+    # Only now: prometheus-client looks for the folder when it is imported.
+    from cairn.ops.front import OpsFront
+    from cairn.ops.health import Health, standard_probes
+    from cairn.ops.metrics import Metrics
+
+    stopping = stop_requested()
+    async with open_services(settings) as services, asyncio.TaskGroup() as group:
+        metrics = Metrics(program="web")
+        health = Health(standard_probes(settings, services.database, services.storage, services.findings))
+        ops = OpsFront(health=health, metrics=metrics, database=services.database)
+        git = SmartHttp(settings=settings, engine=services.engine, door=services.git_door, observe=metrics.git_finished)
+        app = InFlight(_web_app(services, fronts=[git.front, ops.front], observe=metrics.request_finished))
+        sampling = group.create_task(metrics.sample_forever(services.engine))
+        server = _make_server(settings, app)
+        serving = group.create_task(server.serve())
+        _log.info("listening", address=settings.http_address)
+        try:
+            await _first_of(serving, stopping)
+            if not serving.done():
+                health.drain()
+                await _tell_balancers(health, settings)
+                server.stop()  # type: ignore[no-untyped-call]  # granian's gap
+                await asyncio.wait({serving}, timeout=settings.drain_seconds)
+            late = await app.cut()
+        finally:
+            sampling.cancel()
+            serving.cancel()
+    if late:
+        _log.warning("requests_cut", requests=late)
+    return 0 if stopping.is_set() else 1
+
+
+def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (create_app's)
+    features = make_features(services)
+    return create_app(
+        settings=services.settings,
+        database=services.database,
+        authenticate=WebAuthentication(services.authenticator),
+        signing_key=services.key_for("web signing key 1"),
+        route_handlers=features.route_handlers,
+        packages=features.packages,
+        **options,
+    )
+
+
+def _make_server(settings: Settings, app: ASGIApp) -> Server:
+    host, port = split_address(settings.http_address)
+    has_tls = settings.tls_certificate != Path()
+    return Server(
+        app,
+        host,
+        port,
+        interface=Interfaces.ASGI,
+        # Without TLS only HTTP/1 cuts connections that never send anything.
+        http=HTTPModes.auto if has_tls else HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.body_deadline_seconds * 1000),
+        backlog=BACKLOG,
+        backpressure=REQUESTS_AT_ONCE_MAX,
+        ssl_cert=settings.tls_certificate if has_tls else None,
+        ssl_key=settings.tls_key if has_tls else None,
+        ssl_protocol_min=SSLProtocols.tls12,
+        log_enabled=False,
+    )
+
+
+async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+
+
+async def _tell_balancers(health: "Health", settings: Settings) -> None:
+    """Go on serving until a balancer that watches has heard that this node stops; at once if nobody watches."""
+    asked_at = health.last_asked_at
+    if asked_at is None or time.monotonic() - asked_at > BALANCER_SECONDS:
+        return
+    try:
+        async with asyncio.timeout(min(settings.drain_seconds / 3, _NOTICE_SECONDS_MAX)):
+            await health.was_told_draining.wait()
+            await asyncio.sleep(_AFTER_NOTICE_SECONDS)
+    except TimeoutError:
+        return
