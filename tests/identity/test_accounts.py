@@ -245,6 +245,9 @@ async def test_a_profile_is_edited_by_its_owner_only(database: Database) -> None
         assert (changed.name, changed.bio) == ("Alice A.", "Hello")
         with pytest.raises(Invalid, match="255"):
             await update_profile(session, actor_of(alice), alice.id, name="x" * 256)
+        for text in ("\x00", "\ud800", "\x1b[31m"):
+            with pytest.raises(Invalid):
+                await update_profile(session, actor_of(alice), alice.id, bio=text)
         with pytest.raises(Forbidden):
             await update_profile(session, actor_of(other), alice.id, name="Mallory")
         with pytest.raises(Forbidden):

@@ -74,6 +74,13 @@ async def test_without_an_account_a_hash_is_verified_all_the_same() -> None:
     assert hasher.verified == 2
 
 
+async def test_any_text_can_be_tried_as_a_password() -> None:
+    passwords = Passwords(quick_hasher())
+    stored = await passwords.hash("half \ud800 a pair")
+    assert await passwords.verify(stored, "half \ud800 a pair")
+    assert not await passwords.verify(stored, "half \x00 a pair")
+
+
 async def test_an_enormous_password_is_wrong_without_work() -> None:
     passwords = Passwords(quick_hasher())
     assert not await passwords.verify(await passwords.hash("x" * 1001), "x" * 1001)

@@ -106,11 +106,11 @@ async def test_an_outdated_hash_is_renewed_by_signing_in(database: Database) -> 
     await enter(database, parts)
 
 
-async def test_a_long_user_agent_is_cut(database: Database, parts: Authentication) -> None:
+async def test_a_user_agent_is_cut_and_cleaned(database: Database, parts: Authentication) -> None:
     await person(database)
-    await enter(database, parts, agent="x" * 5000)
+    await enter(database, parts, agent="\x00\ud800" + "x" * 5000)
     async with database.read() as session:
-        assert await session.scalar(select(func.length(Session.user_agent))) == 255
+        assert await session.scalar(select(func.length(Session.user_agent))) == 253
 
 
 async def test_signing_out_ends_the_session(database: Database, parts: Authentication) -> None:
@@ -142,6 +142,9 @@ async def test_sessions_are_listed_and_revoked_by_their_owner_only(database: Dat
             await revoke_session(session, mallory, alice.account_id, signed[0].session_id)
         with pytest.raises(NotFound):
             await revoke_session(session, mallory, mallory.account_id, signed[0].session_id)
+        for strange in ("", "a\x00", "\ud800"):
+            with pytest.raises(NotFound):
+                await revoke_session(session, alice, alice.account_id, strange)
         await revoke_session(session, alice, alice.account_id, signed[0].session_id)
     assert [await opens(parts, one.cookie) for one in signed] == [False, True, True]
     async with database.write() as session:

@@ -156,6 +156,8 @@ async def test_filters_narrow_and_never_widen(database: Database) -> None:
     assert await listed(text="SHAR") == ["a-shared"]
     assert await listed(text="%") == []
     assert await listed(text="_") == []
+    assert await listed(text="a\x00") == []
+    assert await listed(text="\ud800") == []
 
 
 async def test_pages_and_orders(database: Database) -> None:

@@ -13,6 +13,7 @@ from cairn.audit.record import record
 from cairn.base.actor import ANONYMOUS, Actor, ActorKind
 from cairn.base.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
 from cairn.base.settings import Settings
+from cairn.base.text import problem_of_text
 from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.events.emit import emit
@@ -141,8 +142,9 @@ async def update_profile(
     for field, value, limit in (("name", name, NAME_LENGTH_MAX), ("bio", bio, BIO_LENGTH_MAX)):
         if value is None:
             continue
-        if len(value) > limit:
-            message = f"The {field} has {len(value):,} characters; the limit is {limit}."
+        problem = problem_of_text(value, max_length=limit, is_multiline=field == "bio")
+        if problem is not None:
+            message = f"The {field} {problem}"
             raise Invalid(message, FieldProblem(field, "invalid", message, "User"))
         setattr(account, field, value.strip())
     account.updated_at = await database_now(session)

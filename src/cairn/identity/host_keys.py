@@ -34,7 +34,9 @@ async def _load_or_create(database: Database, box: SecretBox, algorithm: str) ->
             async with database.write() as session:
                 session.add(
                     InstanceSecret(
-                        name=name, sealed=box.seal(fresh, table="instance_secret", column="sealed", row=name), created_at=await database_now(session)
+                        name=name,
+                        sealed=box.seal(fresh, table="instance_secret", column="sealed", row=name),
+                        created_at=await database_now(session),
                     )
                 )
         except IntegrityError:

@@ -131,9 +131,9 @@ class Passwords:
         return await asyncio.shield(task)
 
 
-def _normal(password: str) -> str:
+def _normal(password: str) -> bytes:
     """The same characters typed on different keyboards are the same password (RFC 8265, NIST 800-63B 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 
 def _refused(message: str) -> PasswordRefused:

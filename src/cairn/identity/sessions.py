@@ -89,7 +89,7 @@ async def sign_in(
                 last_used_at=moment,
                 expires_at=moment + timedelta(days=settings.session_days),
                 address=address[:ADDRESS_LENGTH_MAX],
-                user_agent=user_agent[:USER_AGENT_LENGTH_MAX],
+                user_agent="".join(filter(str.isprintable, user_agent[:USER_AGENT_LENGTH_MAX])),
             )
         )
         origin = Origin(address=address)
@@ -123,10 +123,9 @@ async def list_sessions(session: AsyncSession, actor: Actor, account_id: int) ->
 async def revoke_session(session: AsyncSession, actor: Actor, account_id: int, session_id: str) -> None:
     """End one session of an account; NotFound if the account has no such session."""
     await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
-    ended = await count_changed(
-        session, delete(Session).where(Session.cookie_sha256 == session_id, Session.account_id == account_id)
-    )
-    if ended == 0:
+    known = session_id.isascii() and session_id.isalnum()
+    mine = delete(Session).where(Session.cookie_sha256 == session_id, Session.account_id == account_id)
+    if not known or await count_changed(session, mine) == 0:
         raise NotFound("This session has already ended.")
     record(session, actor, "session.revoke", actor.label, account_id=account_id)
 

@@ -17,6 +17,7 @@ from cairn.access.scopes import AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.base.text import problem_of_text
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
 from cairn.identity.events import SshKeyAdded, SshKeyDeleted
@@ -123,8 +124,8 @@ async def add_key(session: AsyncSession, actor: Actor, account_id: int, *, title
     await authorize(session, actor, Action.ACCOUNT_EDIT_KEYS, AccountScope(account_id))
     key = parse_public_key(text)
     title = title.strip() or key.comment[:TITLE_LENGTH_MAX] or key.algorithm
-    if len(title) > TITLE_LENGTH_MAX:
-        message = f"The title has {len(title):,} characters; the limit is {TITLE_LENGTH_MAX}."
+    if problem := problem_of_text(title, max_length=TITLE_LENGTH_MAX):
+        message = f"The title {problem}"
         raise SshKeyInvalid(message, FieldProblem("title", "invalid", message, "PublicKey"))
     held = await session.scalar(select(func.count()).select_from(SshKey).where(SshKey.account_id == account_id))
     if held is not None and held >= KEYS_MAX:

@@ -37,7 +37,7 @@ def is_well_formed_token(text: str) -> bool:
 
 def hash_secret(secret: str) -> str:
     """Return what is stored of a secret with 128 or more random bits: its SHA-256 as 64 hex digits."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _checksum(body: str) -> str:

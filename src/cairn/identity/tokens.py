@@ -12,6 +12,7 @@ from cairn.access.scopes import AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.base.text import problem_of_text
 from cairn.db.changes import count_changed
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
@@ -79,8 +80,10 @@ async def create_token(
     await authorize(session, actor, Action.ACCOUNT_EDIT_TOKENS, AccountScope(account_id))
     moment = await database_now(session)
     name = name.strip()
-    if not 0 < len(name) <= NAME_LENGTH_MAX:
-        raise _invalid("name", f"The token needs a name of 1 to {NAME_LENGTH_MAX} characters.")
+    if not name:
+        raise _invalid("name", "The token needs a name.")
+    if problem := problem_of_text(name, max_length=NAME_LENGTH_MAX):
+        raise _invalid("name", f"The name {problem}")
     if expires_at is not None and expires_at <= moment:
         raise _invalid("expires_at", "The token would expire in the past.")
     if repository_ids is not None and not 0 < len(repository_ids) <= REPOSITORIES_MAX:

@@ -18,6 +18,7 @@ from cairn.base.clock import Clock, utc_now
 from cairn.base.errors import CairnError, FieldProblem, Forbidden, Invalid, Unauthenticated, Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
+from cairn.base.text import problem_of_text
 from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.events.emit import emit
@@ -32,7 +33,7 @@ from cairn.repositories.accept_push import make_within
 from cairn.repositories.events import RepositoryCreated
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.names import check_repository_name
-from cairn.repositories.queries import BRANCH_PREFIX, RepositoryView, find_repository_by_id
+from cairn.repositories.queries import RepositoryView, branch_ref, find_repository_by_id
 
 TEXT_LENGTH_MAX = 1000
 _log = get_logger(__name__)
@@ -78,11 +79,9 @@ async def create_repository(
 def check_texts(*, description: str | None = None, homepage: str | None = None) -> None:
     """Return if the texts fit; Invalid names the field. A homepage is an address a browser opens safely."""
     for field, value in (("description", description), ("homepage", homepage)):
-        if value is not None and len(value) > TEXT_LENGTH_MAX:
-            message = f"The {field} has {len(value):,} characters; the limit is {TEXT_LENGTH_MAX:,}."
-            raise Invalid(message, FieldProblem(field, "invalid", message, "Repository"))
-        if value is not None and any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in value):
-            message = f"The {field} must be one line of text."
+        problem = None if value is None else problem_of_text(value, max_length=TEXT_LENGTH_MAX)
+        if problem is not None:
+            message = f"The {field} {problem}"
             raise Invalid(message, FieldProblem(field, "invalid", message, "Repository"))
     if homepage and not homepage.strip().lower().startswith(("http://", "https://")):
         message = "The homepage must start with http:// or https://."
@@ -111,7 +110,7 @@ async def _insert(session: AsyncSession, engine: Engine, actor: Actor, owner_id:
     taken = select(Repository.id).where(Repository.owner_id == owner_id, Repository.name_key == key)
     if await session.scalar(taken) is not None:
         raise name_taken(wanted.name)
-    head_target = BRANCH_PREFIX + wanted.default_branch.encode()
+    head_target = branch_ref(wanted.default_branch)
     moment = await database_now(session)
     repository = Repository(
         owner_id=owner_id,

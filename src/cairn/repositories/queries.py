@@ -110,6 +110,11 @@ class RepositoryFilter:
     """Part of the name or description, without case."""
 
 
+def branch_ref(branch: str) -> RefName:
+    """Return the full ref name of a branch that somebody named; what no name can hold becomes ``?``, which none has."""
+    return BRANCH_PREFIX + branch.encode("utf-8", "replace")
+
+
 async def find_repository(
     session: AsyncSession, actor: Actor, owner: str, name: str, action: Action = Action.REPOSITORY_READ
 ) -> RepositoryView:
@@ -221,7 +226,9 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
                 )
             )
         found.append(or_(*ties))
-    if wanted.text:
+    if wanted.text and not wanted.text.isprintable():
+        found.append(literal(value=False))
+    elif wanted.text:
         text = wanted.text.lower()
         found.append(
             or_(

@@ -26,6 +26,7 @@ from cairn.repositories.names import check_repository_name
 from cairn.repositories.queries import (
     BRANCH_PREFIX,
     RepositoryView,
+    branch_ref,
     find_repository_by_id,
     load_scope,
     lock_repository,
@@ -109,7 +110,7 @@ async def _authorize(
 
 
 async def _set_default_branch(session: AsyncSession, engine: Engine, store: Store, branch: str) -> None:
-    target = BRANCH_PREFIX + branch.encode()
+    target = branch_ref(branch)
     if target == bytes(store.head_target):
         return
     # Primary key of git_ref.
