@@ -212,6 +212,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.external_url or f"{scheme}://{self.http_address}"
 
     @property
+    def ssh_origin(self) -> str:
+        """What every SSH clone address starts with, ``ssh://git@HOST[:PORT]``, without a slash at the end."""
+        host, _, port = (self.ssh_external_address or self.ssh_address).rpartition(":")
+        if not self.ssh_external_address:
+            host = self.origin.split("://", 1)[1]
+            host = host if host.endswith("]") else host.rsplit(":", 1)[0]
+        return f"ssh://git@{host}" if port == "22" else f"ssh://git@{host}:{port}"
+
+    @property
     def cache_path(self) -> Path:
         """The node's cache folder."""
         return self.cache_dir if self.cache_dir != Path() else self.data_dir / "cache"

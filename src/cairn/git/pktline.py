@@ -105,6 +105,10 @@ class PktReader:
         self._max_bytes = max_bytes
         self._setting = setting
 
+    def renew(self, max_bytes: int) -> None:
+        """Start counting anew: the next request of the same conversation may have ``max_bytes`` of its own."""
+        self._max_bytes = self._bytes_left = max_bytes
+
     async def read_or_end(self) -> Pkt | None:
         """Return the next packet, or None if the peer ended between two packets."""
         while (found := decode(self._data, self._offset)) is None:

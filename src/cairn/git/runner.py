@@ -269,11 +269,22 @@ class GitRunner:
         self._home = home.absolute()
         self._places = asyncio.Semaphore(max_children)
         self._waiting = 0
+        self._running = 0
         self._max_waiting = max_waiting
         self._deadline_seconds = deadline_seconds
         self._queue_seconds = queue_seconds
         self._limits = limits or GitLimits()
         self._environment = _base_environment(self._binary, self._home)
+
+    @property
+    def running(self) -> int:
+        """Children that run now."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return self._waiting
 
     async def run(
         self,
@@ -355,6 +366,7 @@ class GitRunner:
         )
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
         await self._take_place()
+        self._running += 1
         try:
             child = self._start(command, environment, stdin, limits or self._limits)
             try:
@@ -367,6 +379,7 @@ class GitRunner:
             finally:
                 await child.end()
         finally:
+            self._running -= 1
             self._places.release()
 
     async def _take_place(self) -> None:
