@@ -170,7 +170,7 @@ def test_users_are_listed_by_age(operator: Operator) -> None:
 
 def test_an_invitation_lets_one_person_sign_up(operator: Operator) -> None:
     link = operator.does("invite").strip()
-    start = "https://cairn.test/-/invitation/"
+    start = "https://cairn.test/join?invitation="
     assert link.startswith(start)
 
     async def work() -> None:

@@ -26,7 +26,7 @@ from cairn.identity.passwords import Passwords, check_new_password
 from cairn.identity.queries import find_account
 
 INVITATION_LIFETIME = timedelta(days=7)
-INVITATION_PATH = "/-/invitation/"
+INVITATION_PATH = "/join?invitation="
 NAME_LENGTH_MAX = 255
 BIO_LENGTH_MAX = 500
 

@@ -6,6 +6,7 @@ One hash takes ``MEMORY_KIB`` and some 50 ms of a core, so the number at work bo
 import asyncio
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -91,6 +92,8 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or default_hasher()
         self._places = asyncio.Semaphore(CONCURRENT_MAX)
+        # Threads of its own: a flood of sign-ins must not take those that read and write files.
+        self._threads = ThreadPoolExecutor(CONCURRENT_MAX, thread_name_prefix="password")
         self._nobodys_hash: str | None = None
 
     async def hash(self, password: str) -> str:
@@ -126,7 +129,7 @@ class Passwords:
         except TimeoutError:
             raise Unavailable("Too many people sign in at this moment; try again in a few seconds.") from None
         # The place is given back by the work itself: a cancelled caller leaves a running thread behind.
-        task = asyncio.get_running_loop().run_in_executor(None, work)
+        task = asyncio.get_running_loop().run_in_executor(self._threads, work)
         task.add_done_callback(lambda _: self._places.release())
         return await asyncio.shield(task)
 
