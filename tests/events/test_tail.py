@@ -4,13 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 
 from cairn.base.clock import utc_now
 from cairn.db.database import Database
 from cairn.events.emit import emit
 from cairn.events.models import EventRow
-from cairn.events.retention import delete_old
 from cairn.events.tail import EventTail
 from cairn.events.types import Event
 from cairn.jobs.wake import Wakeups
@@ -82,13 +81,3 @@ async def test_following_wakes_with_the_commit(database: Database) -> None:
                 break
             await _emit(database, len(got) + 1)
     assert got == [1, 2, 3]
-
-
-async def test_events_go_after_thirty_days(any_database: Database) -> None:
-    await _emit(any_database, 1)
-    async with any_database.write() as session:
-        await session.execute(update(EventRow).values(at=utc_now() - timedelta(days=31)))
-    await _emit(any_database, 2)
-    assert await delete_old(any_database) == 1
-    async with any_database.read() as session:
-        assert await session.scalar(select(func.count()).select_from(EventRow)) == 1

@@ -63,25 +63,6 @@ async def test_a_job_exists_only_if_its_transaction_commits(any_database: Databa
     assert (held.job_id, held.payload, held.fencing, held.attempt) == (job_id, {"avatar_id": 7}, 1, 1)
 
 
-async def test_a_claimed_job_is_not_claimed_again(any_database: Database, jobs: Registry) -> None:
-    await _enqueue(any_database)
-    assert len(await _claim(any_database, jobs)) == 1
-    assert await _claim(any_database, jobs) == []
-
-
-async def test_a_delayed_job_is_not_due_before_its_time(any_database: Database, jobs: Registry) -> None:
-    await _enqueue(any_database, delay=timedelta(hours=1))
-    assert await _claim(any_database, jobs) == []
-
-
-async def test_a_kind_nobody_here_knows_waits_for_somebody_who_does(any_database: Database, jobs: Registry) -> None:
-    async with any_database.write() as session:
-        await enqueue(session, "of_a_newer_version", {})
-    assert await _claim(any_database, jobs) == []
-    async with any_database.read() as session:
-        assert (await counts(session)).waiting == 1
-
-
 async def test_a_waiting_job_absorbs_its_unique_key_and_keeps_the_sooner_time(
     any_database: Database, jobs: Registry
 ) -> None:
@@ -132,24 +113,6 @@ async def test_many_writers_of_one_key_make_one_job(any_database: Database, jobs
     assert len(set(ids)) == 1
     async with any_database.read() as session:
         assert await _total(session) == 1
-
-
-async def test_a_sequence_runs_one_at_a_time_in_order_even_through_a_retry(
-    any_database: Database, jobs: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cairn.jobs.lease.BACKOFF_SECONDS", 0)
-    first, second = await _enqueue(any_database, sequence="a"), await _enqueue(any_database, sequence="a")
-    elsewhere = await _enqueue(any_database, sequence="b")
-    claimed = {held.job_id: held for held in await _claim(any_database, jobs)}
-    assert claimed.keys() == {first, elsewhere}
-    async with any_database.write() as session:
-        assert not await fail(session, claimed[first], "no luck")
-    [retry] = await _claim(any_database, jobs)
-    assert retry.job_id == first
-    async with any_database.write() as session:
-        assert await fail(session, retry, "no luck either"), "dead after two attempts"
-    [passed_over] = await _claim(any_database, jobs)
-    assert passed_over.job_id == second
 
 
 async def test_dead_jobs_are_listed_retried_and_discarded(

@@ -11,11 +11,10 @@ from tests.services.redis import RedisServer
 
 from cairn.base.clock import utc_now
 from cairn.db.database import Database, open_database
-from cairn.jobs.context import JobContext, LeaseLost
+from cairn.jobs.context import JobContext
 from cairn.jobs.models import Job, JobState
 from cairn.jobs.queue import enqueue
 from cairn.jobs.registry import Registry
-from cairn.jobs.retention import delete_done
 
 LONG_AGO = utc_now().replace(year=2020)
 
@@ -23,11 +22,6 @@ LONG_AGO = utc_now().replace(year=2020)
 async def _enqueue(database: Database, kind: str = "work", **payload: object) -> int:
     async with database.write() as session:
         return await enqueue(session, kind, payload)
-
-
-async def _expire_lease(database: Database, job_id: int) -> None:
-    async with database.write() as session:
-        await session.execute(update(Job).where(Job.id == job_id).values(due_at=LONG_AGO))
 
 
 async def test_two_workers_do_two_hundred_jobs_once_each(any_database: Database, jobs: Registry) -> None:
@@ -73,43 +67,6 @@ async def test_a_committed_job_wakes_the_worker_of_the_same_process_at_once(
         await asyncio.sleep(0)
         await _enqueue(database)
         await asyncio.wait_for(ran.wait(), 10)
-
-
-async def test_a_stale_holder_publishes_nothing_after_its_job_was_taken_over(
-    any_database: Database, jobs: Registry
-) -> None:
-    """A worker is paused past its lease; another does the job; the first wakes up and goes on where it was."""
-    paused, resume = asyncio.Event(), asyncio.Event()
-    published: list[int] = []
-    refused: list[int] = []
-
-    @jobs.handler("work")
-    async def work(context: JobContext, payload: dict[str, object]) -> None:
-        if context.fencing == 1:
-            paused.set()
-            await resume.wait()
-        try:
-            async with any_database.write() as session:
-                await context.still_mine(session)
-                published.append(context.fencing)
-        except LeaseLost:
-            refused.append(context.fencing)
-            raise
-
-    async with working(any_database, jobs):
-        job_id = await _enqueue(any_database)
-        await asyncio.wait_for(paused.wait(), 10)
-        await _expire_lease(any_database, job_id)
-        row = await until(any_database, job_id, JobState.DONE)
-        resume.set()
-
-        async def first_was_refused() -> bool:
-            return refused == [1]
-
-        await eventually(first_was_refused, within_seconds=10, what="the first holder was refused")
-    assert published == [2]
-    after = await job(any_database, job_id)
-    assert (after.state, after.fencing, after.finished_at) == (JobState.DONE, 2, row.finished_at)
 
 
 async def test_a_heartbeat_keeps_a_long_job_and_its_loss_ends_the_attempt(database: Database, jobs: Registry) -> None:
@@ -222,34 +179,6 @@ async def test_what_is_not_done_when_the_drain_ends_waits_again_untried(database
     assert (row.state, row.attempts, row.holder) == (JobState.WAITING, 0, None)
 
 
-async def test_a_payload_the_handler_does_not_understand_is_dead_in_the_end_not_lost(
-    database: Database, jobs: Registry, quick_retries: None
-) -> None:
-    @jobs.handler("work", attempts_max=2)
-    async def work(context: JobContext, payload: dict[str, int]) -> None:
-        raise AssertionError("never called")
-
-    async with working(database, jobs):
-        job_id = await _enqueue(database, number="seven")
-        row = await until(database, job_id, JobState.DEAD)
-    assert "Expected `int`, got `str`" in (row.last_error or "")
-
-
-async def test_handlers_get_what_the_program_gave_the_worker(database: Database, jobs: Registry) -> None:
-    class Engine:
-        """Stands for what a program opens."""
-
-    engine, got = Engine(), []
-
-    @jobs.handler("work")
-    async def work(context: JobContext, payload: dict[str, object]) -> None:
-        got.append(context.service(Engine))
-
-    async with working(database, jobs, services={Engine: engine}):
-        await until(database, await _enqueue(database), JobState.DONE)
-    assert got == [engine]
-
-
 async def test_redis_carries_the_wake_up_and_its_loss_costs_only_a_poll(
     database_url: str, redis_server: RedisServer, redis_url: str, jobs: Registry
 ) -> None:
@@ -278,16 +207,3 @@ async def test_redis_carries_the_wake_up_and_its_loss_costs_only_a_poll(
         await here.close()
         await there.close()
     assert done == {first: 1, second: 1, third: 1}
-
-
-async def test_done_jobs_go_after_a_week_and_dead_ones_stay(any_database: Database, jobs: Registry) -> None:
-    old, fresh, dead = [await _enqueue(any_database) for _ in range(3)]
-    async with any_database.write() as session:
-        await session.execute(update(Job).values(state="done", finished_at=LONG_AGO))
-        await session.execute(update(Job).where(Job.id == fresh).values(finished_at=utc_now()))
-        await session.execute(update(Job).where(Job.id == dead).values(state="dead"))
-    assert await delete_done(any_database) == 1
-    async with any_database.read() as session:
-        left = (await session.execute(text("SELECT id FROM job ORDER BY id"))).scalars().all()
-    assert left == [fresh, dead]
-    assert old not in left

@@ -1,12 +1,23 @@
-"""Where the features meet the worker: importing a module registers the jobs and subscribers it declares."""
+"""What features register at import: jobs, schedules and event subscribers.
+
+A program that changes something must know the subscribers, because ``emit`` writes their job rows; the worker must know
+the jobs too. A feature adds its ``subscribers`` or ``jobs`` module to the list it belongs to.
+"""
 
 from importlib import import_module
 
-MODULES = ("cairn.jobs.retention", "cairn.events.retention")
-"""Every module that registers a job, a schedule or a subscriber."""
+SUBSCRIBERS: tuple[str, ...] = ()
+JOBS = ("cairn.jobs.retention", "cairn.events.retention")
+
+
+def load_subscribers() -> None:
+    """Make every feature's event subscribers known to ``emit`` in this process."""
+    for name in SUBSCRIBERS:
+        import_module(name)
 
 
 def load_jobs() -> None:
-    """Register every job of every feature."""
-    for module in MODULES:
-        import_module(module)
+    """Make every job, schedule and subscriber known to the worker of this process."""
+    load_subscribers()
+    for name in JOBS:
+        import_module(name)

@@ -27,7 +27,7 @@ def main() -> None:
 async def work(settings: Settings) -> int:
     """Do jobs until a stop signal, then let the running ones finish within the drain time; return the exit code."""
     from cairn.git.engine import Engine, open_engine
-    from cairn.programs.registrations import load_jobs
+    from cairn.programs.features import load_jobs
     from cairn.storage.storage import Storage, open_storage
 
     load_jobs()

@@ -3,17 +3,14 @@
 import asyncio
 
 import pytest
-from sqlalchemy import func, select
 from tests.jobs.conftest import working
 from tests.services.ports import eventually
 
 from cairn.db.database import Database
 from cairn.events.emit import emit
-from cairn.events.models import EventRow
 from cairn.events.subscribers import Subscribers
-from cairn.events.types import Event, type_of
+from cairn.events.types import Event
 from cairn.jobs.context import JobContext
-from cairn.jobs.models import Job
 from cairn.jobs.registry import Registry
 
 
@@ -50,11 +47,6 @@ def _until_length(items: list[object], length: int) -> object:
     return eventually(reached, within_seconds=30, what=f"{length} deliveries")
 
 
-def test_the_name_of_a_type_is_its_class_in_snake_case() -> None:
-    assert type_of(PageRead) == "page_read"
-    assert type_of(PageTorn) == "page_torn"
-
-
 async def test_each_subscriber_gets_the_event_it_asked_for_with_its_type(
     any_database: Database, jobs: Registry, subscribers: Subscribers
 ) -> None:
@@ -76,20 +68,6 @@ async def test_each_subscriber_gets_the_event_it_asked_for_with_its_type(
         await _until_length(read, 2)  # type: ignore[misc]  # a coroutine
     assert sorted(every, key=lambda event: event.number) == events  # type: ignore[attr-defined]  # our types
     assert sorted(read, key=lambda event: event.number) == [events[0], events[2]]  # type: ignore[attr-defined]
-
-
-async def test_what_is_rolled_back_is_no_event(any_database: Database, subscribers: Subscribers) -> None:
-    @subscribers.subscribe(PageRead, name="read")
-    async def on_read(context: JobContext, event: PageRead) -> None:
-        """Only its job row matters."""
-
-    async with any_database.write() as session:
-        emit(session, PageRead(1), to=subscribers)
-        await session.flush()
-        await session.rollback()
-    async with any_database.read() as session:
-        assert await session.scalar(select(func.count()).select_from(EventRow)) == 0
-        assert await session.scalar(select(func.count()).select_from(Job)) == 0
 
 
 async def test_a_repository_s_events_come_in_order_and_a_failing_one_holds_up_only_its_own_repository(
@@ -147,9 +125,3 @@ async def test_a_redelivery_has_the_same_job_id(database: Database, jobs: Regist
         await _emit(database, subscribers, PageRead(1))
         await _until_length(seen, 2)  # type: ignore[misc]  # a coroutine
     assert seen[0] == seen[1]
-
-
-async def test_an_event_with_a_body_is_refused(database: Database) -> None:
-    async with database.write() as session:
-        with pytest.raises(AssertionError, match="short facts"):
-            emit(session, PageTorn(1, by="x" * 100_000))
