@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -133,3 +133,19 @@ async def test_reachability_of_every_kind_of_object(
     assert started == []
     assert await find_unreachable(runner, objects(repository), [inside[4]], roots=[tip]) == set()
     assert len(started) == 1
+
+
+async def test_a_log_is_cut_at_two_moments(runner: GitRunner, repository: StockRepository) -> None:
+    dates = {number: f"{1_700_000_000 + number * 100} +0200" for number in range(4)}
+    made = {}
+    for number, date in dates.items():
+        repository.write("a", str(number))
+        repository.git("add", "-A")
+        repository.git("commit", "-q", "-m", "change", env={"GIT_COMMITTER_DATE": date})
+        made[number] = repository.oid("HEAD")
+    since, until = (datetime.fromtimestamp(1_700_000_000 + number * 100, UTC) for number in (1, 2))
+    found = await read_log(runner, objects(repository), [made[3]], since=since, until=until)
+    assert [commit.oid for commit in found] == [made[2], made[1]]
+    early = datetime.fromtimestamp(-5, UTC)
+    assert len(await read_log(runner, objects(repository), [made[3]], since=early)) == 4
+    assert await read_log(runner, objects(repository), [made[3]], until=early) == []

@@ -129,3 +129,12 @@ async def test_alternates_are_read_through(repository: StockRepository, tmp_path
         assert (await reader.read_commit(tip)).oid == tip
         with pytest.raises(ObjectNotFound):
             await ObjectReader(quarantine.path).read_commit(tip)
+
+
+async def test_several_kinds_are_read_at_once(repository: StockRepository) -> None:
+    commit = repository.commit({"a": "1"})
+    oids = [commit, repository.oid("HEAD^{tree}"), repository.oid("HEAD:a")]
+    reader = ObjectReader(repository.git_dir)
+    assert await reader.read_kinds(oids) == [ObjectKind.COMMIT, ObjectKind.TREE, ObjectKind.BLOB]
+    with pytest.raises(ObjectNotFound):
+        await reader.read_kinds([commit, ABSENT])

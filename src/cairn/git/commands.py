@@ -80,7 +80,9 @@ _GRAMMARS = {
     "merge-base": _Grammar(("--all", "--is-ancestor", "--octopus", "--independent"), end_of_options=True),
     "patch-id": _Grammar(("--stable", "--unstable", "--verbatim")),
     "ls-tree": _Grammar(
-        ("-r", "-t", "-z", "-d", "-l", "--full-tree", "--name-only", "--object-only"), end_of_options=True, paths=True
+        # No paths: ls-tree would take the "--" before them for one.
+        ("-r", "-t", "-z", "-d", "-l", "--full-tree", "--name-only", "--object-only"),
+        end_of_options=True,
     ),
     "pack-objects": _Grammar(
         (

@@ -16,6 +16,9 @@ from cairn.git.runner import GitRunner
 from cairn.git.types import Oid, Signature
 
 _FIELDS = 10
+_FIRST_SECOND = 100_000_000
+"""Git takes shorter numbers for something else than seconds since 1970; no commit is from before 1973."""
+
 _RAW_DATE = re.compile(rb"(-?\d{1,18}) ([+-])(\d{2,4})(\d{2})")
 
 
@@ -37,10 +40,13 @@ async def read_log(
     skip: int = 0,
     max_count: int = 50,
     first_parent: bool = False,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[Commit]:
     """Return commits reachable from ``tips`` and not from ``without``, newest first as ``git log`` orders them.
 
-    ``path`` keeps those that changed a file or folder, with git's simplification of merges. Empty without tips.
+    ``path`` keeps those that changed a file or folder, with git's simplification of merges; ``since`` and ``until``
+    (aware) those committed between. Empty without tips.
     """
     if not tips:
         return []
@@ -48,6 +54,12 @@ async def read_log(
     options += [f"--max-count={max_count}", f"--skip={skip}"]
     if first_parent:
         options.append("--first-parent")
+    if until is not None:
+        if until.timestamp() < _FIRST_SECOND:
+            return []
+        options.append(f"--until={int(until.timestamp())}")
+    if since is not None and since.timestamp() >= _FIRST_SECOND:
+        options.append(f"--since={int(since.timestamp())}")
     command = GitCommand(
         name="log",
         options=tuple(options),

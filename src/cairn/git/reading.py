@@ -134,6 +134,10 @@ class ObjectReader:
         """Return the kind of an object; ObjectNotFound if it is absent."""
         return await self._in_thread(self._kind, oid)
 
+    async def read_kinds(self, oids: Sequence[Oid]) -> list[ObjectKind]:
+        """Return the kinds of several objects in one thread hop; ObjectNotFound if one is missing."""
+        return await self._in_thread(lambda: [self._kind(oid) for oid in oids])
+
     async def read_commit(self, oid: Oid) -> Commit:
         """Return a commit; ObjectNotFound if ``oid`` names none."""
         return await self._in_thread(self._commit, oid)

@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
-from cairn.git.diff import Diff, DiffBounds, read_diff
+from cairn.base.errors import TooLarge
+from cairn.git.commands import GitCommand
+from cairn.git.diff import EMPTY_TREE, Diff, DiffBounds, read_diff
 from cairn.git.engine import Engine
 from cairn.git.history import Objects, count_commits, read_log
 from cairn.git.node_cache import View
-from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader, TreeEntry
+from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader, Tag, TreeEntry
 from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.store_state import StoreState
+from cairn.git.tree_listing import ENTRIES_MAX, TreeListing, list_tree
 from cairn.git.types import ObjectKind, Oid
 from cairn.repositories.revisions import Place, Revision, RevisionNotFound, default_revision, find_place, find_revision
 
@@ -22,9 +26,15 @@ COMMITS_PER_PAGE = 30
 COUNTED_COMMITS_MAX = 10_000
 """A history is counted exactly up to here; beyond it pages say "more than"."""
 
+PATCH_BYTES_MAX = 8 << 20
+
 _README_NAMES = (b"readme.md", b"readme.markdown", b"readme.rst", b"readme.txt", b"readme")
 _FILE_KINDS = frozenset({0o100644, 0o100664, 0o100755})
 _BINARY_PROBE_BYTES = 8000
+
+
+class PatchTooLarge(TooLarge):
+    """A change is larger than what is sent as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,33 @@ class Code:
         """Return several such commits."""
         return await self._reader.read_commits(oids)
 
+    async def prove(self, oid: Oid) -> ObjectKind:
+        """Return the kind of an object asked for by its id, if a root of 14 days reaches it; NotFound otherwise."""
+        if oid not in self.snapshot.tips:
+            tips = [ref.oid for ref in self.snapshot.refs]
+            await self._engine.reachability.require(self._state, self._view, [oid], tips=tips)
+        return await self._reader.read_kind(oid)
+
+    async def kinds(self, oids: list[Oid]) -> list[ObjectKind]:
+        """Return the kinds of several objects whose reachability is proved already."""
+        return await self._reader.read_kinds(oids)
+
+    async def tag(self, oid: Oid) -> Tag:
+        """Return one such annotated tag."""
+        return await self._reader.read_tag(oid)
+
+    async def blob(self, oid: Oid, *, max_bytes: int) -> bytes:
+        """Return the content of one such blob; BlobTooLarge."""
+        return await self._reader.read_blob(oid, max_bytes=max_bytes)
+
+    async def peel(self, oid: Oid) -> tuple[Oid, ObjectKind]:
+        """Return what such an annotated tag finally means; any other object means itself."""
+        return await self._reader.peel(oid)
+
+    async def listing(self, tree: Oid, *, recursive: bool = False, max_entries: int = ENTRIES_MAX) -> TreeListing:
+        """Return the entries of a tree with the sizes of its files."""
+        return await list_tree(self._engine.runner, self._objects, tree, recursive=recursive, max_entries=max_entries)
+
     async def entry(self, place: Place) -> TreeEntry:
         """Return what stands at a path; ObjectNotFound."""
         return await self._reader.resolve_path(place.revision.commit_oid, place.path)
@@ -137,8 +174,16 @@ class Code:
             return FileContent(entry.name, entry.oid, entry.mode, error.size_bytes, None)
         return FileContent(entry.name, entry.oid, entry.mode, len(data), data)
 
-    async def history(self, place: Place, *, page: int, per_page: int = COMMITS_PER_PAGE) -> CommitPage:
-        """Return a page (from 1) of the commits that changed a path, or of all."""
+    async def history(
+        self,
+        place: Place,
+        *,
+        page: int,
+        per_page: int = COMMITS_PER_PAGE,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> CommitPage:
+        """Return a page (from 1) of the commits that changed a path, or of all, committed between two moments."""
         found = await read_log(
             self._engine.runner,
             self._objects,
@@ -146,6 +191,8 @@ class Code:
             path=place.path or None,
             skip=(page - 1) * per_page,
             max_count=per_page + 1,
+            since=since,
+            until=until,
         )
         return CommitPage(found[:per_page], len(found) > per_page)
 
@@ -155,10 +202,28 @@ class Code:
             self._engine.runner, self._objects, [revision.commit_oid], max_count=COUNTED_COMMITS_MAX
         )
 
-    async def diff(self, commit: Commit, *, bounds: DiffBounds | None = None) -> Diff:
-        """Return what a commit changed against its first parent."""
+    async def diff(self, commit: Commit, *, skip_files: int = 0, bounds: DiffBounds | None = None) -> Diff:
+        """Return what a commit changed against its first parent, from the file after ``skip_files`` on."""
         old = commit.parent_oids[0] if commit.parent_oids else None
-        return await read_diff(self._engine.runner, self._objects, old=old, new=commit.oid, bounds=bounds)
+        return await read_diff(
+            self._engine.runner, self._objects, old=old, new=commit.oid, skip_files=skip_files, bounds=bounds
+        )
+
+    async def patch(self, commit: Commit) -> bytes:
+        """Return what a commit changed against its first parent as git writes it; PatchTooLarge beyond 8 MiB."""
+        old = commit.parent_oids[0] if commit.parent_oids else EMPTY_TREE
+        options = ("-r", "-p", "--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short")
+        command = GitCommand(name="diff-tree", options=options, revisions=(old, commit.oid))
+        output = bytearray()
+        async with self._engine.runner.spawn(command, git_dir=self._view.path) as child:
+            async for chunk in child.chunks():
+                output += chunk
+                if len(output) > PATCH_BYTES_MAX:
+                    raise PatchTooLarge(
+                        f"The change of {commit.oid} is larger than the {PATCH_BYTES_MAX:,} bytes sent here; fetch it."
+                    )
+            await child.finish()
+        return bytes(output)
 
     async def _readme(self, entries: list[TreeEntry]) -> FileContent | None:
         by_name = {entry.name.lower(): entry for entry in reversed(entries) if entry.mode in _FILE_KINDS}
