@@ -1,0 +1,116 @@
+"""The front page, somebody's dashboard, explore, profiles."""
+
+import re
+from typing import Any
+
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.base.actor import Actor
+from cairn.identity.queries import read_profile
+from cairn.repositories.queries import (
+    Affiliation,
+    RepositoryFilter,
+    RepositoryPage,
+    RepositorySort,
+    list_repositories,
+)
+from cairn.web.api import PageRequest, read_page
+from cairn.web.context import RequestContext
+from cairn.web.render import render
+from cairn.web.routing import PUBLIC, page
+
+PER_PAGE = 30
+FRONT_PAGE_SHOWN = 6
+QUERY_LENGTH_MAX = 100
+_OWN = frozenset({Affiliation.OWNER, Affiliation.COLLABORATOR})
+
+_ORDERS = {
+    "pushed": (RepositorySort.PUSHED, True),
+    "created": (RepositorySort.CREATED, True),
+    "name": (RepositorySort.FULL_NAME, False),
+}
+ORDERS = [("pushed", "Recently pushed"), ("created", "Newest"), ("name", "By name")]
+
+
+@page.get("/", action=PUBLIC, resource="none")
+async def front(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[str]:
+    """Show people their repositories, the last pushed first, and visitors what this place is."""
+    if not actor.is_signed_in:
+        found = await list_repositories(
+            session, actor, RepositoryFilter(), sort=RepositorySort.PUSHED, descending=True, per_page=FRONT_PAGE_SHOWN
+        )
+        return render(context, "home/front.html", found=found)
+    text, asked = _asked(context)
+    found = await list_repositories(
+        session,
+        actor,
+        RepositoryFilter(affiliations=_OWN, text=text),
+        sort=RepositorySort.PUSHED,
+        descending=True,
+        page=asked.page,
+        per_page=asked.per_page,
+    )
+    return render(context, "home/dashboard.html", **_listed(found, asked), text=text)
+
+
+@page.get("/explore", action=PUBLIC, resource="none")
+async def explore(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[str]:
+    """Show every repository the visitor may see, found by a part of its name or description."""
+    text, asked = _asked(context)
+    order = context.request.query_params.get("sort", "pushed")
+    order = order if order in _ORDERS else "pushed"
+    sort, descending = _ORDERS[order]
+    found = await list_repositories(
+        session,
+        actor,
+        RepositoryFilter(text=text),
+        sort=sort,
+        descending=descending,
+        page=asked.page,
+        per_page=asked.per_page,
+    )
+    return render(context, "home/explore.html", **_listed(found, asked), text=text, order=order, orders=ORDERS)
+
+
+@page.get("/{owner:str}", action=Action.ACCOUNT_READ, resource="account")
+async def profile(context: RequestContext, session: AsyncSession, actor: Actor, owner: str) -> Response[str]:
+    """Show who somebody is and those of their repositories the visitor may see."""
+    found = await read_profile(session, actor, owner)
+    text, asked = _asked(context)
+    repositories = await list_repositories(
+        session,
+        actor,
+        RepositoryFilter(owner_id=found.id, text=text),
+        sort=RepositorySort.PUSHED,
+        descending=True,
+        page=asked.page,
+        per_page=asked.per_page,
+    )
+    return render(
+        context,
+        "home/profile.html",
+        profile=found,
+        **_listed(repositories, asked),
+        text=text,
+        is_own=actor.account_id == found.id,
+    )
+
+
+def _asked(context: RequestContext) -> tuple[str, PageRequest]:
+    """Return the search text, blanks folded and cut to its bound, and the page asked for."""
+    text = re.sub(r"\s+", " ", context.request.query_params.get("q", "")[: QUERY_LENGTH_MAX * 2]).strip()
+    return text[:QUERY_LENGTH_MAX], PageRequest(read_page(context).page, PER_PAGE)
+
+
+def _listed(found: RepositoryPage, asked: PageRequest) -> dict[str, Any]:
+    return {
+        "found": found,
+        "number": asked.page,
+        "has_more": asked.offset + len(found.items) < found.total,
+    }
+
+
+route_handlers: list[HTTPRouteHandler] = [front, explore, profile]

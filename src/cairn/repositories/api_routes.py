@@ -1,0 +1,129 @@
+"""What every API route of one repository shares: its address, finding the repository, following renames."""
+
+import functools
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from litestar import Response
+
+from cairn.access.actions import Action
+from cairn.base.errors import Conflict, FieldProblem, Invalid
+from cairn.repositories.browse import Code
+from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository, find_repository_by_id
+from cairn.repositories.revisions import Revision, RevisionNotFound
+from cairn.repositories.serializers import API
+from cairn.web.api import ApiAnswer
+from cairn.web.context import RequestContext
+from cairn.web.routing import Handler
+from cairn.web.urls import path_join
+
+REPOSITORY = f"{API}/repos/{{owner:str}}/{{repo:str}}"
+BY_ID = f"{API}/repositories/{{repository_id:int}}"
+_PARTS_BEFORE_REST = 6
+"""``/api/v3/repos/owner/name`` has six parts, the empty one in front included."""
+
+
+class RepositoryEmpty(Conflict):
+    """There is no commit yet, so there is nothing to read."""
+
+    def __init__(self) -> None:
+        super().__init__("Git Repository is empty.")
+
+
+class ParameterRefused(Invalid):
+    """A query parameter has a value that means nothing, or asks for what is not offered."""
+
+
+def follows_renames(handler: Handler) -> Handler:
+    """Answer requests under a repository's old name with a redirect that keeps the method and the rest.
+
+    Source: GitHub redirects to ``/repositories/{id}``; what lies below goes to the same place under the new name.
+    """
+
+    @functools.wraps(handler)
+    async def run(**parameters: Any) -> Any:  # noqa: ANN401 (whatever the handler takes and answers)
+        try:
+            return await handler(**parameters)
+        except RepositoryMoved as moved:
+            return _moved(parameters["context"], moved)
+
+    return run
+
+
+def _moved(context: RequestContext, moved: RepositoryMoved) -> ApiAnswer:
+    rest = "/".join(context.path.split("/")[_PARTS_BEFORE_REST:])
+    base = context.settings.origin + API
+    target = f"{base}/repositories/{moved.repository_id}"
+    if rest:
+        target = f"{base}/repos{path_join(moved.owner, moved.name)}/{rest}"
+    _, mark, query = context.path_and_query.partition("?")
+    target += mark + query
+    status = 301 if context.request.method in {"GET", "HEAD"} else 307
+    body = {"message": "Moved Permanently", "url": target, "documentation_url": "https://docs.github.com/rest"}
+    return ApiAnswer(body, status, {"Location": target})
+
+
+async def read_repository(
+    context: RequestContext, owner: str, repo: str, action: Action = Action.REPOSITORY_READ
+) -> RepositoryView:
+    """Return the repository of a request, in a transaction that is over when git is read."""
+    async with context.site.database.read() as session:
+        return await find_repository(session, context.actor, owner, repo, action)
+
+
+async def read_repository_by_id(context: RequestContext, repository_id: int) -> RepositoryView:
+    """Return a repository by its number."""
+    async with context.site.database.read() as session:
+        return await find_repository_by_id(session, context.actor, repository_id)
+
+
+def rest_of_path(context: RequestContext, after: str) -> bytes:
+    """Return what follows ``/repos/{owner}/{repo}/{after}/`` as bytes: paths and ref names have no encoding."""
+    parts = context.path.split("/")[_PARTS_BEFORE_REST + 1 + after.count("/") :]
+    return b"/".join(unquote_to_bytes(part) for part in parts).strip(b"/")
+
+
+def query_bytes(context: RequestContext, name: str) -> bytes:
+    """Return a query parameter that names a ref or a path, as bytes; empty if it is absent."""
+    value: str = context.request.query_params.get(name, "")
+    return value.encode("utf-8", "surrogateescape").strip(b"/")
+
+
+async def revision_named(code: Code, name: bytes) -> Revision:
+    """Return the commit a client names: branch, tag, commit id, ``HEAD``, ``heads/…``, ``tags/…`` or a full ref name.
+
+    The empty name is the default branch. RevisionNotFound otherwise.
+    """
+    if name in {b"", b"HEAD"}:
+        return (await code.place(b"")).revision
+    try:
+        return await code.revision(name)
+    except RevisionNotFound:
+        if not name.startswith((b"heads/", b"tags/")):
+            raise
+        return await code.revision(b"refs/" + name)
+
+
+def plain(data: bytes, kind: str) -> Response[bytes]:
+    """Return bytes as one of GitHub's media types (``raw``, ``diff``, ``patch``, ``sha``)."""
+    return Response(content=data, media_type=f"application/vnd.github.{kind}; charset=utf-8")
+
+
+def choose(context: RequestContext, name: str, allowed: dict[str, Any], default: str) -> Any:  # noqa: ANN401 (the dict's)
+    """Return what ``allowed`` has for a query parameter; ParameterRefused names what is allowed."""
+    value = context.request.query_params.get(name, default)
+    if value not in allowed:
+        raise refused(name, f"{name} must be one of: {', '.join(allowed)}.")
+    return allowed[value]
+
+
+def refuse_parameters(context: RequestContext, *names: str) -> None:
+    """Return if none of these parameters is given: an ignored filter would answer with what was not asked for."""
+    for name in names:
+        if name in context.request.query_params:
+            raise refused(name, f"{name} is not offered here.")
+
+
+def refused(name: str, message: str) -> ParameterRefused:
+    """Return the error for one parameter."""
+    return ParameterRefused(f"Invalid request.\n\n{message}", FieldProblem(name, "invalid", message))

@@ -1,0 +1,145 @@
+"""History over REST: commits, one commit with what it changed, branches and tags."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+
+from cairn.access.actions import Action
+from cairn.base.errors import NotFound
+from cairn.git.diff import DiffBounds
+from cairn.git.engine import Engine
+from cairn.git.reading import Commit
+from cairn.repositories.api_routes import (
+    REPOSITORY,
+    RepositoryEmpty,
+    choose,
+    follows_renames,
+    plain,
+    query_bytes,
+    read_repository,
+    refuse_parameters,
+    refused,
+    rest_of_path,
+    revision_named,
+)
+from cairn.repositories.browse import Code, open_code
+from cairn.repositories.git_serializers import branch_json, commit_json, full_branch_json, patch_mail, tag_ref_json
+from cairn.repositories.revisions import Place
+from cairn.repositories.serializers import Json, links_of
+from cairn.web.api import Page, PageRequest, media_format, read_page
+from cairn.web.context import RequestContext
+from cairn.web.routing import api
+
+FILES_PER_PAGE = 300
+
+T = TypeVar("T")
+
+
+@api.get(f"{REPOSITORY}/commits", action=Action.REPOSITORY_READ, resource="repository")
+@follows_renames
+async def list_commits(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json]:
+    """Answer a page of history, newest first: of ``sha`` (any revision), of ``path``, in a span of time."""
+    refuse_parameters(context, "author", "committer")
+    since, until = _moment(context, "since"), _moment(context, "until")
+    asked = read_page(context)
+    repository = await read_repository(context, owner, repo)
+    links = links_of(context, repository.owner, repository.name)
+    async with open_code(engine, repository.store_id) as code:
+        if not code.snapshot.refs:
+            raise RepositoryEmpty
+        revision = await revision_named(code, query_bytes(context, "sha"))
+        place = Place(revision, query_bytes(context, "path"))
+        found = await code.history(place, page=asked.page, per_page=asked.per_page, since=since, until=until)
+    return Page([commit_json(links, commit) for commit in found.commits], asked, has_next=found.has_more)
+
+
+@api.get(f"{REPOSITORY}/commits/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository")
+@follows_renames
+async def get_commit(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json] | Response[bytes]:
+    """Answer one commit with a page of the files it changed; or its diff, its patch, its id alone."""
+    repository = await read_repository(context, owner, repo)
+    links = links_of(context, repository.owner, repository.name)
+    wanted = media_format(context.request.headers.get("accept", ""))
+    async with open_code(engine, repository.store_id) as code:
+        if not code.snapshot.refs:
+            raise RepositoryEmpty
+        revision = await revision_named(code, rest_of_path(context, "commits"))
+        if wanted == "sha":
+            return plain(revision.commit_oid.encode("ascii"), "sha")
+        commit = await code.commit(revision.commit_oid)
+        if wanted in {"diff", "patch"}:
+            return await _as_text(code, commit, wanted)
+        asked = read_page(context)
+        if "per_page" not in context.request.query_params:
+            asked = PageRequest(asked.page, FILES_PER_PAGE)
+        diff = await code.diff(commit, skip_files=asked.offset, bounds=DiffBounds(files=asked.per_page))
+    body = commit_json(links, commit, diff)
+    return Page(body["files"], asked, total=diff.total_files, body=body)
+
+
+async def _as_text(code: Code, commit: Commit, wanted: str) -> Response[bytes]:
+    patch = await code.patch(commit)
+    return plain(patch if wanted == "diff" else patch_mail(commit, patch), wanted)
+
+
+@api.get(f"{REPOSITORY}/branches", action=Action.REPOSITORY_READ, resource="repository")
+@follows_renames
+async def list_branches(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json]:
+    """Answer a page of branches by name; ``protected=true`` keeps none, since no branch is protected yet."""
+    only_protected = choose(context, "protected", {"": False, "false": False, "true": True}, "")
+    repository = await read_repository(context, owner, repo)
+    links = links_of(context, repository.owner, repository.name)
+    state = await engine.state(repository.store_id)
+    snapshot = await engine.snapshot(state)
+    found = [] if only_protected else [ref for ref in snapshot.refs if ref.name.startswith(b"refs/heads/")]
+    shown, asked = _slice(context, found)
+    return Page([branch_json(links, ref) for ref in shown], asked, total=len(found))
+
+
+@api.get(f"{REPOSITORY}/branches/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository")
+@follows_renames
+async def get_branch(context: RequestContext, engine: Engine, owner: str, repo: str) -> Json:
+    """Answer one branch with its last commit."""
+    repository = await read_repository(context, owner, repo)
+    links = links_of(context, repository.owner, repository.name)
+    async with open_code(engine, repository.store_id) as code:
+        ref = code.snapshot.find(b"refs/heads/" + rest_of_path(context, "branches"))
+        if ref is None:
+            raise NotFound("Branch not found")
+        return full_branch_json(links, ref, await code.commit(ref.oid))
+
+
+@api.get(f"{REPOSITORY}/tags", action=Action.REPOSITORY_READ, resource="repository")
+@follows_renames
+async def list_tags(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json]:
+    """Answer a page of tags, the last by name first."""
+    repository = await read_repository(context, owner, repo)
+    links = links_of(context, repository.owner, repository.name)
+    snapshot = await engine.snapshot(await engine.state(repository.store_id))
+    found = [ref for ref in reversed(snapshot.refs) if ref.name.startswith(b"refs/tags/")]
+    shown, asked = _slice(context, found)
+    return Page([tag_ref_json(links, ref) for ref in shown], asked, total=len(found))
+
+
+def _slice(context: RequestContext, items: Sequence[T]) -> tuple[Sequence[T], PageRequest]:
+    asked = read_page(context)
+    return items[asked.offset : asked.offset + asked.per_page], asked
+
+
+def _moment(context: RequestContext, name: str) -> datetime | None:
+    """Return a time of the query (ISO 8601, UTC unless it says otherwise); ParameterRefused if it is none."""
+    value: Any = context.request.query_params.get(name)
+    if value is None:
+        return None
+    try:
+        # A plus sign of an offset arrives as a blank unless it was encoded.
+        moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
+    except ValueError:
+        raise refused(name, f"{name} must be a time such as 2024-01-02T03:04:05Z.") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+route_handlers: list[HTTPRouteHandler] = [list_commits, get_commit, list_branches, get_branch, list_tags]

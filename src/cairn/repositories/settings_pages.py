@@ -1,0 +1,381 @@
+"""Pages that change a repository: a new one, its settings, who works on it. Every change is a plain form."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.decide import decide, require
+from cairn.access.roles import Role, Visibility
+from cairn.base.actor import Actor
+from cairn.base.errors import FieldProblem, Invalid, NotFound, Unauthenticated, Unavailable
+from cairn.db.database import Database
+from cairn.git.engine import Engine
+from cairn.git.types import show
+from cairn.repositories.collaborators import list_collaborators, put_collaborator, remove_collaborator
+from cairn.repositories.create import NewRepository, create_repository
+from cairn.repositories.delete import delete_repository
+from cairn.repositories.pages import header_of, open_repository_page
+from cairn.repositories.queries import BRANCH_PREFIX, RepositoryView, find_repository
+from cairn.repositories.update import RepositoryChange, update_repository
+from cairn.web.context import RequestContext, WebRequest
+from cairn.web.forms import Form, blank_form, read_form
+from cairn.web.render import redirect, render
+from cairn.web.routing import page
+from cairn.web.urls import path_join
+
+BRANCHES_OFFERED = 200
+_PATH = "/{owner:str}/{repo:str}/settings"
+
+
+class NewForm(msgspec.Struct):
+    """A repository to be."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    description: str = ""
+    visibility: Visibility = Visibility.PUBLIC
+    readme: bool = False
+
+
+class GeneralForm(msgspec.Struct):
+    """What people with the maintain role change."""
+
+    description: str = ""
+    homepage: str = ""
+    default_branch: str = ""
+
+
+class RenameForm(msgspec.Struct):
+    """Another name."""
+
+    name: Annotated[str, Meta(min_length=1)]
+
+
+class VisibilityForm(msgspec.Struct):
+    """Who may read."""
+
+    visibility: Visibility
+
+
+class ArchiveForm(msgspec.Struct):
+    """Whether nothing may change any more."""
+
+    archived: bool = False
+
+
+class DeleteForm(msgspec.Struct):
+    """The whole name, typed, so that nobody deletes by a slip."""
+
+    full_name: str = ""
+
+
+class CollaboratorForm(msgspec.Struct):
+    """Somebody and the role they get."""
+
+    username: Annotated[str, Meta(min_length=1)]
+    role: Role = Role.WRITE
+
+
+class LeaverForm(msgspec.Struct):
+    """Somebody whose role ends."""
+
+    username: str
+
+
+@page.get("/new", action=Action.REPOSITORY_CREATE, resource="none")
+async def new(context: RequestContext, actor: Actor) -> Response[str]:
+    """Show the form for a new repository; who is not signed in is asked to."""
+    if not actor.is_signed_in:
+        raise Unauthenticated("Sign in to create a repository.")
+    return render(context, "repositories/new.html", form=blank_form(NewForm))
+
+
+@page.post("/new", action=Action.REPOSITORY_CREATE, resource="none")
+async def create(
+    context: RequestContext, database: Database, engine: Engine, actor: Actor, request: WebRequest
+) -> Response[Any]:
+    """Create the repository and open it."""
+    form = await read_form(request, NewForm)
+    name = str(form.values["name"])
+    try:
+        wanted = form.require()
+        made = NewRepository(
+            name=wanted.name,
+            description=wanted.description,
+            visibility=wanted.visibility,
+            with_readme=wanted.readme,
+        )
+        repository = await create_repository(database, engine, actor, made)
+    except Invalid as error:
+        return render(context, "repositories/new.html", status=422, form=form.reject(error))
+    except Unavailable as error:
+        # Without its README it exists all the same; anything else that is away stays an error.
+        async with database.read() as session:
+            try:
+                repository = await find_repository(session, actor, actor.login or "", name)
+            except NotFound:
+                raise error from None
+        context.flash(error.message, "warning")
+    return redirect(path_join(repository.owner, repository.name))
+
+
+@page.get(_PATH, action=Action.REPOSITORY_MAINTAIN, resource="repository")
+async def settings(
+    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
+) -> Response[Any]:
+    """Show everything that can be changed about a repository."""
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    return await _show(context, actor, engine, repository)
+
+
+async def _show(
+    context: RequestContext,
+    actor: Actor,
+    engine: Engine,
+    repository: RepositoryView,
+    *,
+    wrong: Form[Any] | None = None,
+) -> Response[Any]:
+    """Return the settings page; ``wrong`` stands in place of the form it came from, and makes it a 422."""
+    may_administer = decide(actor, Action.REPOSITORY_ADMINISTER, repository.scope).allowed
+    if not may_administer:
+        require(actor, Action.REPOSITORY_MAINTAIN, repository.scope)
+    forms: dict[type, Form[Any]] = {
+        GeneralForm: blank_form(
+            GeneralForm,
+            description=repository.description,
+            homepage=repository.homepage,
+            default_branch=repository.default_branch,
+        ),
+        RenameForm: blank_form(RenameForm, name=repository.name),
+        VisibilityForm: blank_form(VisibilityForm, visibility=repository.visibility.value),
+        ArchiveForm: blank_form(ArchiveForm),
+        DeleteForm: blank_form(DeleteForm),
+    }
+    if wrong is not None:
+        forms[wrong.kind] = wrong
+    snapshot = await engine.snapshot(await engine.state(repository.store_id))
+    heads = [ref.name for ref in snapshot.refs if ref.name.startswith(BRANCH_PREFIX)]
+    branches = [show(name.removeprefix(BRANCH_PREFIX)) for name in heads[: BRANCHES_OFFERED + 1]]
+    if branches and repository.default_branch not in branches:
+        branches.insert(0, repository.default_branch)
+    return render(
+        context,
+        "repositories/settings.html",
+        status=200 if wrong is None else 422,
+        **header_of(context, actor, repository, "settings"),
+        general=forms[GeneralForm],
+        rename=forms[RenameForm],
+        visibility=forms[VisibilityForm],
+        archive=forms[ArchiveForm],
+        deletion=forms[DeleteForm],
+        branches=[(name, name) for name in branches] if len(heads) <= BRANCHES_OFFERED else [],
+        may_administer=may_administer,
+        may_delete=decide(actor, Action.REPOSITORY_DELETE, repository.scope).allowed,
+    )
+
+
+async def _apply(
+    context: RequestContext,
+    session: AsyncSession,
+    engine: Engine,
+    actor: Actor,
+    place: tuple[str, str],
+    form: Form[Any],
+    said: str,
+) -> Response[Any]:
+    """Apply a settings form and come back to the page; with the form as it was typed if it is refused."""
+    repository = await find_repository(session, actor, *place)
+    try:
+        changed = await update_repository(session, engine, actor, repository.id, _change(form.require()))
+    except Invalid as error:
+        return await _show(context, actor, engine, repository, wrong=form.reject(error))
+    context.flash(said)
+    return redirect(path_join(changed.owner, changed.name, "settings"))
+
+
+def _change(wanted: GeneralForm | RenameForm | VisibilityForm | ArchiveForm) -> RepositoryChange:
+    match wanted:
+        case GeneralForm():
+            return RepositoryChange(
+                description=wanted.description,
+                homepage=wanted.homepage,
+                default_branch=wanted.default_branch or None,
+            )
+        case RenameForm():
+            return RepositoryChange(name=wanted.name)
+        case VisibilityForm():
+            return RepositoryChange(visibility=wanted.visibility)
+        case ArchiveForm():
+            return RepositoryChange(is_archived=wanted.archived)
+
+
+@page.post(_PATH, action=Action.REPOSITORY_MAINTAIN, resource="repository")
+async def save_general(
+    context: RequestContext,
+    session: AsyncSession,
+    engine: Engine,
+    actor: Actor,
+    request: WebRequest,
+    owner: str,
+    repo: str,
+) -> Response[Any]:
+    """Keep description, homepage and default branch."""
+    form = await read_form(request, GeneralForm)
+    return await _apply(context, session, engine, actor, (owner, repo), form, "The settings are saved.")
+
+
+@page.post(f"{_PATH}/rename", action=Action.REPOSITORY_ADMINISTER, resource="repository")
+async def rename(
+    context: RequestContext,
+    session: AsyncSession,
+    engine: Engine,
+    actor: Actor,
+    request: WebRequest,
+    owner: str,
+    repo: str,
+) -> Response[Any]:
+    """Give the repository another name; the old one redirects."""
+    form = await read_form(request, RenameForm)
+    said = "The repository has its new name; the old one leads here."
+    return await _apply(context, session, engine, actor, (owner, repo), form, said)
+
+
+@page.post(f"{_PATH}/visibility", action=Action.REPOSITORY_ADMINISTER, resource="repository")
+async def change_visibility(
+    context: RequestContext,
+    session: AsyncSession,
+    engine: Engine,
+    actor: Actor,
+    request: WebRequest,
+    owner: str,
+    repo: str,
+) -> Response[Any]:
+    """Change who may read the repository."""
+    form = await read_form(request, VisibilityForm)
+    return await _apply(context, session, engine, actor, (owner, repo), form, "The visibility is changed.")
+
+
+@page.post(f"{_PATH}/archive", action=Action.REPOSITORY_ADMINISTER, resource="repository")
+async def archive(
+    context: RequestContext,
+    session: AsyncSession,
+    engine: Engine,
+    actor: Actor,
+    request: WebRequest,
+    owner: str,
+    repo: str,
+) -> Response[Any]:
+    """Make the repository read-only, or open it again."""
+    form = await read_form(request, ArchiveForm)
+    is_archiving = form.value is not None and form.value.archived
+    said = "The repository is archived: everybody can read it as before, nobody can change it."
+    if not is_archiving:
+        said = "The repository is open for changes again."
+    return await _apply(context, session, engine, actor, (owner, repo), form, said)
+
+
+@page.post(f"{_PATH}/delete", action=Action.REPOSITORY_DELETE, resource="repository")
+async def delete(
+    context: RequestContext,
+    session: AsyncSession,
+    engine: Engine,
+    actor: Actor,
+    request: WebRequest,
+    owner: str,
+    repo: str,
+) -> Response[Any]:
+    """Delete the repository if its whole name was typed."""
+    form = await read_form(request, DeleteForm)
+    repository = await find_repository(session, actor, owner, repo, Action.REPOSITORY_DELETE)
+    typed = form.require().full_name.strip()
+    if typed.lower() != repository.full_name.lower():
+        problem = FieldProblem("full_name", "invalid", f"Type {repository.full_name} to delete it.")
+        return await _show(context, actor, engine, repository, wrong=form.reject(Invalid(problem.message, problem)))
+    await delete_repository(session, engine, actor, repository.id)
+    context.flash(f"{repository.full_name} is deleted.")
+    return redirect(path_join(repository.owner))
+
+
+@page.get(f"{_PATH}/collaborators", action=Action.REPOSITORY_ADMINISTER, resource="repository")
+async def collaborators(
+    context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str
+) -> Response[Any]:
+    """Show who works on the repository, and the form to let somebody in."""
+    repository = await open_repository_page(context, session, actor, owner, repo)
+    if isinstance(repository, Response):
+        return repository
+    return await _show_collaborators(context, session, actor, repository, blank_form(CollaboratorForm))
+
+
+async def _show_collaborators(
+    context: RequestContext,
+    session: AsyncSession,
+    actor: Actor,
+    repository: RepositoryView,
+    form: Form[CollaboratorForm],
+) -> Response[Any]:
+    return render(
+        context,
+        "repositories/collaborators.html",
+        status=422 if form.has_problems else 200,
+        **header_of(context, actor, repository, "settings"),
+        form=form,
+        people=await list_collaborators(session, actor, repository.id),
+        roles=[(role.value, role.value.capitalize()) for role in Role],
+    )
+
+
+@page.post(f"{_PATH}/collaborators", action=Action.REPOSITORY_ADMINISTER, resource="repository")
+async def put(
+    context: RequestContext, session: AsyncSession, actor: Actor, request: WebRequest, owner: str, repo: str
+) -> Response[Any]:
+    """Let somebody in, or give them another role."""
+    form = await read_form(request, CollaboratorForm)
+    repository = await find_repository(session, actor, owner, repo)
+    try:
+        wanted = form.require()
+        person = await put_collaborator(
+            session, actor, repository.id, login=wanted.username.strip().removeprefix("@"), role=wanted.role
+        )
+    except Invalid as error:
+        return await _show_collaborators(context, session, actor, repository, form.reject(error))
+    context.flash(f"{person.login} has the {person.role.value} role now.")
+    return redirect(path_join(repository.owner, repository.name, "settings", "collaborators"))
+
+
+@page.post(f"{_PATH}/collaborators/remove", action=Action.REPOSITORY_READ, resource="repository")
+async def remove(
+    context: RequestContext, session: AsyncSession, actor: Actor, request: WebRequest, owner: str, repo: str
+) -> Response[Any]:
+    """End somebody's role; people may end their own."""
+    form = await read_form(request, LeaverForm)
+    repository = await find_repository(session, actor, owner, repo)
+    login = form.require().username
+    await remove_collaborator(session, actor, repository.id, login=login)
+    if login.lower() == (actor.login or "").lower():
+        context.flash(f"You left {repository.full_name}.")
+        return redirect("/")
+    context.flash(f"{login} has no role here any more.")
+    return redirect(path_join(repository.owner, repository.name, "settings", "collaborators"))
+
+
+route_handlers: list[HTTPRouteHandler] = [
+    new,
+    create,
+    settings,
+    save_general,
+    rename,
+    change_visibility,
+    archive,
+    delete,
+    collaborators,
+    put,
+    remove,
+]
