@@ -1,6 +1,6 @@
 import pytest
 
-from cairn.identity.browsers import describe_browser, is_handheld
+from cairn.identity.browsers import describe_browser
 
 MOZILLA = "Mozilla/5.0"
 KHTML = "(KHTML, like Gecko)"
@@ -35,8 +35,3 @@ KHTML = "(KHTML, like Gecko)"
 )
 def test_a_person_recognises_their_browser(user_agent: str, words: str) -> None:
     assert describe_browser(user_agent) == words
-
-
-def test_phones_are_told_from_desks() -> None:
-    assert is_handheld(f"{MOZILLA} (iPhone; CPU iPhone OS 18_1 like Mac OS X)")
-    assert not is_handheld(f"{MOZILLA} (Macintosh; Intel Mac OS X 10_15_7)")

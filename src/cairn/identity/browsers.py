@@ -32,10 +32,5 @@ def describe_browser(user_agent: str) -> str:
     return browser or (f"A browser on {system}" if system else "An unknown browser")
 
 
-def is_handheld(user_agent: str) -> bool:
-    """Tell whether it is a phone or a tablet, for the picture beside it."""
-    return re.search(r"\b(?:iPhone|iPad|Android)\b", user_agent) is not None
-
-
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:
     return next((name for name, pattern in names if re.search(pattern, user_agent)), "")

@@ -92,7 +92,7 @@ async def sign_in_page(context: RequestContext, actor: Actor, next: str = "/") -
     """Show the sign-in form; who is signed in already goes on."""
     if actor.is_signed_in:
         return redirect(own_path(next))
-    return _sign_in_form(context, blank_form(SignInForm, next=own_path(next)))
+    return _sign_in_form(context, blank_form(SignInForm, name="", next=own_path(next)))
 
 
 def _sign_in_form(context: RequestContext, form: Form[SignInForm], **answer: Any) -> Response[str]:  # noqa: ANN401 (render's)

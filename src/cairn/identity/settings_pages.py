@@ -16,7 +16,7 @@ from cairn.base.errors import Invalid, RateLimited, Unauthenticated
 from cairn.db.database import Database
 from cairn.identity.accounts import change_password, update_profile
 from cairn.identity.authenticate import Authenticator, BadCredentials
-from cairn.identity.browsers import describe_browser, is_handheld
+from cairn.identity.browsers import describe_browser
 from cairn.identity.passwords import Passwords
 from cairn.identity.queries import list_emails, read_profile
 from cairn.identity.scope_choices import choices_for
@@ -96,7 +96,6 @@ class ShownSession:
 
     row: SessionRow
     browser: str
-    is_handheld: bool
     is_current: bool
 
 
@@ -237,10 +236,7 @@ async def sessions_page(context: RequestContext, session: AsyncSession, actor: A
     """Show every signed-in browser."""
     rows = await list_sessions(session, actor, _own_account(actor))
     current = context.authentication.session_key
-    shown = [
-        ShownSession(row, describe_browser(row.user_agent), is_handheld(row.user_agent), row.id == current)
-        for row in rows
-    ]
+    shown = [ShownSession(row, describe_browser(row.user_agent), row.id == current) for row in rows]
     shown.sort(key=lambda one: not one.is_current)
     return _show(context, "sessions.html", "sessions", sessions=shown)
 

@@ -1,0 +1,31 @@
+"""The keys of an account as everybody sees them: without title and use, which are the owner's."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.base.actor import Actor
+from cairn.identity.models import SshKey
+from cairn.identity.queries import read_profile
+from cairn.identity.ssh_keys import KEYS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeyRow:
+    """A key that proves who somebody is; ``text`` is algorithm and base64."""
+
+    id: int
+    text: str
+    created_at: datetime
+
+
+async def list_public_keys(session: AsyncSession, actor: Actor, login: str) -> list[PublicKeyRow]:
+    """Return the keys of a name, the oldest first; NotFound if nobody has the name."""
+    profile = await read_profile(session, actor, login)
+    # ix_account_ssh_key_account_id
+    rows = await session.scalars(
+        select(SshKey).where(SshKey.account_id == profile.id).order_by(SshKey.id).limit(KEYS_MAX)
+    )
+    return [PublicKeyRow(row.id, row.public_key, row.created_at) for row in rows]
