@@ -41,6 +41,14 @@ async def database_now(session: AsyncSession, *, plus: timedelta = timedelta()) 
     return moment + plus
 
 
+NOW_SQL = {
+    "postgresql": "SELECT clock_timestamp() AS moment",
+    "mysql": "SELECT UTC_TIMESTAMP(6) AS moment",
+    "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') || '000' AS moment",
+}
+"""The same clock as a statement of its own, for ``Database.now``."""
+
+
 def as_utc(value: object) -> datetime:
     """Return the aware UTC time that a point query gave for a time column, whatever form the driver uses."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

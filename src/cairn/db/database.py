@@ -7,6 +7,7 @@ below the edge flush, never commit. ``Database.fetch`` runs a point query (``cai
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import event, text
@@ -14,6 +15,7 @@ from sqlalchemy import exc as sql_errors
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+from cairn.db.clock import NOW_SQL, as_utc
 from cairn.db.connect import Dialect, make_engine, make_migration_engine, parse_database_url
 from cairn.db.failures import (
     CommitUnknown,
@@ -86,6 +88,7 @@ class Database:
             else self._write_engine
         )
         self._points = make_point_reader(self.dialect, self.url)
+        self._now = PointQuery(NOW_SQL[self.dialect])
         self._listeners: list[Callable[[str], None]] = []
 
     @property
@@ -119,6 +122,12 @@ class Database:
                 await session.flush()
                 with committing():
                     await session.commit()
+
+    async def now(self) -> datetime:
+        """Return the database's time, outside any transaction: one point query."""
+        row = await self.fetch(self._now)
+        assert row is not None
+        return as_utc(row["moment"])
 
     def begin(self) -> AsyncSession:
         """Return a session that may write and whose caller commits: only for the engine's ``land``.

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.errors import Conflict, Unavailable
 from cairn.base.log import get_logger
-from cairn.db.clock import database_now
+from cairn.db.clock import database_now, now
 from cairn.db.database import Database, DatabaseAway, is_connection_lost, is_retryable
 from cairn.db.failures import is_away
 from cairn.git.fail_points import Step, fail_point
@@ -137,11 +137,10 @@ async def _land_within(
     """Do everything but the COMMIT; ``refused`` is what ``within`` refused in an attempt before."""
     locked = await lock_stores(session, sorted({staged.store_id, *(item.store_id for item in staged.verify)}))
     store = locked[staged.store_id]
-    earlier = await session.get(Push, (store.id, push_id))
-    if earlier is not None:
-        return _decode(earlier.result)
-    now = await database_now(session)
-    if now - staged.checked_at > PLAN_LIFETIME:
+    at, earlier = await _look(session, store.id, push_id)
+    if earlier is not None and earlier != _GIVEN_UP:
+        return _decode(earlier)
+    if at - staged.checked_at > PLAN_LIFETIME:
         raise PlanTooOld
     await verify(session, staged.verify)
     asked = [update for update in staged.updates if update.name not in refused]
@@ -160,12 +159,26 @@ async def _land_within(
         raise _RefusedLate(refused | late)
     outcomes = _outcomes(staged, refusals)
     if moving:
-        await write_refs(session, store, moving, push_id=push_id, actor=actor, at=now)
+        await write_refs(session, store, moving, push_id=push_id, actor=actor, at=at)
     if staged.pack is not None and any(not update.is_deletion for update in moving):
-        await enter_manifest(session, store, staged.pack, kind=ManifestKind.PUSH, at=now)
-    await session.execute(insert(Push).values(store_id=store.id, id=push_id, result=_encode(outcomes), at=now))
+        await enter_manifest(session, store, staged.pack, kind=ManifestKind.PUSH, at=at)
+    result = _encode(outcomes)
+    if earlier is None:
+        await session.execute(insert(Push).values(store_id=store.id, id=push_id, result=result, at=at))
+    else:
+        # The tombstone of an attempt that never committed and never can: this attempt takes its place.
+        await session.execute(
+            update(Push).where(Push.store_id == store.id, Push.id == push_id).values(result=result, at=at)
+        )
     await session.flush()
     return outcomes
+
+
+async def _look(session: AsyncSession, store_id: int, push_id: str) -> tuple[datetime, list[dict[str, str]] | None]:
+    """Return the database's time and what an earlier landing under this push id left, in one statement."""
+    earlier = select(Push.result).where(Push.store_id == store_id, Push.id == push_id).scalar_subquery()
+    moment, result = (await session.execute(select(now(), earlier))).one()
+    return moment, result
 
 
 def _outcomes(staged: Staged, refusals: dict[RefName, str]) -> list[RefOutcome]:

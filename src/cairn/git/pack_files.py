@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.errors import Conflict
 from cairn.base.ids import random_id
-from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState, Store, Upload, UploadState
 from cairn.git.quarantine import IndexedPack
+from cairn.git.together import together
 from cairn.storage.storage import Storage
 
 UPLOAD_LIFETIME = timedelta(hours=2)
@@ -52,31 +52,49 @@ def pack_key(store_id: int, pack_id: str) -> str:
     return f"packs/{store_id}/{pack_id[:2]}/{pack_id}"
 
 
-async def upload_pack(
-    database: Database, storage: Storage, store_id: int, pack: IndexedPack, *, adopt: FileAdopter
-) -> UploadedPack:
-    """Announce the upload in a row of its own transaction, then put pack and index; both are verified by size.
+@dataclass(frozen=True, slots=True)
+class AnnouncedUpload:
+    """An open upload row, committed: the sweeper knows these keys before a byte is written to them."""
 
-    Errors: the storage's Unavailable. What a failure leaves behind is named by the open row, for the sweeper.
-    """
-    pack_id = random_id()
-    key = pack_key(store_id, pack_id)
-    index_sha256 = await asyncio.to_thread(_sha256, pack.path_idx)
+    id: str
+    key: str
+
+
+async def announce_upload(database: Database, store_id: int, *, at: datetime) -> AnnouncedUpload:
+    """Commit the row that names a new pack's keys. ``at`` is the database's time when the plan began."""
+    upload_id = random_id()
+    key = pack_key(store_id, upload_id)
     async with database.write() as session:
         await session.execute(
             insert(Upload).values(
                 store_id=store_id,
-                id=pack_id,
+                id=upload_id,
                 keys=[f"{key}.pack", f"{key}.idx"],
                 state=UploadState.OPEN,
-                expires_at=await database_now(session, plus=UPLOAD_LIFETIME),
+                expires_at=at + UPLOAD_LIFETIME,
             )
         )
     await fail_point(Step.AFTER_UPLOAD_ROW)
-    pack_bytes = await storage.put_file(f"{key}.pack", pack.path_pack)
-    await fail_point(Step.BETWEEN_PACK_AND_INDEX)
-    index_bytes = await storage.put_file(f"{key}.idx", pack.path_idx)
+    return AnnouncedUpload(upload_id, key)
+
+
+async def upload_pack(
+    storage: Storage, upload: AnnouncedUpload, pack: IndexedPack, *, adopt: FileAdopter
+) -> UploadedPack:
+    """Put pack and index side by side under the announced keys; both are verified by size.
+
+    Errors: the storage's Unavailable. What a failure leaves behind is named by the open row, for the sweeper.
+    """
+    pack_id, key = upload.id, upload.key
+    index_sha256 = await asyncio.to_thread(_sha256, pack.path_idx)
+
+    async def put_pack() -> None:
+        await storage.put_file(f"{key}.pack", pack.path_pack)
+        await fail_point(Step.BETWEEN_PACK_AND_INDEX)
+
+    await together(put_pack(), storage.put_file(f"{key}.idx", pack.path_idx))
     await fail_point(Step.AFTER_PACK)
+    pack_bytes, index_bytes = pack.bytes, pack.path_idx.stat().st_size
     # A shortcut for the next view; the push does not depend on it.
     adopt(pack_id, pack.path_pack, pack.path_idx)
     return UploadedPack(pack_id, key, pack_bytes, index_bytes, pack.objects, pack.sha256, index_sha256)

@@ -14,13 +14,12 @@ from pygit2.enums import ObjectType
 
 from cairn.base.errors import Invalid
 from cairn.base.settings import Settings
-from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.git.closure import check_closure
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.landing import Staged
 from cairn.git.node_cache import NodeCache
-from cairn.git.pack_files import upload_pack
+from cairn.git.pack_files import AnnouncedUpload, UploadedPack, announce_upload, upload_pack
 from cairn.git.quarantine import (
     IndexedPack,
     Limit,
@@ -101,7 +100,7 @@ class Stager:
 
         Errors: PackTooLarge, PackCorrupt, PackRefused, ObjectMissing, the engine's Unavailable.
         """
-        checked_at = await self._now()
+        checked_at = await self.database.now()
         snapshot = await self.refs.snapshot(state)
         state = snapshot.fresher(state)
         await fail_point(Step.BEFORE_QUARANTINE)
@@ -111,18 +110,27 @@ class Stager:
         ):
             received = await index_pack(self.runner, quarantine, pack, limits=limits)
             await fail_point(Step.AFTER_QUARANTINE)
+            upload: list[AnnouncedUpload] = []
+
+            async def announce() -> None:
+                upload.append(await announce_upload(self.database, state.id, at=checked_at))
+
             closure = self._check_closure(snapshot, state, quarantine, updates, received)
             if received is None:
                 await closure
             else:
-                await together(closure, check_objects(self.runner, quarantine, received, limits=limits))
+                # The row costs a commit, so it is written while the children judge; a refused push leaves it to expire.
+                await together(closure, check_objects(self.runner, quarantine, received, limits=limits), announce())
             peeled = await asyncio.to_thread(_peel, quarantine, updates)
             await fail_point(Step.AFTER_CHECKS)
-            return await self._staged(state, peeled, received, checked_at, is_atomic=is_atomic)
+            uploaded = None
+            if received is not None:
+                uploaded = await upload_pack(self.storage, upload[0], received, adopt=self.cache.adopt)
+            return _staged(state, peeled, uploaded, checked_at, is_atomic=is_atomic)
 
     async def stage_deletions(self, state: StoreState, updates: Sequence[RefUpdate], *, is_atomic: bool) -> Staged:
         """Return a plan that only deletes refs: it brings no object and relies on none."""
-        return await self._staged(state, list(updates), None, await self._now(), is_atomic=is_atomic)
+        return _staged(state, updates, None, await self.database.now(), is_atomic=is_atomic)
 
     async def stage_written(
         self, state: StoreState, write: Write, *, verify: Sequence[VerifyRef] = (), is_atomic: bool = True
@@ -132,7 +140,7 @@ class Stager:
         Everything the new tips reach and no root does is packed, even what already lies in the view unreferenced:
         rule D, never "it exists already". Closure holds by construction.
         """
-        checked_at = await self._now()
+        checked_at = await self.database.now()
         snapshot = await self.refs.snapshot(state)
         state = snapshot.fresher(state)
         async with (
@@ -146,12 +154,11 @@ class Stager:
                 roots = sorted({ref.oid for ref in snapshot.refs})
                 written = await pack_new_objects(self.runner, quarantine, tips=tips, roots=roots)
             peeled = await asyncio.to_thread(_peel, quarantine, updates)
-            return await self._staged(state, peeled, written, checked_at, is_atomic=is_atomic, verify=verify)
-
-    async def _now(self) -> datetime:
-        """Return the database's time: the plan's age counts from before its roots are read."""
-        async with self.database.read() as session:
-            return await database_now(session)
+            uploaded = None
+            if written is not None:
+                upload = await announce_upload(self.database, state.id, at=checked_at)
+                uploaded = await upload_pack(self.storage, upload, written, adopt=self.cache.adopt)
+            return _staged(state, peeled, uploaded, checked_at, is_atomic=is_atomic, verify=verify)
 
     async def _check_closure(
         self,
@@ -181,27 +188,24 @@ class Stager:
         async with self.database.read() as session:
             return await retained_roots(session, state, snapshot.tips)
 
-    async def _staged(
-        self,
-        state: StoreState,
-        updates: Sequence[RefUpdate],
-        pack: IndexedPack | None,
-        checked_at: datetime,
-        *,
-        is_atomic: bool,
-        verify: Sequence[VerifyRef] = (),
-    ) -> Staged:
-        uploaded = None
-        if pack is not None:
-            uploaded = await upload_pack(self.database, self.storage, state.id, pack, adopt=self.cache.adopt)
-        return Staged(
-            store_id=state.id,
-            updates=tuple(updates),
-            checked_at=checked_at,
-            pack=uploaded,
-            is_atomic=is_atomic,
-            verify=tuple(verify),
-        )
+
+def _staged(
+    state: StoreState,
+    updates: Sequence[RefUpdate],
+    pack: UploadedPack | None,
+    checked_at: datetime,
+    *,
+    is_atomic: bool,
+    verify: Sequence[VerifyRef] = (),
+) -> Staged:
+    return Staged(
+        store_id=state.id,
+        updates=tuple(updates),
+        checked_at=checked_at,
+        pack=pack,
+        is_atomic=is_atomic,
+        verify=tuple(verify),
+    )
 
 
 def _peel(quarantine: Quarantine, updates: Sequence[RefUpdate]) -> list[RefUpdate]:

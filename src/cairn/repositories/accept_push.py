@@ -19,7 +19,7 @@ from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import Forbidden
 from cairn.base.settings import Settings
-from cairn.db.clock import database_now
+from cairn.db.clock import now
 from cairn.events.emit import emit
 from cairn.git.models import Store
 from cairn.git.receive_pack import PushBy
@@ -108,7 +108,7 @@ async def _note(session: AsyncSession, actor: Actor, repository: Repository, mov
     await session.execute(
         update(Repository)
         .where(Repository.id == repository.id)
-        .values(pushed_at=await database_now(session))
+        .values(pushed_at=now())
         .execution_options(synchronize_session=False)
     )
     for change in moving:
