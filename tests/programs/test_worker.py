@@ -77,29 +77,6 @@ def test_the_worker_says_that_the_database_is_away(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_migrate_brings_an_empty_database_up_and_prints_the_first_administrator_s_link(
-    empty_database_url: str, tmp_path: Path
-) -> None:
-    first = _run("migrate", empty_database_url, tmp_path)
-    assert (first.returncode, "schema version 0001, was 0000" in first.stdout) == (0, True), first.stderr
-    assert "/-/setup/" in first.stdout
-    again = _run("migrate", empty_database_url, tmp_path)
-    assert (again.returncode, again.stdout.splitlines()[0]) == (0, "schema version 0001")
-
-
-def test_migrate_refuses_a_server_that_may_lose_the_database(tmp_path: Path) -> None:
-    from tests.services.postgresql import postgresql_server
-    from tests.services.processes import ServiceMissing
-
-    try:
-        with postgresql_server(fsync=False) as server:
-            done = _run("migrate", server.url(server.create_database()), tmp_path)
-    except ServiceMissing as missing:
-        pytest.skip(str(missing))
-    assert done.returncode == 1
-    assert "Write `fsync = on` in postgresql.conf" in done.stderr
-
-
 async def test_the_worker_does_jobs_and_stops_when_told(database_url: str, tmp_path: Path) -> None:
     database = open_database(database_url, pool_size=1)
 
