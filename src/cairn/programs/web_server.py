@@ -20,7 +20,7 @@ from cairn.identity.web_authentication import WebAuthentication
 from cairn.ops.metrics_folder import share_metrics
 from cairn.programs.services import Services, open_services
 from cairn.programs.start import split_address, stop_requested
-from cairn.programs.web_features import make_features
+from cairn.programs.web_features import make_web_features
 from cairn.web.app import create_app
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 
@@ -104,7 +104,7 @@ async def serve(settings: Settings) -> int:
 
 
 def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (create_app's)
-    features = make_features(services)
+    features = make_web_features(services)
     return create_app(
         settings=services.settings,
         database=services.database,
@@ -112,6 +112,7 @@ def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (cr
         signing_key=services.key_for("web signing key 1"),
         route_handlers=features.route_handlers,
         packages=features.packages,
+        engine=services.engine,
         **options,
     )
 
