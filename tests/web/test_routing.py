@@ -170,3 +170,20 @@ def test_a_declaration_that_contradicts_its_path_stops_the_start(route: Any, why
 
     with pytest.raises(RouteUndeclared, match=why):
         check_routes(Litestar([route(handler)], openapi_config=None))
+
+
+async def test_a_token_without_the_declared_scope_does_not_reach_the_handler(tmp_path: Path) -> None:
+    """A form that only renders asks no domain function; the declaration alone must keep a narrow token out."""
+    seen: list[str] = []
+
+    @page.get("/settings/tokens/new", action=Action.ACCOUNT_EDIT_TOKENS, resource="none")
+    async def form(actor: Actor) -> Response[str]:
+        seen.append(actor.label)
+        return Response("form", media_type="text/html")
+
+    async with open_app(tmp_path, [form]) as running:
+        async with running.client(authorization="token repo,user") as client:
+            assert (await client.get("/settings/tokens/new")).status_code == 403
+        assert not seen
+        assert (await running.browser(user(1, "ada")).get("/settings/tokens/new")).status_code == 200
+        assert seen == ["ada"]

@@ -28,6 +28,9 @@ from litestar.params import ParameterKwarg, PathParameter, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action, Resource
+from cairn.access.decide import require
+from cairn.access.scopes import AccountScope, SiteScope
+from cairn.base.actor import Actor
 from cairn.base.errors import CairnError
 from cairn.web.api import answer_json, decode_body
 from cairn.web.context import RequestContext, WebRequest, context_of
@@ -161,6 +164,7 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
     @functools.wraps(fn)
     async def run(request: WebRequest, **parameters: object) -> Response[Any]:
         context = context_of(request)
+        _require_declared(context.actor, declared)
         is_reading = request.method in _READING
         if not is_reading:
             await request.body()
@@ -187,6 +191,17 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
     run.__annotations__ = {p.name: _from(hints[p.name], is_path=p.name in in_path) for p in plain}
     run.__annotations__ |= {"request": WebRequest, "return": Response[Any]}
     return run
+
+
+def _require_declared(actor: Actor, declared: Declaration) -> None:
+    """Hold a route whose path names no thing to its declaration: it is about the caller's own account or the site.
+
+    So a token without the scope does not even see the form. Who is not signed in gets the handler's own words, and a
+    route about a named thing finds and decides in the domain, where what is hidden is absent.
+    """
+    if declared.resource in {"none", "site"} and actor.account_id is not None:
+        is_site = declared.action.facts.resource is Resource.SITE
+        require(actor, declared.action, SiteScope() if is_site else AccountScope(actor.account_id))
 
 
 def _from(kind: Any, *, is_path: bool) -> Any:  # noqa: ANN401 (annotations)
