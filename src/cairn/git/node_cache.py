@@ -186,7 +186,8 @@ class NodeCache:
                 if entry.stat().st_mtime < horizon:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         for view in self._superseded():
-            self._remove_view(view, older_than=time.time() - GRACE_SECONDS)
+            with suppress(FileNotFoundError):  # another program removed it
+                self._remove_view(view, older_than=time.time() - GRACE_SECONDS)
         self.evict(self._max_bytes)
 
     async def make_room(self, error: OSError) -> Exception:

@@ -144,8 +144,12 @@ async def drop_refs(session: AsyncSession, store: Store) -> None:
 
 async def _current(session: AsyncSession, store_id: int, names: Sequence[RefName]) -> dict[RefName, str]:
     found: dict[RefName, str] = {}
-    for batch in _batches(names):
-        rows = await session.execute(select(Ref.name, Ref.oid).where(Ref.store_id == store_id, Ref.name.in_(batch)))
+    for batch in _batches(sorted(names)):
+        # The range is for planners without statistics, who would compare each row of the table with each name.
+        between = Ref.name.between(batch[0], batch[-1])
+        rows = await session.execute(
+            select(Ref.name, Ref.oid).where(Ref.store_id == store_id, between, Ref.name.in_(batch))
+        )
         found |= {bytes(name): oid for name, oid in rows}
     return found
 
