@@ -12,6 +12,7 @@ import os
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,9 @@ from cairn.storage.storage import Storage
 
 IN_MEMORY_BYTES = 256 * KIB
 """Answers up to this size stay in memory, within ``_MEMORY_BYTES_MAX`` together."""
+
+SHARED_PREFIX = "cache/fetch"
+"""Where answers lie in the object store: exempt from the comparison of bucket and tables, expired by age."""
 
 _MEMORY_BYTES_MAX = 32 * MIB
 _READ_BYTES = 256 * KIB
@@ -346,3 +350,16 @@ class FetchCache:
 
 def _failed() -> Unavailable:
     return Unavailable("The server failed to prepare this answer; try again.")
+
+
+async def expire_shared_answers(storage: Storage, *, before: datetime) -> int:
+    """Delete the answers in the object store that were written before a time; return how many.
+
+    An answer that is being read ends as it began on every store we know; the next reader makes it again.
+    """
+    deleted = 0
+    async for found in storage.list(SHARED_PREFIX):
+        if found.modified_at is not None and found.modified_at < before:
+            await storage.delete(found.key)
+            deleted += 1
+    return deleted

@@ -51,29 +51,28 @@ class NotACommit(Invalid):
 
 def push_limits(settings: Settings, *, is_first: bool) -> PackLimits:
     """Return what a push may bring; a push into an empty repository may bring a whole history."""
-    size, count = (
-        ("max_first_push_bytes", "max_first_push_objects") if is_first else ("max_push_bytes", "max_push_objects")
-    )
+    if is_first:
+        pack_bytes = Limit(settings.max_first_push_bytes, "CAIRN_MAX_FIRST_PUSH_BYTES")
+        objects = Limit(settings.max_first_push_objects, "CAIRN_MAX_FIRST_PUSH_OBJECTS")
+    else:
+        pack_bytes = Limit(settings.max_push_bytes, "CAIRN_MAX_PUSH_BYTES")
+        objects = Limit(settings.max_push_objects, "CAIRN_MAX_PUSH_OBJECTS")
     return PackLimits(
-        pack_bytes=_limit(settings, size),
-        objects=_limit(settings, count),
-        file_bytes=_limit(settings, "max_file_bytes"),
-        delta_depth=_limit(settings, "max_delta_depth"),
+        pack_bytes=pack_bytes,
+        objects=objects,
+        file_bytes=Limit(settings.max_file_bytes, "CAIRN_MAX_FILE_BYTES"),
+        delta_depth=Limit(settings.max_delta_depth, "CAIRN_MAX_DELTA_DEPTH"),
     )
 
 
 def import_limits(settings: Settings) -> PackLimits:
     """Return what an import may bring."""
     return PackLimits(
-        pack_bytes=_limit(settings, "max_import_bytes"),
-        objects=_limit(settings, "max_import_objects"),
-        file_bytes=_limit(settings, "max_first_push_bytes"),
+        pack_bytes=Limit(settings.max_import_bytes, "CAIRN_MAX_IMPORT_BYTES"),
+        objects=Limit(settings.max_import_objects, "CAIRN_MAX_IMPORT_OBJECTS"),
+        file_bytes=Limit(settings.max_import_bytes, "CAIRN_MAX_IMPORT_BYTES"),
         delta_depth=Limit(4096, "the delta depth git itself writes at most"),
     )
-
-
-def _limit(settings: Settings, name: str) -> Limit:
-    return Limit(getattr(settings, name), f"CAIRN_{name.upper()}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cairn import __version__
 from cairn.base.settings import MIB
 from cairn.git.commands import GitCommand
-from cairn.git.fetch_cache import Answer, FetchCache, answer_key
+from cairn.git.fetch_cache import SHARED_PREFIX, Answer, FetchCache, answer_key
 from cairn.git.node_cache import NodeCache, View
 from cairn.git.pktline import (
     DELIM,
@@ -311,7 +311,7 @@ class UploadPack:
             return
         shared_key = None
         if not request.has_haves and await self._views.bytes_of(state) >= SHARED_FROM_BYTES:
-            shared_key = f"cache/fetch/{state.id}/{key}"
+            shared_key = f"{SHARED_PREFIX}/{state.id}/{key}"
         async with self._answers.fly(
             key,
             lambda: self._run(state, request, snapshot),
