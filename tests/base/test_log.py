@@ -42,7 +42,7 @@ def test_a_line_is_one_json_object_with_program_module_level_and_utc_time() -> N
 def test_every_line_of_a_request_carries_its_id_and_no_line_after_it_does() -> None:
     inside, library, after = lines(
         """
-        with bind_request("0123abcd", actor="ada"):
+        with bind_request("0123abcd", address="192.0.2.1", actor="ada"):
             log.info("inside")
             logging.getLogger("some.library").warning("from a %s", "library")
         log.info("after")
@@ -59,7 +59,7 @@ def test_requests_that_run_at_the_same_time_do_not_mix_their_ids() -> None:
         """
         import asyncio
         async def request(number, barrier):
-            with bind_request(f"id-{number}"):
+            with bind_request(f"id-{number}", address="192.0.2.1"):
                 await barrier.wait()
                 log.info("done", number=number)
         async def main():

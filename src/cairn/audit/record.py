@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.audit.models import AuditEntry
 from cairn.base.actor import Actor
-from cairn.base.origin import NOWHERE, Origin
+from cairn.base.origin import Origin, current_origin
 from cairn.db.clock import now
 
 TEXT_LENGTH_MAX = 255
@@ -25,14 +25,15 @@ def record(
     account_id: int | None = None,
     repository_id: int | None = None,
     details: Mapping[str, str] | None = None,
-    origin: Origin = NOWHERE,
+    origin: Origin | None = None,
 ) -> None:
     """Write who did what to what when the session flushes; it counts if the change does.
 
     ``target`` names the thing as people do (``ada/engine``); ``account_id`` and ``repository_id`` say whose log it
     belongs to. ``details`` hold before and after as short text, never a secret. Longer text is cut: a name somebody
-    chose must not stop the change it describes.
+    chose must not stop the change it describes. The running request's origin is noted unless another is given.
     """
+    origin = origin or current_origin()
     assert details is None or len(details) <= DETAILS_MAX
     session.add(
         AuditEntry(

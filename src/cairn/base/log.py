@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import structlog
 
+from cairn.base.origin import Origin, bind_origin
+
 LogLevel = int
 
 
@@ -43,11 +45,12 @@ def configure_logging(*, program: str, level: str, plain: bool) -> None:
 
 
 @contextmanager
-def bind_request(request_id: str, **values: str) -> Iterator[None]:
-    """Give every log line inside the block this request id and these values."""
-    tokens = structlog.contextvars.bind_contextvars(request_id=request_id, **values)
+def bind_request(request_id: str, *, address: str, **values: str) -> Iterator[None]:
+    """Give every log line and audit entry made inside the block this request id and the peer's address."""
+    tokens = structlog.contextvars.bind_contextvars(request_id=request_id, address=address, **values)
     try:
-        yield
+        with bind_origin(Origin(address, request_id)):
+            yield
     finally:
         structlog.contextvars.reset_contextvars(**tokens)
 

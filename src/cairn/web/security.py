@@ -95,7 +95,8 @@ class Door:
         request_id = self._admit(scope)
         answer = _Answer(scope, send, request_id, is_secure=self._is_secure)
         started = time.perf_counter()
-        with bind_request(request_id):
+        client = scope.get("client")
+        with bind_request(request_id, address=client[0] if client else ""):
             try:
                 await self._app(scope, receive, answer)
             except Exception as error:
