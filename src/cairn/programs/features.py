@@ -7,7 +7,7 @@ the jobs too. A feature adds its ``subscribers`` or ``jobs`` module to the list 
 from importlib import import_module
 
 SUBSCRIBERS: tuple[str, ...] = ()
-JOBS = ("cairn.jobs.retention", "cairn.events.retention", "cairn.ops.maintenance")
+JOBS = ("cairn.jobs.retention", "cairn.events.retention", "cairn.identity.jobs", "cairn.ops.maintenance")
 
 
 def load_subscribers() -> None:

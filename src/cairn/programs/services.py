@@ -20,6 +20,7 @@ from cairn.identity.authenticate import Authenticator
 from cairn.identity.last_used import FLUSH_SECONDS, LastUsed
 from cairn.identity.passwords import Passwords
 from cairn.identity.sign_in_limits import SignInLimits
+from cairn.programs.features import load_subscribers
 from cairn.repositories.git_access import GitDoor
 from cairn.storage.storage import Storage, open_storage
 
@@ -53,6 +54,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
     Errors: SettingInvalid, SchemaTooOld, DatabaseMisconfigured, StorageMisconfigured, Unavailable.
     """
+    # Before anything can change: ``emit`` writes a job for each subscriber this process knows.
+    load_subscribers()
     secret_key = load_secret_key(settings)
     database, findings = await open_ready_database(settings)
     try:

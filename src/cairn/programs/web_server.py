@@ -16,6 +16,7 @@ from granian.server.embed import Server
 from cairn.base.log import get_logger
 from cairn.base.settings import Settings
 from cairn.git_server.smart_http import SmartHttp
+from cairn.identity.names import unreserved
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.ops.metrics_folder import share_metrics
 from cairn.programs.services import Services, open_services
@@ -23,6 +24,7 @@ from cairn.programs.start import split_address, stop_requested
 from cairn.programs.web_features import make_web_features
 from cairn.web.app import create_app
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
+from cairn.web.routing import RouteUndeclared, declared_routes
 
 if TYPE_CHECKING:
     from cairn.ops.health import Health
@@ -105,7 +107,7 @@ async def serve(settings: Settings) -> int:
 
 def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (create_app's)
     features = make_web_features(services)
-    return create_app(
+    app = create_app(
         settings=services.settings,
         database=services.database,
         authenticate=WebAuthentication(services.authenticator),
@@ -115,6 +117,10 @@ def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (cr
         engine=services.engine,
         **options,
     )
+    open_names = unreserved(route.path for route in declared_routes(app.litestar))
+    if open_names:
+        raise RouteUndeclared(f"these first segments of routes belong into RESERVED_LOGINS: {', '.join(open_names)}")
+    return app
 
 
 def _make_server(settings: Settings, app: ASGIApp) -> Server:
