@@ -2,11 +2,39 @@
 
 from datetime import timedelta
 
-from cairn.identity import jobs
-from cairn.identity.sessions import delete_expired
+from sqlalchemy import insert, select
+
+from cairn.db.clock import database_now
+from cairn.db.database import Database
+from cairn.identity.jobs import delete_expired_sessions
+from cairn.identity.models import Session
+from cairn.jobs.context import JobContext
 from cairn.jobs.registry import registry
+from tests.factories.accounts import make_account
 
 
-def test_expired_sessions_are_deleted_once_a_day() -> None:
+async def test_sessions_past_their_time_are_deleted_and_others_stay(database: Database) -> None:
+    account = await make_account(database, "ada")
+    async with database.write() as session:
+        now = await database_now(session)
+        for name, end in (("a" * 64, now - timedelta(seconds=1)), ("b" * 64, now + timedelta(days=1))):
+            await session.execute(
+                insert(Session).values(
+                    cookie_sha256=name,
+                    account_id=account.id,
+                    created_at=now,
+                    last_used_at=now,
+                    expires_at=end,
+                    address="",
+                    user_agent="",
+                )
+            )
+
+    await delete_expired_sessions(JobContext(database, job_id=1, fencing=1, attempt=1))
+
+    async with database.read() as session:
+        assert list(await session.scalars(select(Session.cookie_sha256))) == ["b" * 64]
+
+
+def test_they_are_deleted_once_a_day() -> None:
     assert registry.schedules["identity.expired_sessions"] == timedelta(days=1)
-    assert jobs.delete_expired is delete_expired
