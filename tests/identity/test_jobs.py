@@ -14,8 +14,8 @@ from tests.factories.accounts import make_account
 
 
 async def test_sessions_past_their_time_are_deleted_and_others_stay(database: Database) -> None:
-    account = await make_account(database, "ada")
     async with database.write() as session:
+        account = await make_account(session, "ada")
         now = await database_now(session)
         for name, end in (("a" * 64, now - timedelta(seconds=1)), ("b" * 64, now + timedelta(days=1))):
             await session.execute(
