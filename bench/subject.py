@@ -91,7 +91,7 @@ def _is_ready(origin: str) -> bool:
             found = json.load(answer)
     except OSError:
         return False
-    return bool(found.get("status") == "ok")
+    return bool(found.get("status") == "ready")
 
 
 def proportional_set_size(pid: int) -> int:

@@ -131,6 +131,11 @@ class ServerProcess:
             self._process.wait(STOP_SECONDS)
         self.kill()
 
+    def exit_code(self, *, within_seconds: float) -> int:
+        """Wait for the server to end by itself and return its exit code; TimeoutExpired if it goes on."""
+        assert self._process is not None
+        return self._process.wait(within_seconds)
+
     def kill(self) -> None:
         """End the server and its children at once, as a power cut would."""
         if self._process is None:

@@ -1,0 +1,387 @@
+"""Authorization of the whole route table (A1), foreign ids (A3), reading that never writes (A5), reserved names.
+
+What each answer must be is worked out here from a route's declaration and from who asks, in the test's own words:
+neither the program's rule nor its handlers are asked. So a handler that forgets its check, or checks after it has
+looked at the input, is found on the day it is added.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+import pytest
+from tests.stories.installation import Installation, installation, ssh_key
+from tests.stories.people import Cast, Person, Rank, make_cast, tables_of
+from tests.stories.route_table import route_table
+
+from cairn.access.actions import IMPLIED_SCOPES, Action
+from cairn.identity.names import RESERVED_LOGINS, is_login
+from cairn.web.routing import DeclaredRoute
+
+WANTED_RANK = {
+    Action.REPOSITORY_READ: Rank.READER,
+    Action.REPOSITORY_PUSH: Rank.WRITER,
+    Action.REPOSITORY_MAINTAIN: Rank.ADMIN,
+    Action.REPOSITORY_ADMINISTER: Rank.ADMIN,
+    Action.REPOSITORY_DELETE: Rank.ADMIN,
+}
+"""Nobody in the cast has the maintain role, which lies between writer and admin."""
+OPEN_TO_ALL = {Action.SITE_VISIT, Action.SITE_MONITOR, Action.ACCOUNT_READ}
+WITHOUT_TOKENS = {Action.SITE_SIGN_IN, Action.ACCOUNT_EDIT_TOKENS}
+NEEDS_SIGN_IN = {"/api/v3/user", "/api/v3/user/repos", "/settings"}
+"""Routes of an action that is open to all, about "me": they want to know who asks."""
+VOLATILE = {
+    "account_session": frozenset({"last_used_at", "expires_at"}),
+    "account_token": frozenset({"last_used_at"}),
+    "account_ssh_key": frozenset({"last_used_at"}),
+}
+"""What is buffered and flushed apart from requests: when a credential was last used."""
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("PATCH", "/api/v3/repos/{owner}/{repo}"): {"description": "changed"},
+    ("PATCH", "/api/v3/repositories/{repository_id}"): {"description": "changed"},
+    ("PATCH", "/api/v3/user"): {"bio": "changed"},
+    ("POST", "/api/v3/user/repos"): {"name": "made"},
+    ("PUT", "/api/v3/repos/{owner}/{repo}/collaborators/{username}"): {"permission": "admin"},
+    ("POST", "/new"): {"name": "made", "visibility": "public"},
+    ("POST", "/{owner}/{repo}/settings"): {"description": "changed"},
+    ("POST", "/{owner}/{repo}/settings/rename"): {"name": "renamed"},
+    ("POST", "/{owner}/{repo}/settings/visibility"): {"visibility": "public"},
+    ("POST", "/{owner}/{repo}/settings/archive"): {"archived": "true"},
+    ("POST", "/{owner}/{repo}/settings/delete"): {"full_name": "ada/{repo}"},
+    ("POST", "/{owner}/{repo}/settings/collaborators"): {"username": "stan", "role": "admin"},
+    ("POST", "/{owner}/{repo}/settings/collaborators/remove"): {"username": "wim"},
+    ("POST", "/settings/profile"): {"name": "changed"},
+    ("POST", "/settings/password"): {"current": "not this one", "password": "another horse battery"},
+    ("POST", "/settings/sessions/revoke"): {"session_id": "0" * 64},
+    ("POST", "/settings/tokens/new"): {"name": "made", "lifetime": "30"},
+    ("POST", "/settings/tokens/revoke"): {"id": "1"},
+    ("POST", "/settings/keys/delete"): {"id": "1"},
+}
+"""A body that would be accepted: what is refused must be refused for who asks, not for what was sent."""
+ADDRESSES = {
+    "/git/ref/": "heads/main",
+    "/git/matching-refs/": "heads/main",
+    "/contents/": "src/main.py",
+    "/readme/": "src",
+    "/blob/": "main/README.md",
+    "/raw/": "main/README.md",
+    "/tree/": "main/src",
+}
+"""What stands for ``{address}`` below these; elsewhere the branch ``main``."""
+
+
+class Verdict(Enum):
+    """What must come back."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    """401 or 403, or the sign-in page: the thing may be known to exist."""
+    HIDDEN = "hidden"
+    """404, exactly as for a repository that does not exist."""
+    BAD_CREDENTIALS = "bad credentials"
+    """401 or 403 whatever is asked for."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The running program, its cast and its routes."""
+
+    cast: Cast
+    routes: list[DeclaredRoute]
+    key_line: str
+
+    def url(self, route: DeclaredRoute, repository: str) -> str:
+        """Return the address of a route about one of the repositories."""
+        found = self.cast.rows("SELECT id FROM repository WHERE name = ?", repository)
+        values = {
+            "owner": "ada",
+            "repo": repository,
+            "repository_id": str(found[0][0]) if found else "999999",
+            "username": "wim",
+            "login": "wim",
+            "oid": self.cast.head,
+            "commit_sha": self.cast.head,
+            "file_sha": self.cast.blob,
+            "tag_sha": self.cast.tag,
+            "key_id": "999999",
+            "secret": "unknown",
+            "file_name": "ada.svg",
+            "address": next((value for part, value in ADDRESSES.items() if part in route.path), "main"),
+        }
+        missing = route.parameters - values.keys()
+        assert not missing, f"give {route.path} a value for {sorted(missing)} here"
+        return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)
+
+
+@pytest.fixture(scope="module")
+def cairn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("access"), program="web") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(cairn: Installation, tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("cast")
+    return World(make_cast(cairn, folder / "work"), route_table(cairn.environment), ssh_key(folder)[0])
+
+
+def expected(route: DeclaredRoute, person: Person, *, is_private: bool) -> Verdict:
+    """Return what a person must get from a route, by its declaration alone."""
+    action, is_api = route.declaration.action, route.declaration.kind == "api"
+    if person.name == "expired token" or (person.name == "suspended" and is_api):
+        return Verdict.BAD_CREDENTIALS
+    if route.declaration.resource == "repository":
+        return _on_repository(route, action, person, is_private=is_private)
+    if action in OPEN_TO_ALL:
+        wants_account = route.path in NEEDS_SIGN_IN and not person.is_known
+        return Verdict.REFUSED if wants_account else Verdict.ALLOWED
+    if action in WITHOUT_TOKENS and person.scopes is not None:
+        return Verdict.REFUSED
+    if action is Action.SITE_SIGN_IN:
+        return Verdict.ALLOWED
+    if not person.is_known or not _has_scope(person, action):
+        return Verdict.REFUSED
+    return Verdict.ALLOWED
+
+
+def _on_repository(route: DeclaredRoute, action: Action, person: Person, *, is_private: bool) -> Verdict:
+    rank = person.rank
+    if is_private and (rank is Rank.NOBODY or (person.scopes is not None and "repo" not in person.scopes)):
+        return Verdict.HIDDEN
+    if action is Action.REPOSITORY_READ and not is_private and route.method in {"GET", "HEAD"}:
+        return Verdict.ALLOWED
+    if rank >= WANTED_RANK[action] and _has_scope(person, action) and person.is_known:
+        return Verdict.ALLOWED
+    return Verdict.REFUSED
+
+
+def _has_scope(person: Person, action: Action) -> bool:
+    if person.scopes is None:
+        return True
+    reached = set(person.scopes).union(*(IMPLIED_SCOPES.get(scope, frozenset()) for scope in person.scopes))
+    return not action.facts.token_scopes or bool(reached & action.facts.token_scopes)
+
+
+def ask(world: World, person: Person, route: DeclaredRoute, repository: str, *, is_filled: bool) -> httpx2.Response:
+    """Send one request as a person would: a form with its token, or JSON."""
+    url = world.url(route, repository)
+    body = BODIES.get((route.method, route.path), {}) if is_filled else {}
+    if (route.method, route.path) in {("POST", "/api/v3/user/keys"), ("POST", "/settings/keys/new")} and is_filled:
+        body = {"title": "laptop", "key": world.key_line}
+    body = {
+        name: value.replace("{repo}", repository) if isinstance(value, str) else value for name, value in body.items()
+    }
+    if route.declaration.kind == "api":
+        return person.api.request(route.method, url, json=None if route.method in {"GET", "HEAD"} else body)
+    if route.method in {"GET", "HEAD"}:
+        return person.pages.request(route.method, url)
+    fields = body | {"csrf_token": person.csrf_token()}
+    return person.pages.request(route.method, url, data=fields, headers={"origin": world.cast.cairn.origin})
+
+
+def outcome(answer: httpx2.Response) -> str:
+    """Return what an answer amounts to, in one word."""
+    status = answer.status_code
+    if status in {302, 303} and urlsplit(answer.headers["location"]).path == "/login":
+        return "refused"
+    if status in {401, 403}:
+        return "refused"
+    if status == 404:
+        return "hidden"
+    return "allowed" if status < 400 else f"error {status}"
+
+
+ACCEPTED = {
+    Verdict.ALLOWED: {"allowed"},
+    Verdict.REFUSED: {"refused"},
+    Verdict.HIDDEN: {"hidden"},
+    Verdict.BAD_CREDENTIALS: {"refused"},
+}
+
+
+def test_every_route_declares_what_it_is_for(world: World) -> None:
+    assert len({route.path for route in world.routes}) > 30, "the table is not the real one"
+    assert all(isinstance(route.declaration.token_scopes, frozenset) for route in world.routes)
+
+
+def test_first_segments_of_all_routes_are_reserved_as_owner_names(world: World) -> None:
+    fronts = ["/healthz", "/readyz", "/metrics", "/static/x"]
+    segments = {path.split("/")[1] for path in [*(route.path for route in world.routes), *fronts]}
+    takeable = {segment for segment in segments if "{" not in segment and is_login(segment)}
+    assert takeable, "no first segment found: the test looks at the wrong place"
+    assert not {segment for segment in takeable if segment.lower() not in RESERVED_LOGINS}
+
+
+@pytest.mark.parametrize("repository", ["secret", "open"])
+def test_nobody_without_the_right_gets_anywhere(world: World, repository: str) -> None:
+    """Every route by every person, writes both well filled in and empty; what is refused has changed nothing."""
+    before = tables_of(world.cast.database, without=VOLATILE)
+    wrong: list[str] = []
+    counted = 0
+    for route, person in ((route, person) for route in world.routes for person in world.cast.people.values()):
+        verdict = expected(route, person, is_private=repository == "secret")
+        is_reading = route.method in {"GET", "HEAD"}
+        if verdict is Verdict.ALLOWED and not is_reading:
+            continue  # the owner does each of them below
+        counted += 1
+        found = outcome(ask(world, person, route, repository, is_filled=True))
+        if verdict is Verdict.ALLOWED and _names_nothing(route):
+            continue
+        if found not in ACCEPTED[verdict]:
+            wrong.append(f"{route.method} {route.path} as {person.name}: {found}, wanted {verdict.value}")
+        if not is_reading and outcome(ask(world, person, route, repository, is_filled=False)) == "allowed":
+            wrong.append(f"{route.method} {route.path} as {person.name}: an empty body is allowed")
+    assert not wrong, "\n".join(wrong)
+    assert counted > 200
+    assert tables_of(world.cast.database, without=VOLATILE) == before
+
+
+def _names_nothing(route: DeclaredRoute) -> bool:
+    """Tell whether the sample values name nothing for anybody: one-time links, keys by number."""
+    return bool(route.parameters & {"secret", "key_id"})
+
+
+def test_hidden_is_the_same_as_absent(world: World) -> None:
+    """Status, body and headers; only what differs with each answer anyway is taken out."""
+    wrong: list[str] = []
+    compared = 0
+    for route, person in ((route, person) for route in world.routes for person in world.cast.people.values()):
+        if route.method == "HEAD" or route.declaration.resource != "repository":
+            continue
+        if expected(route, person, is_private=True) is not Verdict.HIDDEN:
+            continue
+        compared += 1
+        hidden, absent = (ask(world, person, route, name, is_filled=True) for name in ("secret", "absent"))
+        if _comparable(hidden, world.url(route, "secret")) != _comparable(absent, world.url(route, "absent")):
+            wrong.append(f"{route.method} {route.path} as {person.name}: {hidden.status_code}, {absent.status_code}")
+    assert not wrong, "\n".join(wrong)
+    assert compared > 100
+
+
+def _comparable(answer: httpx2.Response, path: str) -> tuple[int, str, list[tuple[str, str]]]:
+    changing = {"x-request-id", "x-github-request-id", "date", "etag", "content-security-policy", "set-cookie"}
+    headers = sorted(
+        (name.lower(), value)
+        for name, value in answer.headers.items()
+        if name.lower() not in changing and not name.lower().startswith("x-ratelimit")
+    )
+    text = answer.text
+    for own in (answer.headers.get("x-request-id", ""), path, "ada/secret", "ada/absent"):
+        text = text.replace(own, "…") if own else text
+    text = re.sub(r'(name="csrf_token" value|nonce)="[^"]+"', "…", text)
+    headers = [(name, "…" if name == "content-length" else value) for name, value in headers]
+    return answer.status_code, text, headers
+
+
+def test_the_owner_may_do_everything_that_is_declared_for_owners(world: World) -> None:
+    """The other half of the table: a rule that refuses everybody would pass the tests above."""
+    ada = world.cast.people["ada"]
+    wrong: list[str] = []
+    for number, route in enumerate(world.routes):
+        if route.declaration.resource != "repository" or route.method in {"GET", "HEAD"}:
+            continue
+        name = f"spare{number}"
+        assert ada.api.post("/api/v3/user/repos", json={"name": name, "private": True}).status_code == 201
+        assert ada.api.put(f"/api/v3/repos/ada/{name}/collaborators/wim", json={}).is_success
+        found = outcome(ask(world, ada, route, name, is_filled=True))
+        if found != "allowed":
+            wrong.append(f"{route.method} {route.path}: {found}")
+    assert not wrong, "\n".join(wrong)
+
+
+CHILD_FIELDS = {
+    "/settings/sessions/revoke": ("session_id", "SELECT cookie_sha256 FROM account_session WHERE account_id = ?"),
+    "/settings/tokens/revoke": ("id", "SELECT id FROM account_token WHERE account_id = ?"),
+    "/settings/keys/delete": ("id", "SELECT id FROM account_ssh_key WHERE account_id = ?"),
+}
+"""Forms that name a child row: the field, and where another account's rows of that kind are."""
+CHILD_PARAMETERS = {"key_id": "SELECT id FROM account_ssh_key WHERE account_id = ?"}
+"""Path parameters that name a child row of the caller's account."""
+
+
+def test_ids_of_somebody_elses_things_are_absent(world: World) -> None:
+    """A3: the child is only found through its parent; a known id is worth nothing to another account."""
+    cast, stan = world.cast, world.cast.people["stan"]
+    assert cast.people["ada"].api.post("/api/v3/user/keys", json={"title": "k", "key": world.key_line}).is_success
+    owner = cast.rows("SELECT id FROM account WHERE login = 'ada'")[0][0]
+    before = tables_of(cast.database, without=VOLATILE)
+    tried = 0
+    for route in world.routes:
+        for parameter in route.parameters:
+            assert not parameter.endswith("_id") or parameter in {"repository_id", *CHILD_PARAMETERS}, route.path
+            if parameter in CHILD_PARAMETERS:
+                foreign = cast.rows(CHILD_PARAMETERS[parameter], owner)[0][0]
+                for client in (stan.api, stan.pages):
+                    url = route.path.replace(f"{{{parameter}}}", str(foreign))
+                    answer = client.request(route.method, url)
+                    assert answer.status_code in ({404} if client is stan.api else {403, 404}), (route, answer)
+                    tried += 1
+        if route.path in CHILD_FIELDS and route.method == "POST":
+            name, sql = CHILD_FIELDS[route.path]
+            fields = {name: str(cast.rows(sql, owner)[0][0]), "csrf_token": stan.csrf_token()}
+            answer = stan.pages.post(route.path, data=fields, headers={"origin": cast.cairn.origin})
+            assert answer.status_code == 404, (route.path, answer)
+            tried += 1
+    forms = {route.path for route in world.routes if re.search(r"/(revoke|delete|remove)$", route.path)}
+    own = {path for path in forms if path.startswith("/settings/")}
+    assert own == CHILD_FIELDS.keys(), "say here what a new form names"
+    assert tried >= len(CHILD_FIELDS) + 2 * len(CHILD_PARAMETERS)
+    assert tables_of(cast.database, without=VOLATILE) == before
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note where links lead."""
+        target = dict(attrs).get("href") if tag in {"a", "link"} else dict(attrs).get("src")
+        if target:
+            self.found.append(target)
+
+
+def _own_links(answer: httpx2.Response, origin: str) -> Iterable[str]:
+    if not answer.headers.get("content-type", "").startswith("text/html"):
+        return
+    parser = _Links()
+    parser.feed(answer.text)
+    for link in parser.found:
+        target = urlsplit(urljoin(str(answer.url), link))
+        if f"{target.scheme}://{target.netloc}" == origin:
+            yield target.path + (f"?{target.query}" if target.query else "")
+
+
+PAGES_MAX = 400
+
+
+def test_opening_everything_as_the_owner_writes_nothing(world: World) -> None:
+    """A5: every GET route and every link on every page; hashes of all tables are the same afterwards."""
+    cast, ada = world.cast, world.cast.people["ada"]
+    before = tables_of(cast.database, without=VOLATILE)
+    waiting = ["/", "/ada/open", "/ada/secret", "/healthz", "/readyz", "/metrics"]
+    waiting += [world.url(route, "secret") for route in world.routes if route.method == "GET"]
+    seen: set[str] = set()
+    failed: list[str] = []
+    while waiting and len(seen) < PAGES_MAX:
+        path = waiting.pop(0)
+        if path in seen:
+            continue
+        seen.add(path)
+        client = ada.api if path.startswith("/api/") else ada.pages
+        answer = client.get(path)
+        if answer.status_code >= 500:
+            failed.append(f"{path}: {answer.status_code}")
+        waiting += _own_links(answer, cast.cairn.origin)
+        if answer.is_redirect:
+            target = urlsplit(urljoin(str(answer.url), answer.headers["location"]))
+            waiting.append(target.path)
+    assert not failed
+    assert len(seen) > 60
+    assert ada.pages.get("/settings/profile").status_code == 200, "still signed in: no link signs out"
+    assert tables_of(cast.database, without=VOLATILE) == before
