@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from litestar.handlers import HTTPRouteHandler
 from tests.factories.accounts import actor_of, make_account
 from tests.factories.authentication import make_authentication
@@ -252,3 +253,10 @@ async def open_forge(folder: Path, template: Path, **options: Any) -> AsyncItera
                 yield Forge(running, engine)
     finally:
         await database.close()
+
+
+@pytest.fixture
+async def forge(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Forge]:
+    """A forge of this test's own."""
+    async with open_forge(tmp_path / "forge", sqlite_template) as opened:
+        yield opened

@@ -1,5 +1,6 @@
 """Fixtures of this folder."""
 
 from tests.factories.engines import engine
+from tests.factories.forge import forge
 
-__all__ = ["engine"]
+__all__ = ["engine", "forge"]

@@ -239,6 +239,8 @@ async def open_code(engine: Engine, store_id: int) -> AsyncIterator[Code]:
     """Yield the store's code as it is now; the caller has found the repository, so the actor may read it."""
     state = await engine.state(store_id)
     snapshot = await engine.snapshot(state)
+    # Refs of a later moment want the objects of that moment.
+    state = snapshot.fresher(state)
     async with engine.view(state) as view:
         code = Code(engine, state, view, snapshot)
         try:

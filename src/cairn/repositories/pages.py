@@ -10,7 +10,6 @@ from urllib.parse import unquote_to_bytes
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from markupsafe import Markup
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.decide import decide
@@ -74,28 +73,37 @@ class RefRow:
 
 
 async def open_repository_page(
-    context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str
+    context: RequestContext, actor: Actor, owner: str, repo: str
 ) -> RepositoryView | Response[bytes]:
-    """Return the repository, or the redirect to its present name with the rest of the address kept."""
+    """Return the repository, or the redirect to its present name with the rest of the address kept.
+
+    Its transaction is over when this returns: reading git may want a connection of its own.
+    """
     try:
-        return await find_repository(session, actor, owner, repo)
+        async with context.site.database.read() as session:
+            return await find_repository(session, actor, owner, repo)
     except RepositoryMoved as moved:
         rest = context.path.split("/")[1 + _REPOSITORY_PARTS :]
         target = path_join(moved.owner, moved.name) + "".join(f"/{part}" for part in rest)
-        return redirect(target, status=301)
+        _, mark, query = context.path_and_query.partition("?")
+        return redirect(target + mark + query, status=301)
 
 
 def header_of(context: RequestContext, actor: Actor, repository: RepositoryView, tab: str) -> dict[str, Any]:
     """Return what ``repositories/frame.html`` wants: the repository, its tabs, and what the actor may do."""
     base = path_join(repository.owner, repository.name)
-    may_administer = decide(actor, Action.REPOSITORY_MAINTAIN, repository.scope).allowed
+    # An archived repository has settings for its administrators only: they may open it again.
+    has_settings = any(
+        decide(actor, action, repository.scope).allowed
+        for action in (Action.REPOSITORY_MAINTAIN, Action.REPOSITORY_ADMINISTER)
+    )
     tabs = [
         ("Code", base, "code", None, tab == "code"),
         ("Commits", f"{base}/commits", "history", None, tab == "commits"),
         ("Branches", f"{base}/branches", "git-branch", None, tab == "branches"),
         ("Tags", f"{base}/tags", "tag", None, tab == "tags"),
     ]
-    if may_administer:
+    if has_settings:
         tabs.append(("Settings", f"{base}/settings", "gear", None, tab == "settings"))
     return {
         "repository": repository,
@@ -110,11 +118,7 @@ def clone_urls(context: RequestContext, repository: RepositoryView) -> list[tupl
     """Return the addresses to clone from, HTTP first."""
     settings = context.settings
     path = path_join(repository.owner, repository.name)
-    host, _, port = (settings.ssh_external_address or settings.ssh_address).rpartition(":")
-    if not settings.ssh_external_address:
-        host = settings.origin.split("://", 1)[1].rsplit(":", 1)[0] if "://" in settings.origin else host
-    at = f"ssh://git@{host}:{port}" if port != "22" else f"ssh://git@{host}"
-    return [("HTTP", f"{settings.origin}{path}.git"), ("SSH", f"{at}{path}.git")]
+    return [("HTTP", f"{settings.origin}{path}.git"), ("SSH", f"{settings.ssh_origin}{path}.git")]
 
 
 def _address(context: RequestContext) -> bytes:
@@ -124,11 +128,9 @@ def _address(context: RequestContext) -> bytes:
 
 
 @page.get("/{owner:str}/{repo:str}", action=Action.REPOSITORY_READ, resource="repository")
-async def home(
-    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
-) -> Response[Any]:
+async def home(context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str) -> Response[Any]:
     """Show the default branch's root, its README and how to clone; how to begin while there is nothing."""
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, "code")
@@ -141,11 +143,11 @@ async def home(
 
 @page.get("/{owner:str}/{repo:str}/tree/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
 async def folder(
-    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str, address: str
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str
 ) -> Response[Any]:
     """Show a folder of a revision; a file's address is sent on to the file."""
     del address  # read from the raw path, as bytes
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, "code")
@@ -157,7 +159,6 @@ async def folder(
 @page.get("/{owner:str}/{repo:str}/blob/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
 async def file(
     context: RequestContext,
-    session: AsyncSession,
     actor: Actor,
     engine: Engine,
     owner: str,
@@ -167,7 +168,7 @@ async def file(
 ) -> Response[Any]:
     """Show a file with line numbers; Markdown rendered unless ``plain=1``; a folder's address is sent on."""
     del address  # read from the raw path, as bytes
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, "code")
@@ -208,11 +209,11 @@ async def file(
 
 @page.get("/{owner:str}/{repo:str}/raw/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
 async def raw(
-    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str, address: str
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str
 ) -> Response[Any]:
     """Answer a file's bytes: as text, or as a picture; never as something a browser would run."""
     del address  # read from the raw path, as bytes
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     async with open_code(engine, repository.store_id) as code:
@@ -244,7 +245,6 @@ async def raw(
 )
 async def commits(
     context: RequestContext,
-    session: AsyncSession,
     actor: Actor,
     engine: Engine,
     owner: str,
@@ -252,7 +252,7 @@ async def commits(
     page: int = 1,  # noqa: A002, RUF100 (the parameter's public name)
 ) -> Response[Any]:
     """Show the history of a revision, or of one path in it, newest first."""
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, "commits")
@@ -278,10 +278,10 @@ async def commits(
 
 @page.get("/{owner:str}/{repo:str}/commit/{oid:str}", action=Action.REPOSITORY_READ, resource="repository")
 async def commit(
-    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str, oid: str
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, oid: str
 ) -> Response[Any]:
     """Show one commit: who, when, why, and what it changed."""
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, "commits")
@@ -301,19 +301,15 @@ async def commit(
 
 
 @page.get("/{owner:str}/{repo:str}/branches", action=Action.REPOSITORY_READ, resource="repository")
-async def branches(
-    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
-) -> Response[Any]:
+async def branches(context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str) -> Response[Any]:
     """Show every branch, the default first, then by last commit."""
-    return await _show_refs(context, session, actor, engine, owner, repo, "branches")
+    return await _show_refs(context, actor, engine, owner, repo, "branches")
 
 
 @page.get("/{owner:str}/{repo:str}/tags", action=Action.REPOSITORY_READ, resource="repository")
-async def tags(
-    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
-) -> Response[Any]:
+async def tags(context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str) -> Response[Any]:
     """Show every tag, newest first."""
-    return await _show_refs(context, session, actor, engine, owner, repo, "tags")
+    return await _show_refs(context, actor, engine, owner, repo, "tags")
 
 
 _REFS_SHOWN_MAX = 1000
@@ -321,14 +317,13 @@ _REFS_SHOWN_MAX = 1000
 
 async def _show_refs(
     context: RequestContext,
-    session: AsyncSession,
     actor: Actor,
     engine: Engine,
     owner: str,
     repo: str,
     what: Literal["branches", "tags"],
 ) -> Response[Any]:
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, what)

@@ -124,11 +124,9 @@ async def create(
 
 
 @page.get(_PATH, action=Action.REPOSITORY_MAINTAIN, resource="repository")
-async def settings(
-    context: RequestContext, session: AsyncSession, actor: Actor, engine: Engine, owner: str, repo: str
-) -> Response[Any]:
+async def settings(context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str) -> Response[Any]:
     """Show everything that can be changed about a repository."""
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     return await _show(context, actor, engine, repository)
@@ -308,7 +306,7 @@ async def collaborators(
     context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str
 ) -> Response[Any]:
     """Show who works on the repository, and the form to let somebody in."""
-    repository = await open_repository_page(context, session, actor, owner, repo)
+    repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     return await _show_collaborators(context, session, actor, repository, blank_form(CollaboratorForm))
