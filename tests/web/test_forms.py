@@ -107,6 +107,7 @@ async def test_every_wrong_field_is_told_and_its_value_kept(running: Any) -> Non
 async def test_a_domain_refusal_lands_at_its_field(running: Any) -> None:
     answer = await running.browser().submit("/form", {"name": "taken", "about": "x"})
     assert answer.json()["problems"] == {"name": "This name is taken."}
+    assert answer.json()["summary"] == "", "what stands at its field is not said again above the form"
 
 
 async def test_a_form_with_too_many_fields_is_refused(running: Any) -> None:

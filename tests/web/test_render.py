@@ -2,6 +2,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from jinja2 import UndefinedError
@@ -11,7 +12,7 @@ from tests.web.support import open_app, user
 import cairn
 from cairn.web.context import RequestContext
 from cairn.web.icons import icon, icon_names
-from cairn.web.render import Renderer, ago, human_bytes, identicon, render
+from cairn.web.render import Renderer, ago, avatar_file, human_bytes, identicon, render
 from cairn.web.routing import PUBLIC, page
 from cairn.web.static_files import StaticFiles
 
@@ -109,3 +110,12 @@ async def test_the_user_menu_is_there_for_people_who_signed_in(tmp_path: Path) -
     assert 'href="/ada"' in mine
     assert 'action="/logout"' not in strangers
     assert 'href="/login?next=/-/appearance%3Fnext%3D/a"' in strangers
+
+
+def test_an_avatar_file_is_the_picture_of_the_page_and_stands_alone() -> None:
+    picture = ElementTree.fromstring(avatar_file("Ada"))
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    inline = ElementTree.fromstring(str(identicon("ada")))
+    stones = [stone.attrib for stone in picture.iter() if stone.get("rx")]
+    assert len(stones) == 3
+    assert stones == [stone.attrib for stone in inline]
