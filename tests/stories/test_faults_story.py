@@ -200,6 +200,7 @@ async def test_a_full_cache_disk_refuses_by_name_and_recovers_by_itself(
         store = await make_store(node)
         assert (await push_commit(node, store, client)).is_ok
         base = client.oid("HEAD")
+        client.git("config", "core.compression", "0")
         client.commit({f"large{number}": os.urandom(50 << 20) for number in range(2)})
         report = await push_commit(node, store, client)
         assert "disk" in report.unpacked

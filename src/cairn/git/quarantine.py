@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import os
@@ -152,7 +153,7 @@ async def index_pack(
 
     Reading stops when the pack is complete, whether or not ``chunks`` ends. Errors: PackTooLarge while streaming,
     PackCorrupt (damaged or cut short), PackRefused (git's checks), ObjectMissing (a base or a linked object), GitBusy,
-    GitTimedOut.
+    GitTimedOut, OSError with ENOSPC when the disk is full.
     """
     head = bytearray()
     while len(head) < PACK_HEADER_BYTES and (chunk := await anext(chunks, b"")):
@@ -362,6 +363,8 @@ def _explain(failure: GitFailed) -> Exception:
             reason = groups.get("reason") or "collides with another object"
             error = PackRefused(f"object {groups.get('oid') or ''} is refused: {reason}".replace("  ", " "))
         break
+    if error is None and re.search(r"No space left on device|Disk quota exceeded", failure.stderr):
+        error = OSError(errno.ENOSPC, "No space left on device")  # as if we had written ourselves
     if error is None and failure.exit_code < 0:
         error = PackTooLarge("unpacking this push would use more time, memory or disk than one push may")
     if error is None and re.search(r"[Oo]ut of memory|mmap failed|File too large", failure.stderr):

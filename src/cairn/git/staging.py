@@ -6,6 +6,7 @@ Objects come from a client's pack or from the server's own hand; either way they
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -97,18 +98,20 @@ class Stager:
     ) -> Staged:
         """Receive a client's pack for these updates and return the staged plan.
 
-        Errors: PackTooLarge, PackCorrupt, PackRefused, ObjectMissing, the engine's Unavailable.
+        Errors: PackTooLarge, PackCorrupt, PackRefused, ObjectMissing, NotACommit, the engine's Unavailable.
         """
-        checked_at = await self.database.now()
         snapshot = await self.refs.snapshot(state)
         state = snapshot.fresher(state)
         await fail_point(Step.BEFORE_QUARANTINE)
         async with (
+            self._making_room(),
             self.views.open(state) as view,
             open_quarantine(self.cache.quarantines, alternates=[view.objects]) as quarantine,
         ):
             received = await index_pack(self.runner, quarantine, pack, limits=limits)
             await fail_point(Step.AFTER_QUARANTINE)
+            # Not before the pack came: it may take its hour, and what the refs were then is a root for 14 days.
+            checked_at = await self.database.now()
             upload: list[AnnouncedUpload] = []
 
             async def announce() -> None:
@@ -143,6 +146,7 @@ class Stager:
         snapshot = await self.refs.snapshot(state)
         state = snapshot.fresher(state)
         async with (
+            self._making_room(),
             self.views.open(state) as view,
             open_quarantine(self.cache.quarantines, alternates=[view.objects]) as quarantine,
         ):
@@ -158,6 +162,14 @@ class Stager:
                 upload = await announce_upload(self.database, state.id, at=checked_at)
                 uploaded = await upload_pack(self.storage, upload, written, adopt=self.cache.adopt)
             return _staged(state, peeled, uploaded, checked_at, is_atomic=is_atomic, verify=verify)
+
+    @asynccontextmanager
+    async def _making_room(self) -> AsyncIterator[None]:
+        """Turn a full disk into DiskFull, after evicting what nobody uses: the next push finds room."""
+        try:
+            yield
+        except OSError as error:
+            raise await self.cache.make_room(error) from error
 
     async def _check_closure(
         self,

@@ -1,0 +1,170 @@
+"""An HTTP proxy in front of an S3 server that lies as a test says: short, wrong or lost answers and bodies."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Self
+
+HEAD_BYTES_MAX = 1 << 16
+_ERROR = b"<?xml version='1.0'?><Error><Code>%b</Code><Message>told to fail</Message></Error>"
+
+
+class Fault(Enum):
+    """One lie."""
+
+    CUT_BODY = "cut_body"
+    """The answer's headers are whole, half of its body comes, the connection ends."""
+    WRONG_BYTES = "wrong_bytes"
+    """A byte in the middle of the answer's body is another one."""
+    WRONG_RANGE = "wrong_range"
+    """The body is moved by one byte, its length as promised."""
+    NOT_FOUND = "not_found"
+    """404 for what is there."""
+    ERROR = "error"
+    """500, and nothing reaches the server."""
+    LOST_REPLY = "lost_reply"
+    """The request is carried out, the connection ends without an answer."""
+    LOST_PUT = "lost_put"
+    """200, and nothing reaches the server."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tell ``fault`` to the next request with this method whose path holds ``part``."""
+
+    method: str
+    part: str
+    fault: Fault
+
+
+class S3Proxy:
+    """Forwards 127.0.0.1:``port`` to an S3 server, one connection a request; ``plans`` are used up."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.plans: list[Plan] = []
+        self.told: list[Plan] = []
+        self.requests: Counter[str] = Counter()
+        """Requests so far by method."""
+
+    @property
+    def endpoint(self) -> str:
+        """The address for ``CAIRN_STORAGE_URL``."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=HEAD_BYTES_MAX)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                while await self._one(reader, writer):
+                    pass
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Serve one request; False ends the connection."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        if b"100-continue" in head.lower():
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = await _read_body(reader, head)
+        self.requests[method] += 1
+        fault = self._fault(method, path)
+        if fault in {Fault.NOT_FOUND, Fault.ERROR, Fault.LOST_PUT}:
+            writer.write(_made_up(fault, is_head=method == "HEAD"))
+            await writer.drain()
+            return True
+        answer_head, answer = await self._ask(head, body, is_head=method == "HEAD")
+        if fault is Fault.LOST_REPLY:
+            return False
+        if answer and fault is Fault.WRONG_BYTES:
+            middle = len(answer) // 2
+            answer = answer[:middle] + bytes([answer[middle] ^ 0xFF]) + answer[middle + 1 :]
+        if answer and fault is Fault.WRONG_RANGE:
+            answer = answer[1:] + answer[:1]
+        is_cut = bool(answer) and fault is Fault.CUT_BODY
+        writer.write(answer_head + (answer[: len(answer) // 2] if is_cut else answer))
+        await writer.drain()
+        if is_cut:
+            writer.close()  # politely: what was written arrives first
+            with suppress(OSError):
+                await writer.wait_closed()
+        return not is_cut
+
+    def _fault(self, method: str, path: str) -> Fault | None:
+        for plan in self.plans:
+            if plan.method == method and plan.part in path:
+                self.plans.remove(plan)
+                self.told.append(plan)
+                return plan.fault
+        return None
+
+    async def _ask(self, head: bytes, body: bytes, *, is_head: bool) -> tuple[bytes, bytes]:
+        """Return the server's answer: head with a plain length, and body."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._target_port, limit=HEAD_BYTES_MAX)
+        try:
+            writer.write(head + body)
+            await writer.drain()
+            answer_head = await reader.readuntil(b"\r\n\r\n")
+            while answer_head.startswith(b"HTTP/1.1 100"):
+                answer_head = await reader.readuntil(b"\r\n\r\n")
+            if is_head or answer_head.split(b" ")[1] in {b"204", b"304"}:
+                return answer_head, b""
+            answer = await _read_body(reader, answer_head)
+            if "transfer-encoding" in _headers(answer_head):
+                lines = [line for line in answer_head[:-4].split(b"\r\n") if not line.lower().startswith(b"transfer-e")]
+                answer_head = b"\r\n".join([*lines, b"content-length: %d" % len(answer)]) + b"\r\n\r\n"
+            return answer_head, answer
+        finally:
+            writer.transport.abort()
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:-2]
+    return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+async def _read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    headers = _headers(head)
+    if "chunked" in headers.get("transfer-encoding", ""):
+        body = b""
+        while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readuntil(b"\r\n")
+        return body
+    return await reader.readexactly(int(headers.get("content-length", "0")))
+
+
+def _made_up(fault: Fault, *, is_head: bool) -> bytes:
+    status, code = {
+        Fault.NOT_FOUND: (b"404 Not Found", b"NoSuchKey"),
+        Fault.ERROR: (b"500 Internal Server Error", b"InternalError"),
+        Fault.LOST_PUT: (b"200 OK", b""),
+    }[fault]
+    body = b"" if is_head or not code else _ERROR % code
+    etag = b'etag: "d41d8cd98f00b204e9800998ecf8427e"\r\n' if fault is Fault.LOST_PUT else b""
+    return b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\ncontent-type: application/xml\r\n\r\n" % (
+        status, etag, len(body),
+    ) + body  # fmt: skip
