@@ -17,6 +17,7 @@ from cairn.repositories.queries import (
     RepositoryFilter,
     RepositoryMoved,
     RepositorySort,
+    count_repositories,
     find_repository,
     find_repository_by_id,
     list_repositories,
@@ -184,3 +185,15 @@ async def test_a_list_takes_two_statements_however_long_it_is(database: Database
         page = await list_repositories(session, actor_of(alice), ALL)
     assert len(page.items) == 24
     assert len(ran) == 2
+
+
+async def test_an_account_s_repositories_are_counted_by_who_may_see_them(database: Database) -> None:
+    async with database.write() as session:
+        alice, bob = await make_account(session, "alice"), await make_account(session, "bob")
+        await make_repository(session, alice, "open")
+        await make_repository(session, alice, "secret", visibility=Visibility.PRIVATE)
+        await make_repository(session, alice, "ours", visibility=Visibility.INTERNAL)
+        await make_repository(session, bob, "other")
+    async with database.read() as session:
+        counts = await count_repositories(session, alice.id)
+        assert (counts.public, counts.private, counts.disk_kib) == (1, 2, 0)

@@ -6,12 +6,14 @@ from litestar.handlers import HTTPRouteHandler
 
 from cairn.home import api as home_api
 from cairn.home import pages as home_pages
+from cairn.identity import api as identity_api
 from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
 from cairn.programs.services import Services
 from cairn.repositories import api as repositories_api
 from cairn.repositories import pages as repositories_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
+from cairn.repositories.queries import count_repositories
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *home_api.route_handlers,
         *identity_pages.make_route_handlers(*who),
         *identity_settings_pages.make_route_handlers(*who),
+        *identity_api.make_route_handlers(count_repositories),
         *repositories_pages.route_handlers,
         *repositories_settings_pages.route_handlers,
         *repositories_api.route_handlers,

@@ -16,11 +16,12 @@ from cairn.access.roles import Role, Visibility
 from cairn.access.scopes import RepositoryScope
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
-from cairn.git.models import Store
+from cairn.git.models import ManifestEntry, Pack, Store
 from cairn.git.store_state import lock_stores
 from cairn.git.types import RefName, show
 from cairn.identity.models import Account, AccountRename
 from cairn.identity.names import is_login
+from cairn.identity.schemas import RepositoryCounts
 from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename
 from cairn.repositories.names import is_repository_name
 
@@ -187,6 +188,25 @@ async def list_repositories(
         .offset((max(page, 1) - 1) * limit)
     )
     return RepositoryPage([view for row in rows if (view := _view(actor, row)) is not None], total)
+
+
+async def count_repositories(session: AsyncSession, account_id: int) -> RepositoryCounts:
+    """Return how many repositories an account owns and the KiB their packs take; two statements."""
+    is_public = Repository.visibility == Visibility.PUBLIC
+    # uq_repository_owner_id_name_key
+    counted = await session.execute(
+        select(is_public, func.count()).where(Repository.owner_id == account_id).group_by(is_public)
+    )
+    by_visibility = {bool(public): count for public, count in counted}
+    pack_bytes = await session.scalar(
+        select(func.coalesce(func.sum(Pack.pack_bytes), 0))
+        .join(ManifestEntry, (ManifestEntry.pack_store_id == Pack.store_id) & (ManifestEntry.pack_id == Pack.id))
+        .join(Repository, Repository.store_id == ManifestEntry.store_id)
+        .where(Repository.owner_id == account_id)
+    )
+    return RepositoryCounts(
+        public=by_visibility.get(True, 0), private=by_visibility.get(False, 0), disk_kib=int(pack_bytes or 0) >> 10
+    )
 
 
 async def lock_repository(session: AsyncSession, repository_id: int) -> tuple[Repository, Store]:
