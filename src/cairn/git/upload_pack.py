@@ -130,7 +130,8 @@ def parse_fetch(arguments: Sequence[bytes]) -> FetchRequest:
         has_haves=any(line.startswith(b"have ") for line in others),
         is_done=b"done" in others,
         wants_tags=b"include-tag" in others,
-        names_refs=any(line.startswith(b"deepen-not ") for line in others),
+        # Both are measured from the refs: what to leave out, and which of the client's boundaries are still reachable.
+        names_refs=any(line.startswith(b"deepen-not ") or line == b"deepen-relative" for line in others),
     )
 
 
