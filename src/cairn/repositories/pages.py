@@ -222,7 +222,7 @@ async def raw(
     if content.data is None:
         raise NotFound(f"This file has {content.size_bytes:,} bytes, more than are sent here; clone to get it.")
     guessed = mimetypes.guess_type(show(content.name))[0] or ""
-    kind = guessed if _INLINE_TYPES.fullmatch(guessed) else "text/plain; charset=utf-8"
+    kind = guessed if _INLINE_TYPES.fullmatch(guessed) else "text/plain"
     if content.is_binary and not _INLINE_TYPES.fullmatch(guessed):
         kind = "application/octet-stream"
     return Response(
@@ -230,7 +230,6 @@ async def raw(
         media_type=kind,
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-            "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "same-site",
             "ETag": f'"{content.oid}"',
         },

@@ -1,0 +1,128 @@
+"""Front page, dashboard, explore, profiles: what is shown to whom."""
+
+import html
+
+from tests.factories.forge import Forge
+
+from cairn.access.roles import Role, Visibility
+from cairn.base.clock import utc_now
+
+PAGE_BYTES_MAX = 100_000
+
+
+async def test_a_visitor_sees_what_this_is_and_what_is_public(forge: Forge) -> None:
+    ada = await forge.person("ada")
+    await forge.repository(ada, "engine", description="Mill <store>")
+    await forge.repository(ada, "secret", visibility=Visibility.PRIVATE)
+    await forge.repository(ada, "house", visibility=Visibility.INTERNAL)
+    answer = await forge.browser().get("/")
+    assert answer.status_code == 200
+    assert "Mill &lt;store&gt;" in answer.text
+    assert 'href="/ada/engine"' in answer.text
+    assert 'href="/login"' in answer.text
+    assert "secret" not in answer.text
+    assert "house" not in answer.text
+    assert len(answer.content) < PAGE_BYTES_MAX
+
+
+async def test_somebody_new_is_told_how_to_begin(forge: Forge) -> None:
+    ada = await forge.person("ada")
+    text = (await forge.browser(ada).get("/")).text
+    assert "Lay the first stone" in text
+    assert 'href="/new"' in text
+    assert 'href="/settings/keys"' in text
+
+
+async def test_somebodys_repositories_come_last_pushed_first(forge: Forge) -> None:
+    ada, grace = await forge.person("ada"), await forge.person("grace")
+    await forge.repository(ada, "first", files={"a": b"1"})
+    shared = await forge.repository(grace, "shared", visibility=Visibility.PRIVATE)
+    await forge.grant(shared, ada, Role.WRITE)
+    await forge.repository(grace, "theirs")
+    second = await forge.repository(ada, "second")
+    await forge.commit(grace, shared, {"a": b"1"})
+    text = (await forge.browser(ada).get("/")).text
+    assert text.index("/ada/second") < text.index("/ada/first")
+    assert "/grace/shared" in text
+    assert "/grace/theirs" not in text
+    found = (await forge.browser(ada).get("/?q=seco")).text
+    assert ("/ada/second" in found, "/ada/first" in found) == (True, False)
+    assert "Nothing matches" in (await forge.browser(ada).get("/?q=zzz")).text
+    assert second.name == "second"
+
+
+async def test_explore_finds_what_the_visitor_may_see_page_by_page(forge: Forge) -> None:
+    ada = await forge.person("ada")
+    for number in range(31):
+        await forge.repository(ada, f"r{number:02}", description="numbered" if number % 2 else "")
+    await forge.repository(ada, "secret", visibility=Visibility.PRIVATE, description="numbered")
+    first = (await forge.browser().get("/explore?sort=name")).text
+    assert first.count("repository-row") == 30
+    assert 'href="/explore?sort=name&amp;page=2"' in first
+    second = (await forge.browser().get("/explore?sort=name&page=2")).text
+    assert "/ada/r30" in second
+    assert second.count("repository-row") == 1
+    found = (await forge.browser().get("/explore?q=NUMBERED")).text
+    assert "15 repositories" in found
+    assert "/ada/secret" not in found
+    assert "16 repositories" in (await forge.browser(ada).get("/explore?q=numbered")).text
+
+
+async def test_a_search_text_is_text(forge: Forge) -> None:
+    """The attack: quotes, wildcards and markup in the search field."""
+    ada = await forge.person("ada")
+    await forge.repository(ada, "engine")
+    for text in ('"><script>alert(1)</script>', "%", "_", "' OR 1=1 --", "\\", "x" * 5000, "\x00"):
+        answer = await forge.browser().get("/explore", params={"q": text})
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.text
+        assert "/ada/engine" not in answer.text
+    for odd in ("page=-1", "page=x", "page=0", "sort=nothing", "page=99999999999"):
+        assert (await forge.browser().get(f"/explore?{odd}")).status_code == 200, odd
+
+
+async def test_a_profile_shows_who_it_is_and_what_the_viewer_may_see(forge: Forge) -> None:
+    ada, grace = await forge.person("ada"), await forge.person("grace")
+    await forge.repository(ada, "engine")
+    secret = await forge.repository(ada, "secret", visibility=Visibility.PRIVATE)
+    for viewer, sees in ((None, False), (grace, False), (ada, True)):
+        text = (await forge.browser(viewer).get("/ADA")).text
+        assert ("/ada/engine" in text, "/ada/secret" in text) == (True, sees)
+        assert ("Edit profile" in text) == (viewer is ada)
+    await forge.grant(secret, grace, Role.READ)
+    assert "/ada/secret" in (await forge.browser(grace).get("/ada")).text
+    assert "shares no repository with you" in (await forge.browser(ada).get("/grace")).text
+
+
+async def test_what_somebody_says_of_themselves_is_text(forge: Forge) -> None:
+    ada = await forge.person("ada")
+    async with forge.database.write() as session:
+        ada.account.name, ada.account.bio = "<b>Ada</b>", "</title><script>alert(1)</script>"
+        await session.merge(ada.account)
+    text = (await forge.browser().get("/ada")).text
+    assert "&lt;b&gt;Ada" in text
+    assert "<script>alert" not in text
+    assert "<script>alert(1)</script>" in html.unescape(text)
+
+
+async def test_nobody_has_no_profile(forge: Forge) -> None:
+    for path in ("/nobody", "/-x", "/robots.txt", "/%2e%2e%2f", "/%00"):
+        assert (await forge.browser().get(path)).status_code == 404, path
+
+
+async def test_a_suspended_person_sees_nothing_of_their_own(forge: Forge) -> None:
+    ada = await forge.person("ada")
+    await forge.repository(ada, "secret", visibility=Visibility.PRIVATE)
+    async with forge.database.write() as session:
+        ada.account.suspended_at = utc_now()
+        await session.merge(ada.account)
+    for path in ("/", "/explore", "/ada"):
+        assert "/ada/secret" not in (await forge.browser(ada).get(path)).text
+
+
+async def test_our_own_paths_come_before_names(forge: Forge) -> None:
+    """The attack: take the name of one of our pages and be shown in its place."""
+    for login in ("explore", "new"):
+        await forge.person(login)
+    assert "<h1>Explore</h1>" in (await forge.browser().get("/explore")).text
+    assert (await forge.browser().get("/new")).headers["location"] == "/login?next=/new"
