@@ -80,7 +80,9 @@ async def test_a_token_for_single_repositories_names_them(database: Database, pa
     assert found.actor.limits == TokenLimits(frozenset({"repo"}), frozenset({3, 7}), made.row.id)
 
 
-@pytest.mark.parametrize("token", ["", "crn_", "crn_" + "a" * 36, "ghp_x", make_token(), "\x00", "crn_\udcff"])
+@pytest.mark.parametrize(
+    "token", ["", "crn_", "crn_" + "a" * 36, "ghp_x", make_token(), "\x00", "crn_\udcff"], ids=range(7)
+)
 async def test_unknown_tokens_are_bad_credentials(database: Database, parts: Authentication, token: str) -> None:
     await person(database, parts)
     with pytest.raises(BadCredentials, match=r"^Bad credentials$"):

@@ -34,6 +34,7 @@ def parse(header: str | None) -> TokenCredential | PasswordCredential | None:
         basic(TOKEN, ""),
         basic(TOKEN, "x-oauth-basic"),
     ],
+    ids=range(9),  # the token is random, and every test process must find the same names
 )
 def test_a_token_is_found_wherever_clients_put_it(header: str) -> None:
     assert parse(header) == TokenCredential(TOKEN)
@@ -56,6 +57,7 @@ def test_without_a_header_there_is_no_credential() -> None:
     "header",
     ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"nocolon").decode(), "Digest x", "Bearer", "x" * 9000,
      "Basic " + base64.b64encode(b"\xff\xfe:x").decode(), TOKEN],
+    ids=range(8),
 )  # fmt: skip
 def test_other_headers_are_refused(header: str) -> None:
     with pytest.raises(CredentialUnreadable):
