@@ -11,6 +11,7 @@ from cairn.git.reading import ObjectNotFound
 from cairn.git.types import ObjectKind, Oid
 from cairn.repositories import browse
 from cairn.repositories.browse import PatchTooLarge, open_code
+from cairn.repositories.revisions import Place
 
 
 async def test_a_folder_has_folders_first_and_the_best_readme(forge: Forge) -> None:
@@ -59,6 +60,16 @@ async def test_history_has_pages_and_keeps_to_a_path(forge: Forge) -> None:
         of_b = await code.history(await code.place(b"main/b"), page=1)
         assert [commit.subject for commit in of_b.commits] == ["First stone"]
         assert await code.count_commits(place.revision) == 4
+
+
+@pytest.mark.parametrize("path", [b"../x", b"a/../../x", b"./a", b"a//b", b"a\0b", b"x" * 5000])
+async def test_a_path_that_no_tree_has_is_absent_instead_of_making_git_fail(forge: Forge, path: bytes) -> None:
+    """``git log -- ../x`` ends with an error, NUL stands on no command line, and a page of 20,000 folders is a bomb."""
+    repository = await forge.repository(await forge.person("ada"), "engine", files={"a": b"0"})
+    async with open_code(forge.engine, repository.store_id) as code:
+        revision = (await code.place(b"main")).revision
+        with pytest.raises(ObjectNotFound):
+            await code.history(Place(revision, path), page=1)
 
 
 async def test_only_what_a_root_reaches_is_proved(forge: Forge, tmp_path: Path) -> None:

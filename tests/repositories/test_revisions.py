@@ -1,5 +1,6 @@
 """What stands in an address, turned into a commit and a path."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ async def test_what_names_no_commit_is_not_found(
     async with open_code(forge.engine, made[0].store_id) as code:
         with pytest.raises(RevisionNotFound):
             await code.revision(word)
+
+
+async def test_an_address_of_many_parts_does_not_cost_their_square(
+    forge: Forge, made: tuple[RepositoryView, StockRepository]
+) -> None:
+    """Only a beginning that can be a ref's name is tried: 100,000 parts are read in the time of a few."""
+    async with open_code(forge.engine, made[0].store_id) as code:
+        started = time.process_time()
+        kind, name, path = await place(code, b"release/1/" + b"x/" * 100_000)
+        assert (kind, name, len(path)) == (RevisionKind.BRANCH, b"release/1", 199_999)
+        assert time.process_time() - started < 2
 
 
 async def test_a_tree_or_a_file_is_no_revision(forge: Forge, made: tuple[RepositoryView, StockRepository]) -> None:

@@ -18,7 +18,7 @@ from cairn.git.fail_points import Step
 from cairn.git.types import ZERO_OID, Oid, RefName
 from cairn.storage.storage import open_storage
 
-STEPS = [step for step in Step if step is not Step.BEFORE_DISPATCH]
+STEPS = list(Step)[: list(Step).index(Step.BEFORE_DISPATCH)]  # what follows are steps of maintenance
 KINDS = ["create", "ff", "force", "delete", "atomic"]
 DELETE_STEPS = {Step.BEFORE_COMMIT, Step.AFTER_COMMIT, Step.AFTER_REPORT}
 """A deletion brings no pack: these are the steps it passes."""

@@ -15,7 +15,7 @@ from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader
 from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.store_state import StoreState
 from cairn.git.tree_listing import ENTRIES_MAX, TreeListing, list_tree
-from cairn.git.types import ObjectKind, Oid
+from cairn.git.types import ObjectKind, Oid, show
 from cairn.repositories.revisions import Place, Revision, RevisionNotFound, default_revision, find_place, find_revision
 
 SHOWN_FILE_BYTES_MAX = 1 << 20
@@ -31,6 +31,7 @@ PATCH_BYTES_MAX = 8 << 20
 _README_NAMES = (b"readme.md", b"readme.markdown", b"readme.rst", b"readme.txt", b"readme")
 _FILE_KINDS = frozenset({0o100644, 0o100664, 0o100755})
 _BINARY_PROBE_BYTES = 8000
+_PATH_BYTES_MAX = 4096
 
 
 class PatchTooLarge(TooLarge):
@@ -72,6 +73,13 @@ class CommitPage:
 
     commits: list[Commit]
     has_more: bool
+
+
+def _require_possible(path: bytes) -> None:
+    """Return if a tree may have this path; ObjectNotFound for what would only make git or the system fail."""
+    parts = path.split(b"/") if path else []
+    if b"\0" in path or len(path) > _PATH_BYTES_MAX or {b"", b".", b".."}.intersection(parts):
+        raise ObjectNotFound(f"there is no path {show(path[:100])!r} here")
 
 
 class Code:
@@ -183,7 +191,11 @@ class Code:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> CommitPage:
-        """Return a page (from 1) of the commits that changed a path, or of all, committed between two moments."""
+        """Return a page (from 1) of the commits that changed a path, or of all, committed between two moments.
+
+        ObjectNotFound for a path that no tree can have.
+        """
+        _require_possible(place.path)
         found = await read_log(
             self._engine.runner,
             self._objects,

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from cairn.base.errors import NotFound
 from cairn.git.engine import Engine
+from cairn.git.models import REF_NAME_BYTES_MAX
 from cairn.git.node_cache import View
 from cairn.git.reading import ObjectNotFound, ObjectReader
 from cairn.git.ref_queries import RefSnapshot
@@ -65,12 +66,22 @@ async def find_place(engine: Engine, state: StoreState, view: View, address: byt
     snapshot = await engine.snapshot(state)
     address = address.strip(b"/")
     parts = address.split(b"/")
-    for count in range(len(parts), 0, -1):
+    for count in range(_parts_of_longest_name(parts), 0, -1):
         revision = _named(snapshot, b"/".join(parts[:count]))
         if revision is not None:
             return Place(revision, b"/".join(parts[count:]))
     oid = await _commit_by_id(engine, state, view, snapshot, parts[0])
     return Place(Revision(RevisionKind.COMMIT, oid.encode("ascii"), oid), b"/".join(parts[1:]))
+
+
+def _parts_of_longest_name(parts: list[bytes]) -> int:
+    """Return how many leading parts can be a ref's name at all: an address of thousands must not cost their square."""
+    used_bytes = -1
+    for count, part in enumerate(parts):
+        used_bytes += len(part) + 1
+        if used_bytes > REF_NAME_BYTES_MAX:
+            return count
+    return len(parts)
 
 
 async def find_revision(engine: Engine, state: StoreState, view: View, name: bytes) -> Revision:
