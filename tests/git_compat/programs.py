@@ -6,10 +6,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,6 +31,7 @@ from cairn.repositories.queries import RepositoryView
 from cairn.repositories.update import RepositoryChange, update_repository
 from cairn.storage.storage import open_storage
 
+T = TypeVar("T")
 LOGIN = "ada"
 PASSWORD = "correct horse battery staple"
 CAIRND = [sys.executable, "-m", "cairn.programs.cairnd"]
@@ -70,11 +73,11 @@ class Installation:
 
     def create(self, name: str, *, visibility: Visibility = Visibility.PUBLIC) -> RepositoryView:
         """Make an empty repository."""
-        return asyncio.run(self._create(name, visibility))
+        return _in_a_thread(self._create(name, visibility))
 
     def change(self, repository: RepositoryView, change: RepositoryChange) -> RepositoryView:
         """Change a repository's settings."""
-        return asyncio.run(self._change(repository, change))
+        return _in_a_thread(self._change(repository, change))
 
     async def _create(self, name: str, visibility: Visibility) -> RepositoryView:
         database = open_database(self.settings.effective_database_url, pool_size=1)
@@ -99,6 +102,12 @@ class Installation:
     def _beside(self) -> Settings:
         """Return settings with a cache of their own, as another node would have."""
         return msgspec.structs.replace(self.settings, cache_dir=self.settings.data_dir / "cache-of-the-test")
+
+
+def _in_a_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also where the test has a loop of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 async def _person(session: AsyncSession) -> Actor:

@@ -50,7 +50,7 @@ class GitCommandLine:
 _ADDRESS = re.compile(
     r"/([^/]+)/([^/]+)/(info/refs|git-upload-pack|git-receive-pack|(HEAD|objects/(?:info/[^/]+|pack/[^/]+|../[^/]+)))"
 )
-_VERSION = re.compile(r"(?:^|:)version=([0-9])(?=:|$)")
+_VERSION = re.compile(r"(?:^|:)version=([0-9])(?=:|\Z)")
 _PROTOCOL_LENGTH_MAX = 200
 _COMMAND_LENGTH_MAX = 1000
 _COMMAND = re.compile(r"\s*git[ -](upload-pack|receive-pack|upload-archive)\s+(\S.*?)\s*", re.DOTALL)

@@ -1,0 +1,146 @@
+"""Bodies of git requests: their limits, and the client that leaves."""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from cairn.git.pktline import ProtocolError
+from cairn.git_server.request_body import ClientGone, RequestBody
+from cairn.web.asgi import Message
+from cairn.web.security import BodyTooSlow
+
+
+class Client:
+    """Sends messages when the test says so; a message it is asked for and has not got keeps the server waiting."""
+
+    def __init__(self, *pieces: bytes, ends: bool = True) -> None:
+        self._queue: asyncio.Queue[Message] = asyncio.Queue()
+        for number, piece in enumerate(pieces):
+            self.send(piece, more=not ends or number + 1 < len(pieces))
+
+    def send(self, piece: bytes, *, more: bool = True) -> None:
+        self._queue.put_nowait({"type": "http.request", "body": piece, "more_body": more})
+
+    def leave(self) -> None:
+        self._queue.put_nowait({"type": "http.disconnect"})
+
+    async def receive(self) -> Message:
+        return await self._queue.get()
+
+
+async def read(body: RequestBody) -> bytes:
+    return b"".join([chunk async for chunk in body.chunks()])
+
+
+def body_of(client: Client, *, is_gzip: bool = False, grace_seconds: float = 5) -> RequestBody:
+    return RequestBody(client.receive, is_gzip=is_gzip, grace_seconds=grace_seconds)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 1000])
+async def test_a_gzip_body_is_inflated_whatever_its_pieces(cut: int) -> None:
+    plain = b"0032want something\n" * 5000
+    packed = gzip.compress(plain)
+    pieces = [packed[start : start + cut] for start in range(0, len(packed), cut)]
+    assert await read(body_of(Client(*pieces, b""), is_gzip=True)) == plain
+
+
+async def test_an_inflated_body_comes_in_bounded_pieces() -> None:
+    """Attack: 10 kB of gzip that unfold into 10 MB at once."""
+    bomb = gzip.compress(bytes(10 << 20))
+    assert len(bomb) < 20_000
+    body = body_of(Client(bomb), is_gzip=True)
+    sizes = [len(chunk) async for chunk in body.chunks()]
+    assert sum(sizes) == 10 << 20
+    assert max(sizes) <= 256 << 10
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"not gzip at all", gzip.compress(b"x" * 1000)[:-12], gzip.compress(b"a") + gzip.compress(b"b"),
+     zlib.compress(b"zlib, not gzip"), b""],
+)  # fmt: skip
+async def test_a_broken_gzip_body_is_malformed(sent: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        await read(body_of(Client(sent), is_gzip=True))
+
+
+async def test_a_body_that_stalls_is_given_up() -> None:
+    with pytest.raises(BodyTooSlow):
+        await read(body_of(Client(b"0000", ends=False), grace_seconds=0.05))
+
+
+async def test_time_that_the_server_takes_is_not_the_clients() -> None:
+    client = Client(b"one", b"two", b"three")
+    body = body_of(client, grace_seconds=0.1)
+    seen = []
+    async for chunk in body.chunks():
+        await asyncio.sleep(0.08)  # work on the piece: together longer than the client's grace
+        seen.append(chunk)
+    assert seen == [b"one", b"two", b"three"]
+
+
+async def test_a_client_that_leaves_within_its_body_is_noticed() -> None:
+    client = Client(b"half", ends=False)
+    client.leave()
+    with pytest.raises(ClientGone):
+        await read(body_of(client))
+
+
+async def cancelled_when(act: Callable[[Client], None], client: Client, body: RequestBody) -> str:
+    """Run endless work while present; return how it ended."""
+    asyncio.get_running_loop().call_later(0.1, act, client)
+    try:
+        async with asyncio.timeout(5), body.while_present():
+            await asyncio.Event().wait()
+    except ClientGone:
+        return "gone"
+    except TimeoutError:
+        return "still there"
+    return "done"
+
+
+async def test_a_client_that_leaves_during_the_work_ends_it() -> None:
+    client = Client(b"question")
+    body = body_of(client)
+    await read(body)
+    assert await cancelled_when(Client.leave, client, body) == "gone"
+
+
+async def test_a_client_that_leaves_while_its_body_waits_is_noticed_too() -> None:
+    client = Client(b"commands", ends=False)
+    body = body_of(client)
+    assert await anext(body.chunks()) == b"commands"
+    assert await cancelled_when(Client.leave, client, body) == "gone"
+
+
+async def test_what_was_read_ahead_while_watching_is_not_lost() -> None:
+    client = Client(b"first", ends=False)
+    body = body_of(client, grace_seconds=5)
+    chunks = body.chunks()
+    seen = [await anext(chunks)]
+    async with body.while_present():
+        await asyncio.sleep(0.1)  # the watcher waits for news
+        for piece in (b"second", b"third", b"fourth"):
+            client.send(piece)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+        client.send(b"", more=False)
+        seen += [chunk async for chunk in chunks]
+    assert seen == [b"first", b"second", b"third", b"fourth"]
+
+
+async def test_a_cancellation_from_outside_stays_one() -> None:
+    body = body_of(Client(b""))
+
+    async def work() -> None:
+        async with body.while_present():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
