@@ -11,7 +11,7 @@ from cairn.access.roles import Role, Visibility
 from cairn.base.clock import utc_now
 from cairn.repositories.queries import RepositoryView
 
-# The required members of GitHub's full-repository, from its OpenAPI description for Enterprise Server 3.19.
+# The members of GitHub's full-repository as they are known to clients; not generated from its OpenAPI description.
 REQUIRED = """
     archive_url assignees_url blobs_url branches_url collaborators_url comments_url commits_url compare_url contents_url
     contributors_url deployments_url description downloads_url events_url fork forks_url full_name git_commits_url
