@@ -2,16 +2,19 @@
 
 import html
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
 
 from cairn.access.roles import Visibility
 from cairn.repositories import pages
 from cairn.repositories.browse import open_code
+from cairn.web.highlight import highlight_lines
 
 PAGE_BYTES_MAX = 100_000
 
@@ -74,6 +77,21 @@ async def test_a_file_is_shown_with_numbered_lines_and_its_own_text_only(forge: 
     assert f"/ada/engine/blob/{stock.oid('main')}/src/mill.py" in text
     evil = (await get(forge, "/blob/main/src/evil.html")).text
     assert "<script>alert(1)" not in evil
+
+
+async def test_colouring_a_file_does_not_hold_up_other_requests(
+    forge: Forge, stock: StockRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def noting(content: bytes, name: str) -> list[Markup]:
+        threads.append(threading.current_thread())
+        return highlight_lines(content, name)
+
+    monkeypatch.setattr(pages, "highlight_lines", noting)
+    assert (await get(forge, "/blob/main/src/mill.py")).status_code == 200
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_a_markdown_file_is_shown_rendered_or_as_its_source(forge: Forge, stock: StockRepository) -> None:

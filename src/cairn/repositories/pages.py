@@ -1,5 +1,6 @@
 """Pages that show code: repository home, folder, file, raw file, history, one commit, branches and tags."""
 
+import asyncio
 import mimetypes
 import re
 from dataclasses import dataclass
@@ -187,7 +188,8 @@ async def file(
         if is_markdown and not plain and not content.is_symlink:
             rendered = await _markdown(context, base, place.revision, place.path.rpartition(b"/")[0], content)
         else:
-            lines = highlight_lines(content.data, show(content.name))
+            # Pygments takes a quarter of a second for 100 KiB; other requests go on meanwhile.
+            lines = await asyncio.to_thread(highlight_lines, content.data, show(content.name))
     return render(
         context,
         "repositories/file.html",
