@@ -3,11 +3,26 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+from sqlalchemy import select
+from tests.factories.pushes import make_store, verdict
+from tests.factories.small_pushes import SmallPusher
+
 from cairn.base.settings import load_settings
+from cairn.git.compaction import PACKS_MAX
+from cairn.git.engine import Engine
 from cairn.git.fetch_cache import SHARED_PREFIX, expire_shared_answers
+from cairn.git.manifest import read_manifest
+from cairn.git.models import Pack
+from cairn.jobs.context import JobContext, LeaseLost
+from cairn.jobs.lease import claim, finish
+from cairn.jobs.models import Schedule
 from cairn.jobs.registry import registry
+from cairn.jobs.schedules import enqueue_due
 from cairn.ops import maintenance
 from cairn.storage.storage import Storage, open_storage
+
+pytest_plugins = ["tests.factories.engines"]
 
 
 def _storage(folder: Path) -> Storage:
@@ -29,5 +44,67 @@ async def test_answers_older_than_the_limit_are_deleted_and_packs_never(tmp_path
 
 
 def test_the_worker_knows_the_housekeeping_of_the_engine() -> None:
-    assert maintenance.expire_answers is not None
-    assert registry.schedules["ops.expire_answers"] == timedelta(hours=6)
+    assert maintenance.COMPACT_KIND in registry.kinds
+    expected = {
+        "ops.expire_answers": timedelta(hours=6),
+        "ops.sweep_uploads": timedelta(minutes=10),
+        "ops.expire_rows": timedelta(days=1),
+        "ops.find_crowded": timedelta(minutes=1),
+        "ops.find_all_crowded": timedelta(days=1),
+        "ops.delete_condemned": timedelta(minutes=30),
+    }
+    assert expected.items() <= registry.schedules.items()
+
+
+async def run_jobs(engine: Engine) -> list[str]:
+    """Do every job that is due, as a worker does; return their kinds."""
+    done: list[str] = []
+    while True:
+        async with engine.database.write() as session:
+            claims = await claim(session, registry, holder="tester", limit=10)
+        if not claims:
+            return done
+        for held in claims:
+            context = JobContext(engine.database, held.job_id, held.fencing, held.attempt, {Engine: engine})
+            await held.handler(context, held.payload)
+            async with engine.database.write() as session:
+                await finish(session, held)
+            done.append(held.handler.kind)
+
+
+async def test_the_worker_compacts_sweeps_and_deletes_by_itself(engine: Engine, tmp_path: Path) -> None:
+    """Thirty pushes, then time: one pack is left, with everything in it."""
+    pusher = SmallPusher(engine, await make_store(engine))
+    await pusher.push_many(PACKS_MAX)
+    assert set(await enqueue_due(engine.database, registry)) >= {"ops.find_crowded", "ops.sweep_uploads"}
+    assert maintenance.COMPACT_KIND in await run_jobs(engine)
+    assert len((await read_manifest(engine.database, pusher.store))[1]) == 1
+    async with engine.database.write() as session:
+        for pack in await session.scalars(select(Pack).where(Pack.condemned_at.is_not(None))):
+            assert pack.condemned_at is not None
+            pack.condemned_at -= timedelta(hours=7)
+        for schedule in await session.scalars(select(Schedule)):
+            schedule.last_due_at -= timedelta(days=2)
+    await enqueue_due(engine.database, registry)
+    assert "schedule:ops.delete_condemned" in await run_jobs(engine)
+    assert len([found async for found in engine.storage.list(f"packs/{pusher.store}/")]) == 2
+    assert await verdict(engine, pusher.store, tmp_path / "after") == pusher.refs
+
+
+async def test_a_compaction_whose_lease_is_lost_replaces_nothing(engine: Engine) -> None:
+    pusher = SmallPusher(engine, await make_store(engine))
+    await pusher.push_many(PACKS_MAX)
+    await maintenance.enqueue_compactions(engine.database, [pusher.store])
+    async with engine.database.write() as session:
+        [held] = await claim(session, registry, holder="paused", limit=10)
+    context = JobContext(engine.database, held.job_id, held.fencing - 1, held.attempt, {Engine: engine})
+    with pytest.raises(LeaseLost):
+        await held.handler(context, held.payload)
+    assert len((await read_manifest(engine.database, pusher.store))[1]) == PACKS_MAX
+
+
+async def test_a_store_waits_for_one_compaction_however_often_it_is_found(engine: Engine) -> None:
+    stores = [await make_store(engine) for _ in range(3)]
+    for _ in range(2):
+        await maintenance.enqueue_compactions(engine.database, stores)
+    assert await run_jobs(engine) == [maintenance.COMPACT_KIND] * 3

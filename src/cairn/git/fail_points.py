@@ -1,4 +1,4 @@
-"""Named places where a crash test may kill, stop or break a push; inert unless ``configure`` was given a plan.
+"""Named places where a crash test may kill, stop or break a push or maintenance; inert without a plan (``configure``).
 
 The steps follow RELIABILITY's table of a push (S1 to S9):
 
@@ -14,6 +14,17 @@ AFTER_COMMIT            S7 done: committed, the client has not heard
 AFTER_REPORT            S8 done: the client has heard "ok"
 BEFORE_DISPATCH         S9: the outbox row waits, nothing is delivered
 ======================  ===========================================================================
+
+Compaction passes AFTER_UPLOAD_ROW, BETWEEN_PACK_AND_INDEX and AFTER_PACK too; around them, and in what deletes:
+
+========================  =========================================================================
+COMPACTION_PACKED         the new pack is in the quarantine, verified
+COMPACTION_BEFORE_COMMIT  the swap of the manifest is written but not committed
+COMPACTION_AFTER_COMMIT   the new manifest is committed
+UPLOADS_EXPIRED           uploads are ``expired``, their keys not yet deleted
+PACKS_MARKED              condemned packs are ``deleting``, their bytes not yet deleted
+PACKS_BYTES_DELETED       the bytes are gone, the rows are not
+========================  =========================================================================
 """
 
 import os
@@ -39,6 +50,12 @@ class Step(Enum):
     AFTER_COMMIT = "after_commit"
     AFTER_REPORT = "after_report"
     BEFORE_DISPATCH = "before_dispatch"
+    COMPACTION_PACKED = "compaction_packed"
+    COMPACTION_BEFORE_COMMIT = "compaction_before_commit"
+    COMPACTION_AFTER_COMMIT = "compaction_after_commit"
+    UPLOADS_EXPIRED = "uploads_expired"
+    PACKS_MARKED = "packs_marked"
+    PACKS_BYTES_DELETED = "packs_bytes_deleted"
 
 
 class FailPointSpecInvalid(CairnError):

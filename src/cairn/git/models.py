@@ -75,7 +75,7 @@ class Pack(Base):
     """An immutable pack and its index in the object store, under keys that are never used twice."""
 
     __tablename__ = "git_pack"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (Index("ix_git_pack_state_created_at", "state", "created_at"), MYSQL_TABLE)
 
     store_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     """The store the pack was made for; forks may name it in manifests of their own."""
