@@ -63,5 +63,5 @@ async def test_a_store_that_fails_is_told_as_itself_and_nothing_is_adopted(
 
 def test_keys_are_made_of_ids_only() -> None:
     pack_id = random_id()
-    assert pack_key(7, pack_id) == f"packs/7/{pack_id[:2]}/{pack_id}"
+    assert pack_key(7, pack_id) == f"packs/7/{pack_id}"
     assert pack_key(7, pack_id) != pack_key(8, pack_id)

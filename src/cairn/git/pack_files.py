@@ -49,7 +49,7 @@ class UploadedPack:
 
 def pack_key(store_id: int, pack_id: str) -> str:
     """Return the storage key of a pack without its ending; made from ids only, never from content or names."""
-    return f"packs/{store_id}/{pack_id[:2]}/{pack_id}"
+    return f"packs/{store_id}/{pack_id}"
 
 
 @dataclass(frozen=True, slots=True)

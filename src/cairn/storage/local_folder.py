@@ -17,6 +17,9 @@ from opendal import AsyncOperator
 from cairn.base.ids import random_id
 from cairn.storage.errors import StorageMisconfigured, unavailable
 
+DURABLE_FOLDERS_MAX = 10_000
+"""Folders one process remembers as synced; about 200 bytes each."""
+
 STALE_SECONDS = 86400
 """A write that is older than this belongs to a process that died."""
 
@@ -34,7 +37,9 @@ class LocalFolder:
                 raise StorageMisconfigured(
                     f"the storage folder {str(path)!r} cannot be made ({error.strerror})"
                 ) from None
-        sync_folders(folder, within=folder.parent)
+        sync_folder(folder)
+        sync_folder(folder.parent)
+        self._durable: dict[Path, int] = {}
 
     def operator(self) -> AsyncOperator:
         """Return an operator for everything but writing."""
@@ -49,9 +54,28 @@ class LocalFolder:
                 incoming.mkdir()
             yield AsyncOperator("fs", root=str(self.objects), atomic_write_dir=str(incoming))
             with _disk_errors():
-                await asyncio.to_thread(sync_folders, (self.objects / key).parent, within=self.objects)
+                await asyncio.to_thread(self._sync, (self.objects / key).parent)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
+
+    def _sync(self, folder: Path) -> None:
+        """Make the names in ``folder`` survive a power cut, and the folder's own name up to ``objects``.
+
+        A folder whose name this process has made durable before is known by its inode. That another process made a
+        folder proves nothing: it may not have synced it yet.
+        """
+        sync_folder(folder)
+        made_durable: dict[Path, int] = {}
+        while folder != self.objects:
+            inode = folder.stat().st_ino
+            if self._durable.get(folder) == inode:
+                break
+            sync_folder(folder.parent)
+            made_durable[folder] = inode
+            folder = folder.parent
+        if len(self._durable) > DURABLE_FOLDERS_MAX:
+            self._durable.clear()
+        self._durable |= made_durable
 
     def remove_empty_folders(self, prefix: str) -> None:
         """Remove the folders below a prefix that hold nothing any more, the prefix itself included."""
@@ -79,18 +103,10 @@ def _disk_errors() -> Iterator[None]:
         raise unavailable("put", (error.strerror or "disk error").lower()) from error
 
 
-def sync_folders(folder: Path, *, within: Path) -> None:
-    """Make the names in ``folder`` and in its parents up to ``within`` survive a power cut.
-
-    All of them, always: whether another process has made one of them, and not synced it yet, cannot be known, and
-    syncing a folder that did not change costs about 50 µs.
-    """
-    while True:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if folder == within:
-            return
-        folder = folder.parent
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
