@@ -20,6 +20,7 @@ from cairn.git.quarantine import (
     PackLimits,
     PackRefused,
     PackTooLarge,
+    PackTooSlow,
     check_objects,
     index_pack,
     open_quarantine,
@@ -364,3 +365,21 @@ async def test_new_commits_are_packed_whole_also_what_only_an_unreachable_copy_h
             assert set(index.oids()) == {Oid(oid) for oid in expected}
         assert pack.appended_oids == ()
         assert await pack_new_objects(runner, quarantine, tips=[root], roots=[root]) is None
+
+
+async def test_a_pack_that_stalls_gives_its_child_back(
+    runner: GitRunner, repository: StockRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: begin a push over SSH and then send a byte an hour; the git child waited along."""
+    monkeypatch.setattr("cairn.git.quarantine._WAIT_SECONDS", 0.05)
+    data = repository.pack([repository.commit({"a": "x" * 5000})])
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield data[:40]
+        await asyncio.Event().wait()
+
+    async with open_quarantine(tmp_path / "q") as quarantine:
+        async with asyncio.timeout(20):
+            with pytest.raises(PackTooSlow, match="40 bytes"):
+                await index_pack(runner, quarantine, stalled(), limits=LIMITS)
+    assert runner.running == 0

@@ -2,6 +2,7 @@ import asyncio
 import os
 import stat
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,20 @@ async def test_a_child_too_many_waits_for_a_place_and_gives_up_in_time(tmp_path:
         await child.write(b"go\n")
         assert await child.read() == b"done\n"
     assert await runner.run(VERSION, stdin=b"x\n") == b"done\n"
+
+
+async def test_clients_that_stall_leave_half_of_the_places_free(tmp_path: Path) -> None:
+    """Attack: sixteen idle clones in protocol v0 over SSH, or slow pushes, and nobody could open a page for an hour."""
+    binary = script(tmp_path, "read line; echo done")
+    runner = GitRunner(home=tmp_path / "home", git_binary=binary, max_children=4, queue_seconds=0.2)
+    async with AsyncExitStack() as stalled:
+        for _ in range(2):
+            await stalled.enter_async_context(runner.spawn(VERSION, stdin=StdinPipe.PIPE, is_paced_by_client=True))
+        with pytest.raises(GitBusy, match="busy"):
+            await stalled.enter_async_context(runner.spawn(VERSION, stdin=StdinPipe.PIPE, is_paced_by_client=True))
+        assert await runner.run(VERSION, stdin=b"x\n") == b"done\n"
+    async with runner.spawn(VERSION, stdin=StdinPipe.PIPE, is_paced_by_client=True):
+        assert runner.running == 1
 
 
 async def test_no_descriptor_or_child_remains_after_many_runs(runner: GitRunner) -> None:

@@ -198,11 +198,11 @@ async def test_older_protocols_are_advertised_and_served(engine: Engine, client:
     for oid in (head, base):
         lines = encode(b"want " + oid.encode() + b" side-band-64k no-progress\n")
         body = lines + encode(b"want " + oid.encode() + b"\n") + FLUSH + encode(b"done\n")
-        answer = b"".join([c async for c in engine.upload.serve_stateless_v0(state, body, version=version)])
-        assert b"PACK" in answer
+        async with engine.upload.serve_stateless_v0(state, body, version=version) as flight:
+            assert b"PACK" in b"".join([chunk async for chunk in flight.chunks()])
     body = encode(b"want " + A.encode() + b"\n") + FLUSH + encode(b"done\n")
     with pytest.raises(NotReachable):
-        async for _ in engine.upload.serve_stateless_v0(state, body, version=version):
+        async with engine.upload.serve_stateless_v0(state, body, version=version):
             pass
     async with engine.upload.converse_v0(state, version=version) as child:
         said = b""
@@ -211,6 +211,24 @@ async def test_older_protocols_are_advertised_and_served(engine: Engine, client:
         assert head.encode() in said
         await child.write(FLUSH)
         await child.wait()
+
+
+async def test_a_reader_of_an_older_protocol_that_stalls_holds_no_child(
+    engine: Engine, client: StockRepository
+) -> None:
+    """Attack: sixteen anonymous clones in protocol v0 that never read took every git child of the node for an hour."""
+    store = await make_store(engine)
+    head = client.commit({"big": "".join(chr(33 + n * n % 89) for n in range(3_000_000))})
+    await push_commit(engine, store, client)
+    state = await engine.state(store)
+    body = encode(b"want " + head.encode() + b" side-band-64k\n") + FLUSH + encode(b"done\n")
+    async with engine.upload.serve_stateless_v0(state, body, version=0) as flight, asyncio.timeout(20):
+        reading = flight.chunks()
+        assert await anext(reading)
+        assert flight.task is not None
+        await asyncio.wait({flight.task})
+        assert engine.runner.running == 0
+        assert b"PACK" in b"".join([chunk async for chunk in reading])
 
 
 def test_errors_fit_into_a_packet() -> None:

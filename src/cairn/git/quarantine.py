@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogallrefupda
 _HASH_BLOCK_BYTES = MIB
 _INLINE_HASH_BYTES = MIB
 _INLINE_LINES = 500
+_WAIT_SECONDS = 120
+_BYTES_PER_SECOND_MIN = 16 << 10
+"""From the pack's first bytes on, its git child waits for the client this long altogether, and a second for each 16 KiB
+that came: who computes does so before."""
 
 # Severities of git's object checks. Everything that could mislead or attack a client stays an error: .git and
 # .gitmodules tricks, NUL bytes, unsorted or duplicate tree entries, null ids. Tolerated is what old or foreign programs
@@ -54,6 +59,10 @@ class ObjectMissing(Conflict):
 
 class PackRefused(Invalid):
     """A pack holds an object that git's own checks refuse; the message has the object and the reason."""
+
+
+class PackTooSlow(Invalid):
+    """A pack trickles in so slowly that its git child would wait for hours."""
 
 
 class PackTooLarge(TooLarge):
@@ -152,8 +161,8 @@ async def index_pack(
     """Receive a pack into the quarantine, verified object by object; None for a pack without objects.
 
     Reading stops when the pack is complete, whether or not ``chunks`` ends. Errors: PackTooLarge while streaming,
-    PackCorrupt (damaged or cut short), PackRefused (git's checks), ObjectMissing (a base or a linked object), GitBusy,
-    GitTimedOut, OSError with ENOSPC when the disk is full.
+    PackCorrupt (damaged or cut short), PackTooSlow, PackRefused (git's checks), ObjectMissing (a base or a linked
+    object), GitBusy, GitTimedOut, OSError with ENOSPC when the disk is full.
     """
     head = bytearray()
     while len(head) < PACK_HEADER_BYTES and (chunk := await anext(chunks, b"")):
@@ -174,6 +183,7 @@ async def index_pack(
         alternates=quarantine.alternates,
         stdin=StdinPipe.PIPE,
         limits=_child_limits(limits.pack_bytes.value, received),
+        is_paced_by_client=True,
     ) as child:
         await _feed(child, bytes(head), chunks, limits.pack_bytes)
         exit_code = await child.wait()
@@ -271,7 +281,7 @@ async def _check_empty_pack(head: bytes, chunks: AsyncIterator[bytes]) -> None:
 async def _feed(child: GitChild, head: bytes, chunks: AsyncIterator[bytes], limit: Limit) -> None:
     """Write the pack to the child until the source or the child ends: a client may keep its side open."""
     ended = asyncio.create_task(child.ended())
-    received, chunk = 0, head
+    received, chunk, waited_seconds = 0, head, 0.0
     try:
         while chunk:
             received += len(chunk)
@@ -284,7 +294,14 @@ async def _feed(child: GitChild, head: bytes, chunks: AsyncIterator[bytes], limi
                 await child.write(chunk)
             except BrokenPipeError:
                 return
-            chunk = await _next_unless(chunks, ended)
+            asked_at = time.monotonic()
+            patience = _WAIT_SECONDS + received / _BYTES_PER_SECOND_MIN - waited_seconds
+            try:
+                async with asyncio.timeout(max(patience, 0)):
+                    chunk = await _next_unless(chunks, ended)
+            except TimeoutError:
+                raise PackTooSlow(f"only {received:,} bytes of the pack came in time; push again") from None
+            waited_seconds += time.monotonic() - asked_at
     finally:
         ended.cancel()
         await asyncio.wait({ended})  # its hold on the pidfd is gone before anyone waits for the child again

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -212,6 +212,9 @@ class GitChild:
 class GitRunner:
     """Runs git children, at most ``max_children`` at a time; the rest waits up to ``queue_seconds``.
 
+    Children whose length a client decides (it feeds or empties them at its own pace) get half of the places: however
+    many stalled clients there are, pages and fetches still find one.
+
     ``home`` is an empty folder of Cairn's own. Hold no child while you start another one in the same request, unless
     both are short: the places are shared.
     """
@@ -234,6 +237,7 @@ class GitRunner:
         self._binary = found
         self._home = home.absolute()
         self._places = asyncio.Semaphore(max_children)
+        self._paced_places = asyncio.Semaphore(max(1, max_children // 2))
         self._waiting = 0
         self._running = 0
         self._max_waiting = max_waiting
@@ -321,17 +325,20 @@ class GitRunner:
         stdin: bytes | StdinPipe = b"",
         deadline_seconds: float | None = None,
         limits: GitLimits | None = None,
+        is_paced_by_client: bool = False,
     ) -> AsyncIterator[GitChild]:
         """Start ``command``; when the block is left, however, the whole process group is gone and reaped.
 
         ``stdin`` as bytes is handed over at once (no pump needed, whatever its size). The deadline covers the block.
+        ``is_paced_by_client`` says that the child waits for a client inside the block: see the class.
         Errors: GitTimedOut, GitBusy. The exit code is the caller's to check (``finish``).
         """
         environment = self._environment | repository_environment(
             git_dir, alternates, object_directory, protocol_version
         )
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
-        await self._take_place()
+        places = [self._paced_places, self._places] if is_paced_by_client else [self._places]
+        await self._take_place(places)
         self._running += 1
         try:
             child = self._start(command, environment, stdin, limits or self._limits)
@@ -346,15 +353,20 @@ class GitRunner:
                 await child.end()
         finally:
             self._running -= 1
-            self._places.release()
+            for place in places:
+                place.release()
 
-    async def _take_place(self) -> None:
-        if self._places.locked() and self._waiting >= self._max_waiting:
+    async def _take_place(self, places: Sequence[asyncio.Semaphore]) -> None:
+        """Take one of each; none is kept if one does not come free in time."""
+        if any(place.locked() for place in places) and self._waiting >= self._max_waiting:
             raise GitBusy("too many git operations are waiting on this node; try again in a moment")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._queue_seconds):
-                await self._places.acquire()
+            async with AsyncExitStack() as taken, asyncio.timeout(self._queue_seconds):
+                for place in places:
+                    await place.acquire()
+                    taken.callback(place.release)
+                taken.pop_all()
         except TimeoutError:
             raise GitBusy("this node is busy with other git operations; try again in a moment") from None
         finally:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cairn import __version__
 from cairn.base.settings import MIB
 from cairn.git.commands import GitCommand
-from cairn.git.fetch_cache import SHARED_PREFIX, Answer, FetchCache, answer_key
+from cairn.git.fetch_cache import SHARED_PREFIX, Answer, FetchCache, Flight, answer_key
 from cairn.git.node_cache import NodeCache, View
 from cairn.git.pktline import (
     DELIM,
@@ -215,28 +215,27 @@ class UploadPack:
                 lines.append(b"%b %b^{}\n" % (ref.peeled.encode("ascii"), ref.name))
         return encode_lines(lines)
 
-    async def serve_stateless_v0(self, state: StoreState, body: bytes, *, version: int) -> AsyncGenerator[bytes, None]:
-        """Yield stock upload-pack's answer to one v0 or v1 request over HTTP, its wants proved before."""
+    @asynccontextmanager
+    async def serve_stateless_v0(self, state: StoreState, body: bytes, *, version: int) -> AsyncIterator[Flight]:
+        """Yield stock upload-pack's answer to one v0 or v1 request over HTTP, its wants proved before.
+
+        A run of its own fills it, as in v2: a client that reads slowly holds a file and not a git child.
+        """
         wants = await _wants_v0(body)
         snapshot = await self._refs.snapshot(state)
         state = snapshot.fresher(state)
-        async with self._views.open(state) as view:
-            beyond = [oid for oid in wants if oid not in snapshot.tips]
-            await self._prove(state, view, snapshot, beyond)
-            async with refs_directory(
-                self._cache.root / "tmp", snapshot.refs, head_target=state.head_target, also=beyond
-            ) as git_dir:
-                command = GitCommand(name="upload-pack", options=("--stateless-rpc", "--strict"), folders=(git_dir,))
-                async with self._runner.spawn(
-                    command,
-                    git_dir=git_dir,
-                    object_directory=view.objects,
-                    protocol_version=version or None,
-                    stdin=body,
-                ) as child:
-                    async for chunk in child.chunks():
-                        yield chunk
-                    await child.wait()
+        beyond = [oid for oid in wants if oid not in snapshot.tips]
+        if beyond:
+            async with self._views.open(state) as view:
+                await self._prove(state, view, snapshot, beyond)
+        key = answer_key(state.id, state.cache_epoch, state.ref_version, state.head_target, b"v%d" % version, body)
+        async with self._answers.fly(
+            key,
+            lambda: self._run_v0(state, body, snapshot, beyond, version=version),
+            shared_key=None,
+            is_final=lambda head: False,
+        ) as flight:
+            yield flight
 
     @asynccontextmanager
     async def converse_v0(self, state: StoreState, *, version: int) -> AsyncIterator[GitChild]:
@@ -254,6 +253,7 @@ class UploadPack:
                     object_directory=view.objects,
                     protocol_version=version or None,
                     stdin=StdinPipe.PIPE,
+                    is_paced_by_client=True,
                 ) as child:
                     yield child
 
@@ -359,6 +359,27 @@ class UploadPack:
             async for chunk in child.chunks():
                 yield chunk
             await child.finish()
+
+    async def _run_v0(
+        self, state: StoreState, body: bytes, snapshot: RefSnapshot, beyond: Sequence[Oid], *, version: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield stock upload-pack's answer to one v0 or v1 request on a directory of the refs."""
+        async with (
+            self._views.open(state) as view,
+            refs_directory(
+                self._cache.root / "tmp", snapshot.refs, head_target=state.head_target, also=beyond
+            ) as git_dir,
+            self._runner.spawn(
+                GitCommand(name="upload-pack", options=("--stateless-rpc", "--strict"), folders=(git_dir,)),
+                git_dir=git_dir,
+                object_directory=view.objects,
+                protocol_version=version or None,
+                stdin=body,
+            ) as child,
+        ):
+            async for chunk in child.chunks():
+                yield chunk
+            await child.wait()
 
 
 async def _wants_v0(body: bytes) -> list[Oid]:

@@ -25,6 +25,9 @@ from cairn.repositories.git_access import GitTarget
 QUIET_SECONDS = 3600
 """A client may count and compress this long before it sends a byte, or take this long to take one."""
 
+V0_QUIET_SECONDS = 60
+"""The same in the old protocols, where a git child waits along and clients have little to compute."""
+
 _READ_BYTES = 256 * KIB
 _PACKFILE = encode(b"packfile\n")
 
@@ -35,8 +38,8 @@ Resolve = Callable[[], Awaitable[GitTarget]]
 class Quiet(ConversationEnded):
     """Nothing moved on a channel for so long that its client counts as gone."""
 
-    def __init__(self) -> None:
-        super().__init__(f"nothing was sent or taken for {QUIET_SECONDS} s")
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"nothing was sent or taken for {seconds:g} s")
 
 
 class ToldAlready(ConversationEnded):
@@ -51,28 +54,28 @@ class Channel:
         self.received_bytes = 0
         self.sent_bytes = 0
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self, *, quiet_seconds: float = QUIET_SECONDS) -> AsyncIterator[bytes]:
         """Yield what the client sends until it ends its side. Errors: Quiet."""
         while True:
             try:
-                async with asyncio.timeout(QUIET_SECONDS):
+                async with asyncio.timeout(quiet_seconds):
                     data = await self._process.stdin.read(_READ_BYTES)
             except TimeoutError:
-                raise Quiet from None
+                raise Quiet(quiet_seconds) from None
             if not data:
                 return
             self.received_bytes += len(data)
             yield data
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, *, quiet_seconds: float = QUIET_SECONDS) -> None:
         """Send ``data``; returns when the client's window has room again. Errors: Quiet; OSError if it left."""
         self._process.stdout.write(data)
         self.sent_bytes += len(data)
         try:
-            async with asyncio.timeout(QUIET_SECONDS):
+            async with asyncio.timeout(quiet_seconds):
                 await self._process.stdout.drain()
         except TimeoutError:
-            raise Quiet from None
+            raise Quiet(quiet_seconds) from None
 
 
 class Conversation:
@@ -144,7 +147,7 @@ class Conversation:
             questions = asyncio.create_task(self._ask(child))
             try:
                 async for chunk in child.chunks():
-                    await self._channel.write(chunk)
+                    await self._channel.write(chunk, quiet_seconds=V0_QUIET_SECONDS)
             finally:
                 questions.cancel()
                 await asyncio.wait({questions})
@@ -156,8 +159,9 @@ class Conversation:
     async def _ask(self, child: GitChild) -> None:
         """Hand the client's questions to the child until either has had enough."""
         with suppress(BrokenPipeError, CairnError):
-            async for chunk in self._channel.chunks():
+            async for chunk in self._channel.chunks(quiet_seconds=V0_QUIET_SECONDS):
                 await child.write(chunk)
+        # Who has been silent for too long is past its questions, and is being sent a pack, or will get none.
         child.close_stdin()
 
 
