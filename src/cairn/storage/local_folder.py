@@ -39,7 +39,7 @@ class LocalFolder:
                 ) from None
         sync_folder(folder)
         sync_folder(folder.parent)
-        self._durable: dict[Path, int] = {}
+        self._durable: set[Path] = set()
 
     def operator(self) -> AsyncOperator:
         """Return an operator for everything but writing."""
@@ -61,24 +61,24 @@ class LocalFolder:
     def _sync(self, folder: Path) -> None:
         """Make the names in ``folder`` survive a power cut, and the folder's own name up to ``objects``.
 
-        A folder whose name this process has made durable before is known by its inode. That another process made a
+        A name stays durable once this process has synced it: a folder in use is never removed. That another process made a
         folder proves nothing: it may not have synced it yet.
         """
         sync_folder(folder)
-        made_durable: dict[Path, int] = {}
-        while folder != self.objects:
-            inode = folder.stat().st_ino
-            if self._durable.get(folder) == inode:
-                break
+        made_durable: set[Path] = set()
+        while folder != self.objects and folder not in self._durable:
             sync_folder(folder.parent)
-            made_durable[folder] = inode
+            made_durable.add(folder)
             folder = folder.parent
         if len(self._durable) > DURABLE_FOLDERS_MAX:
             self._durable.clear()
         self._durable |= made_durable
 
     def remove_empty_folders(self, prefix: str) -> None:
-        """Remove the folders below a prefix that hold nothing any more, the prefix itself included."""
+        """Remove the folders below a prefix that hold nothing any more, the prefix itself included.
+
+        Only for a prefix that is never written to again: others believe that its names are on the disk.
+        """
         for folder, _, _ in os.walk(self.objects / prefix, topdown=False):
             try:
                 Path(folder).rmdir()

@@ -239,7 +239,7 @@ class Storage:
     async def delete_prefix(self, prefix: str) -> int:
         """Every object below the folder ``prefix`` is deleted; return how many there were.
 
-        Nobody may write there meanwhile. An empty prefix is refused: nobody means everything.
+        Nobody may write there meanwhile or afterwards. An empty prefix is refused: nobody means everything.
         """
         folder = checked_folder(checked_key(prefix.removesuffix("/")))
         deleted, batch = 0, list[str]()
