@@ -61,8 +61,8 @@ class LocalFolder:
     def _sync(self, folder: Path) -> None:
         """Make the names in ``folder`` survive a power cut, and the folder's own name up to ``objects``.
 
-        A name stays durable once this process has synced it: a folder in use is never removed. That another process made a
-        folder proves nothing: it may not have synced it yet.
+        A name stays durable once this process has synced it: a folder in use is never removed. That another process
+        made a folder proves nothing: it may not have synced it yet.
         """
         sync_folder(folder)
         made_durable: set[Path] = set()
