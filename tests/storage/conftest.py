@@ -9,6 +9,7 @@ from tests.storage.http_stub import HttpStub
 from cairn.base.settings import Settings
 from cairn.storage.storage import Storage, open_storage
 
+MIB = 1 << 20
 BACKENDS = [
     "folder",
     "memory",
@@ -55,3 +56,14 @@ async def stub() -> AsyncIterator[HttpStub]:
     """A server that answers every request as the test says."""
     async with HttpStub() as running:
         yield running
+
+
+async def keys(storage: Storage, prefix: str = "", start_after: str | None = None) -> list[str]:
+    """Return the keys of a list."""
+    return [found.key async for found in storage.list(prefix, start_after=start_after)]
+
+
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    """Yield what an upload is made of."""
+    for piece in data:
+        yield piece

@@ -4,15 +4,15 @@ import asyncio
 import hashlib
 import itertools
 import os
-import re
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.services.ports import eventually
 from tests.services.s3 import S3Server
+from tests.storage.conftest import MIB, keys, pieces
 from tests.storage.http_stub import Answer, HttpStub, LyingStore, Request
 
 from cairn.base.settings import Settings
@@ -21,25 +21,12 @@ from cairn.storage.calls import PART_BYTES
 from cairn.storage.errors import (
     StorageCorrupt,
     StorageKeyInvalid,
-    StorageMisconfigured,
     StorageNotFound,
     StorageObjectTooLarge,
     StorageRangeOutside,
     StorageUnavailable,
 )
-from cairn.storage.listing import ObjectStat
 from cairn.storage.storage import Storage, open_storage
-
-MIB = 1 << 20
-
-
-async def keys(storage: Storage, prefix: str = "", start_after: str | None = None) -> list[str]:
-    return [found.key async for found in storage.list(prefix, start_after=start_after)]
-
-
-async def pieces(*data: bytes) -> AsyncIterator[bytes]:
-    for piece in data:
-        yield piece
 
 
 async def test_what_was_put_is_read_back(storage: Storage) -> None:
@@ -107,72 +94,6 @@ async def test_a_range_is_exact_or_refused(storage: Storage) -> None:
         with pytest.raises(StorageRangeOutside):
             await storage.get_range("k", offset, size)
     assert storage.breaker_state is BreakerState.CLOSED
-
-
-async def test_a_stream_can_start_and_end_anywhere(storage: Storage) -> None:
-    data = os.urandom(3 * MIB + 7)
-    await storage.put("k", data)
-
-    async def read(offset: int, size: int | None) -> bytes:
-        return b"".join([piece async for piece in storage.stream("k", offset=offset, size=size)])
-
-    assert await read(0, None) == data
-    assert await read(MIB + 1, None) == data[MIB + 1 :]
-    assert await read(5, 2 * MIB) == data[5 : 5 + 2 * MIB]
-    assert await read(7, 0) == b""
-    assert await read(len(data), None) == b""
-    with pytest.raises(StorageRangeOutside):
-        await read(len(data) - 3, 4)
-
-
-async def test_a_stream_left_early_can_be_left_many_times(storage: Storage) -> None:
-    await storage.put_stream("k", pieces(*[os.urandom(MIB)] * 12))
-    before = _open_files()
-    for _ in range(30):
-        async with storage.stream("k") as stream:
-            assert await anext(stream)
-        with pytest.raises(StopAsyncIteration):
-            await anext(stream)
-    for _ in range(30):
-        async for _piece in storage.stream("k"):
-            break
-
-    async def are_closed() -> bool:
-        return _open_files() <= before + 10
-
-    await eventually(are_closed, within_seconds=10, what="the connections of left streams are closed")
-    assert await storage.get_range("k", 0, 1)
-
-
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def test_streaming_both_ways_keeps_memory_bounded(large_storage: Storage) -> None:
-    block = os.urandom(MIB)
-    start, peak = _resident_bytes(), 0
-
-    async def blocks() -> AsyncIterator[bytes]:
-        nonlocal peak
-        for _ in range(200):
-            peak = max(peak, _resident_bytes())
-            yield block
-
-    assert await large_storage.put_stream("big", blocks()) == 200 * MIB
-    digest = hashlib.sha256()
-    async with large_storage.stream("big") as stream:
-        async for piece in stream:
-            assert len(piece) <= MIB
-            digest.update(piece)
-            peak = max(peak, _resident_bytes())
-    assert digest.hexdigest() == hashlib.sha256(block * 200).hexdigest()
-    assert peak - start < 100 * MIB
-
-
-def _resident_bytes() -> int:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found
-    return int(found[1]) * 1024
 
 
 async def test_small_and_huge_chunks_are_joined_in_order(storage: Storage) -> None:
@@ -250,45 +171,6 @@ async def test_concurrent_puts_of_one_key_leave_one_of_them_whole(storage: Stora
     assert await storage.get("k", max_bytes=MIB) in values
 
 
-async def test_a_list_is_in_the_order_of_keys_and_starts_where_told(storage: Storage) -> None:
-    expected = ["a", "b-c/x", "b.c", "b/a/z", "b/b", "b/c", "b0", "c/d/e/f", "z"]
-    for key in reversed(expected):
-        await storage.put(key, key.encode())
-    assert await keys(storage) == expected
-    for position, key in enumerate(expected):
-        assert await keys(storage, start_after=key) == expected[position + 1 :]
-    assert await keys(storage, "b") == ["b/a/z", "b/b", "b/c"]
-    assert await keys(storage, "b/") == ["b/a/z", "b/b", "b/c"]
-    assert await keys(storage, "b", start_after="b/a/z") == ["b/b", "b/c"]
-    assert await keys(storage, "no/such") == []
-    assert [found.size async for found in storage.list("b")] == [5, 3, 3]
-
-
-async def test_a_list_of_more_than_a_page_is_complete(storage: Storage) -> None:
-    expected = [f"page/{number:05}" for number in range(1203)]
-    gate = asyncio.Semaphore(16)
-
-    async def put(key: str) -> None:
-        async with gate:
-            await storage._operator.write(key, b"x")  # without the confirmation: half the requests
-
-    async with asyncio.TaskGroup() as group:
-        for key in expected:
-            group.create_task(put(key))
-    assert await keys(storage, "page") == expected
-    assert await keys(storage, "page", start_after=expected[999]) == expected[1000:]
-    assert await storage.delete_prefix("page") == 1203
-    assert await keys(storage) == []
-
-
-async def test_stat_tells_size_and_time(storage: Storage) -> None:
-    await storage.put("k", b"12345")
-    stat = await storage.stat("k")
-    assert isinstance(stat, ObjectStat)
-    assert (stat.key, stat.size) == ("k", 5)
-    assert stat.modified_at is None or stat.modified_at.tzinfo is not None
-
-
 async def test_deleting_is_final_and_deleting_nothing_is_no_error(storage: Storage) -> None:
     await storage.put("k", b"x")
     await storage.delete("k")
@@ -316,37 +198,6 @@ async def test_a_copy_is_an_object_of_its_own(storage: Storage) -> None:
     await storage.copy("source", "target/deep")
     await storage.delete("source")
     assert await storage.get("target/deep", max_bytes=len(data)) == data
-
-
-@pytest.mark.parametrize(
-    "key",
-    ["", "/", "/abs", "a/", "a//b", ".", "..", "a/..", "../a", "a/../b", "a/./b", ".hidden", "a/.git", "a\\b", "a\nb",
-     "a\0b", "a b", "ä", "a?b", "a#b", "a%2e", "C:", "a" * 201, "a/" * 400 + "a"],
-)  # fmt: skip
-async def test_a_hostile_key_is_refused_by_every_method(memory_storage: Storage, key: str, tmp_path: Path) -> None:
-    """A key that climbs out of the store's folder would read or overwrite any file of the node."""
-    (tmp_path / "file").write_bytes(b"x")
-    storage = memory_storage
-    calls: list[Callable[[], Awaitable[object]]] = [
-        lambda: storage.put(key, b"x"),
-        lambda: storage.put_file(key, tmp_path / "file"),
-        lambda: storage.put_stream(key, pieces(b"x")),
-        lambda: storage.get(key, max_bytes=1),
-        lambda: storage.get_range(key, 0, 1),
-        lambda: anext(storage.stream(key)),
-        lambda: storage.download(key, tmp_path / "target"),
-        lambda: storage.stat(key),
-        lambda: storage.exists(key),
-        lambda: storage.delete(key),
-        lambda: storage.delete_prefix(key.removesuffix("/") + "//"),
-        lambda: storage.copy(key, "target"),
-        lambda: storage.copy("source", key),
-        lambda: storage.signed_url(key, expires_seconds=60),
-    ]
-    for call in calls:
-        with pytest.raises(StorageKeyInvalid):
-            await call()
-    assert not (tmp_path / "target").exists()
 
 
 @pytest.mark.parametrize("backend", [pytest.param("s3_url", marks=pytest.mark.s3_server), "moto_url"])
@@ -401,16 +252,6 @@ async def test_ping_measures_a_request(storage: Storage) -> None:
     assert 0 <= await storage.ping() < 10
 
 
-async def test_the_counters_tell_calls_and_bytes(storage: Storage) -> None:
-    await storage.put("k", b"12345")
-    await storage.get("k", max_bytes=10)
-    assert [piece async for piece in storage.stream("k")] == [b"12345"]
-    counters = storage.counters
-    assert (counters.calls["put"], counters.calls["get"], counters.calls["stream"]) == (1, 1, 1)
-    assert (counters.bytes_written["put"], counters.bytes_read["get"], counters.bytes_read["stream"]) == (5, 5, 5)
-    assert not counters.failures
-
-
 async def test_a_truncated_put_is_detected(stub: HttpStub) -> None:
     """A proxy cuts the body of an upload and says 200 all the same."""
     store = LyingStore()
@@ -452,20 +293,6 @@ async def test_a_whole_object_instead_of_a_range_is_refused(stub: HttpStub) -> N
     stub.answer = store
     with pytest.raises(StorageCorrupt):
         await stub.storage().get_range("k", 2, 3)
-
-
-async def test_a_bucket_that_does_not_exist_is_named_as_the_cause(s3_server: S3Server) -> None:
-    storage = open_storage(Settings(storage_url=s3_server.storage_url("no-such-bucket")))
-    with pytest.raises(StorageMisconfigured, match="no such bucket"):
-        await storage.ping()
-
-
-async def test_wrong_credentials_are_named_as_the_cause(s3_url: str) -> None:
-    wrong = re.sub(r"secret_access_key=[^&]*", "secret_access_key=wrong", s3_url)
-    storage = open_storage(Settings(storage_url=wrong))
-    with pytest.raises(StorageMisconfigured, match="credentials"):
-        await storage.put("k", b"x")
-    assert storage.breaker_state is BreakerState.CLOSED
 
 
 async def test_a_store_that_went_away_fails_at_once_and_is_back_soon_after_it_is(
