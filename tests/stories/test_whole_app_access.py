@@ -75,6 +75,9 @@ ADDRESSES = {
 """What stands for ``{address}`` below these; elsewhere the branch ``main``."""
 
 
+ASKING_FOR_HEAD = {"stan", "narrow token"}
+
+
 class Verdict(Enum):
     """What must come back."""
 
@@ -228,6 +231,8 @@ def test_nobody_without_the_right_gets_anywhere(world: World, repository: str) -
         is_reading = route.method in {"GET", "HEAD"}
         if verdict is Verdict.ALLOWED and not is_reading:
             continue  # the owner does each of them below
+        if route.method == "HEAD" and person.name not in ASKING_FOR_HEAD:
+            continue  # the same handler as GET's
         counted += 1
         found = outcome(ask(world, person, route, repository, is_filled=True))
         if verdict is Verdict.ALLOWED and _names_nothing(route):

@@ -43,7 +43,7 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("story")
     key_line, ssh_command = ssh_key(folder)
-    with installation(folder / "cairn", {"CAIRN_DRAIN_SECONDS": "15"}) as cairn, Browser(cairn.client()) as browser:
+    with installation(folder / "cairn", {"CAIRN_DRAIN_SECONDS": "8"}) as cairn, Browser(cairn.client()) as browser:
         wait_until(lambda: LINK.search(cairn.log()) is not None, within_seconds=10, what="the link is printed")
         found = LINK.search(cairn.log())
         assert found
