@@ -24,6 +24,7 @@ COMMANDS = {
     "ssh": Command("cairn.programs.ssh:main", "Answer git over SSH."),
     "worker": Command("cairn.programs.worker:main", "Do the jobs that outlive a request."),
     "migrate": Command("cairn.programs.migrate:main", "Bring the database to this version's schema."),
+    "doctor": Command("cairn.programs.doctor:app", "Compare tables, object store and history; say what is wrong."),
     "admin": Command("cairn.programs.admin:app", "Create users and tokens from this machine."),
 }
 

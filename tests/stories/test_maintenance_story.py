@@ -1,0 +1,108 @@
+"""G1: pushes, deletions, forced pushes, compaction and sweepers in any order lose nothing. Prints its seed."""
+
+import asyncio
+import os
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import select
+from tests.factories.pushes import MAIN, make_store, pieces, verdict
+from tests.factories.small_pushes import SmallPusher
+
+from cairn.git.compaction import compact_once
+from cairn.git.condemned_packs import delete_condemned
+from cairn.git.doctor import examine
+from cairn.git.engine import Engine
+from cairn.git.models import Pack, Upload
+from cairn.git.ref_transaction import RefUpdate
+from cairn.git.staging import push_limits
+from cairn.git.types import ZERO_OID
+from cairn.git.upload_sweeper import sweep_uploads
+
+pytest_plugins = ["tests.factories.engines"]
+
+CHECKED_EVERY = 20
+BRANCHES = [MAIN, *(b"refs/heads/side-%d" % number for number in range(4))]
+
+
+class Life:
+    """One store and everything that may happen to it; ``pusher.refs`` is what was acknowledged."""
+
+    def __init__(self, engine: Engine, store: int, seed: int) -> None:
+        self.engine = engine
+        self.store = store
+        self.choices = Random(seed)
+        self.pusher = SmallPusher(engine, store, choices=Random(seed + 1))
+        self.compacted = 0
+
+    async def step(self) -> None:
+        """Let one thing happen, or two at a time."""
+        happenings = [self.push, self.push, self.push, self.force, self.delete, self.give_up, self.compact, self.sweep]
+        first = self.choices.choice(happenings)
+        # Never two changes of refs at once: which of them is acknowledged would be anybody's guess.
+        beside = [one for one in (self.compact, self.sweep, self.give_up) if one != first]
+        together = [first, self.choices.choice(beside)] if self.choices.random() < 0.4 else [first]
+        await asyncio.gather(*(one() for one in together))
+
+    async def push(self) -> None:
+        await self.pusher.push(self.choices.choice(BRANCHES))
+
+    async def force(self) -> None:
+        await self.pusher.push(self.choices.choice(BRANCHES), is_forced=True)
+
+    async def delete(self) -> None:
+        if self.pusher.refs:
+            await self.pusher.delete(self.choices.choice(sorted(self.pusher.refs)))
+
+    async def give_up(self) -> None:
+        """Upload a push and never land it; its time is over at once."""
+        new, pack = self.pusher.make(None)
+        staged = await self.engine.stager.stage_push(
+            await self.engine.state(self.store),
+            [RefUpdate(b"refs/heads/never", ZERO_OID, new)],
+            pieces(pack),
+            limits=push_limits(self.engine.settings, is_first=False),
+            is_atomic=False,
+        )
+        assert staged.pack is not None
+        async with self.engine.database.write() as session:
+            row = await session.get_one(Upload, (self.store, staged.pack.id))
+            row.expires_at -= timedelta(days=self.choices.choice([1, 3]))
+
+    async def compact(self) -> None:
+        done = await compact_once(self.engine, self.store, packs_max=2)
+        self.compacted += done is not None
+
+    async def sweep(self) -> None:
+        """Let a week pass for what waits to be deleted, then delete it."""
+        async with self.engine.database.write() as session:
+            for pack in await session.scalars(select(Pack).where(Pack.condemned_at.is_not(None))):
+                assert pack.condemned_at is not None
+                pack.condemned_at -= timedelta(days=7)
+        await sweep_uploads(self.engine.database, self.engine.storage)
+        await delete_condemned(self.engine.database, self.engine.storage)
+
+    async def check(self, folder: Path) -> None:
+        """Hold tables, bucket, closure and what was acknowledged against each other."""
+        assert await verdict(self.engine, self.store, folder) == self.pusher.refs
+        # What only waits for the sweeper is no damage.
+        assert [found for found in await examine(self.engine, self.store) if not found.is_mendable] == []
+
+
+@pytest.mark.parametrize("steps", [60, pytest.param(2000, marks=pytest.mark.nightly)])
+async def test_nothing_is_lost_whatever_the_order(engine: Engine, steps: int, tmp_path: Path) -> None:
+    seed = int(os.environ.get("CAIRN_TEST_SEED", "0")) or Random().randrange(1, 1 << 31)
+    print(f"CAIRN_TEST_SEED={seed}")
+    life = Life(engine, await make_store(engine), seed)
+    for number in range(1, steps + 1):
+        await life.step()
+        if number % CHECKED_EVERY == 0:
+            await life.check(tmp_path / str(number))
+    assert life.compacted >= steps // 60
+    await life.sweep()
+    assert await examine(engine, life.store) == []
+    async with engine.database.read() as session:
+        packs = list(await session.scalars(select(Pack.id).where(Pack.store_id == life.store)))
+    assert len([found async for found in engine.storage.list(f"packs/{life.store}/")]) == 2 * len(packs)
