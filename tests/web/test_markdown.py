@@ -75,6 +75,13 @@ def test_ids_of_a_text_cannot_be_the_pages_own() -> None:
     assert all(target in ids for target in targets)
 
 
+def test_names_of_a_text_cannot_be_those_of_the_pages_fields() -> None:
+    """Attack: an anchor named like a form's field, which scripts then find in its place."""
+    html = render_markdown_now('<a name="csrf_token"></a><a name="user-content-x"></a>[to](#csrf_token)')
+    assert re.findall(r'name="([^"]+)"', html) == ["user-content-csrf_token", "user-content-x"]
+    assert 'href="#user-content-csrf_token"' in html
+
+
 def test_headings_have_anchors_as_github_makes_them() -> None:
     html = render_markdown_now("# Hello, *World*!\n\n## Hello, World!\n\n## `code` & more")
     assert re.findall(r'<h\d id="([^"]+)"', html) == [

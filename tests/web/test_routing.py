@@ -187,3 +187,11 @@ async def test_a_token_without_the_declared_scope_does_not_reach_the_handler(tmp
         assert not seen
         assert (await running.browser(user(1, "ada")).get("/settings/tokens/new")).status_code == 200
         assert seen == ["ada"]
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63), 10**30])
+async def test_a_number_that_no_id_can_be_is_not_found(tmp_path: Path, number: int) -> None:
+    """Attack: an id that no database driver takes broke the request, and filled the log with a trace each time."""
+    async with open_app(tmp_path, [get_repository]) as running:
+        assert (await running.client().get(f"/api/v3/repos/ada/engine?depth={number}")).status_code == 404
+        assert (await running.client().get(f"/api/v3/repos/ada/engine?depth={2**63 - 1}")).status_code == 200

@@ -75,6 +75,12 @@ async def test_everything_else_may_do_nothing_in_a_browser(running: Running) -> 
         assert (await running.client().get(path)).headers["content-security-policy"] == CLOSED_POLICY
 
 
+async def test_no_cache_on_the_way_keeps_an_answer_that_does_not_allow_it(running: Running) -> None:
+    """Attack: ask a shared proxy for the address of a raw private file that its owner has just opened through it."""
+    for path in ("/where", "/api/v3/nothing", "/-/static/nothing.css", "/nothing/here"):
+        assert (await running.client().get(path)).headers.get_list("cache-control") == ["private, no-cache"]
+
+
 async def test_https_sites_send_hsts_and_secure_cookies(tmp_path: Path) -> None:
     async with open_app(tmp_path, HANDLERS, settings={"external_url": "https://cairn.test"}) as running:
         answer = await running.browser().get("/-/appearance")

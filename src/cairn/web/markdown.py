@@ -165,7 +165,7 @@ def _plain(text: str, why: str) -> SafeHtml:
 
 def _sanitise(html: str, rewrite: Rewrite | None) -> str:
     def filter_attribute(tag: str, name: str, value: str) -> str | None:
-        if name == "id":
+        if name in {"id", "name"}:
             return value if value.startswith(ID_PREFIX) else ID_PREFIX + value
         if name == "href" and value.startswith("#"):
             return value if value.startswith("#" + ID_PREFIX) else f"#{ID_PREFIX}{value[1:]}" if value[1:] else value

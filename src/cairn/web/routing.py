@@ -31,7 +31,7 @@ from cairn.access.actions import Action, Resource
 from cairn.access.decide import require
 from cairn.access.scopes import AccountScope, SiteScope
 from cairn.base.actor import Actor
-from cairn.base.errors import CairnError
+from cairn.base.errors import CairnError, NotFound
 from cairn.web.api import answer_json, decode_body
 from cairn.web.context import RequestContext, WebRequest, context_of
 from cairn.web.forms import require_same_site
@@ -47,6 +47,8 @@ Handler = Callable[..., Awaitable[Any]]
 
 _OPT = "cairn.declaration"
 _READING = frozenset({"GET", "HEAD"})
+_NUMBER_MAX = 2**63 - 1
+"""The largest id there can be: no column holds more, and no driver takes it."""
 _ACCOUNT_PARAMETERS = frozenset({"owner", "login", "org", "username", "account_id"})
 _PROVIDED = frozenset({"context", "actor", "session", "reading", "settings", "database", "engine", "body"})
 
@@ -164,6 +166,8 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
     @functools.wraps(fn)
     async def run(request: WebRequest, **parameters: object) -> Response[Any]:
         context = context_of(request)
+        if any(isinstance(value, int) and abs(value) > _NUMBER_MAX for value in parameters.values()):
+            raise NotFound("Not Found")
         _require_declared(context.actor, declared)
         is_reading = request.method in _READING
         if not is_reading:

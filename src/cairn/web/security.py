@@ -178,8 +178,9 @@ class _Answer:
             found.append((b"content-security-policy", policy.encode()))
         if is_page:
             found.append((b"vary", b"Cookie"))
-            if b"cache-control" not in had:
-                found.append((b"cache-control", b"private, no-cache"))
+        if b"cache-control" not in had:
+            # Whatever does not say so itself is for one person: a proxy on the way must not keep it for the next.
+            found.append((b"cache-control", b"private, no-cache"))
         if context is not None:
             found += [
                 (b"set-cookie", cookie.header(secure=self._is_secure).encode()) for cookie in context.cookies_to_set
