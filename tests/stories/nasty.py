@@ -1,8 +1,9 @@
 """Names that have broken other programs, put together at random from a seed."""
 
-import os
 import random
 from urllib.parse import quote_from_bytes
+
+from tests.factories.seeds import chosen_seed
 
 MARK = b"FZ7"
 """Stands in every name made here, so that it can be looked for where no such name may be."""
@@ -56,9 +57,8 @@ PIECES = (
 
 
 def make_random() -> tuple[random.Random, int]:
-    """Return a source of randomness and its seed: ``FUZZ_SEED`` from the environment, else a new one; print it."""
-    seed = int(os.environ.get("FUZZ_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
-    print(f"FUZZ_SEED={seed}")
+    """Return a source of randomness and the run's seed."""
+    seed = chosen_seed()
     return random.Random(seed), seed
 
 

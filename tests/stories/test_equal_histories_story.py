@@ -1,6 +1,5 @@
 """Random histories and pushes from two clients, by stock git, leave server and clients equal."""
 
-import os
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.factories.git_repositories import StockGitFailed, StockRepository, init
 from tests.factories.pushes import make_store, push, refs_of, verdict
+from tests.factories.seeds import chosen_seed
 from tests.stories.nodes import open_node
 
 from cairn.git.engine import Engine
@@ -94,9 +94,7 @@ async def nodes(database_url: str, tmp_path: Path) -> AsyncIterator[list[Engine]
 
 @pytest.mark.parametrize("steps", [15, pytest.param(400, marks=pytest.mark.nightly)])
 async def test_two_clients_and_two_nodes_end_up_equal(nodes: list[Engine], tmp_path: Path, steps: int) -> None:
-    seed = int(os.environ.get("CAIRN_TEST_SEED", random.randrange(1 << 32)))
-    print(f"CAIRN_TEST_SEED={seed}")
-    dice = random.Random(seed)
+    dice = random.Random(chosen_seed())
     store = await make_store(nodes[0])
     clients = [Client(init(tmp_path / name), name, dice) for name in ("ada", "grace")]
     expected: dict[RefName, Oid] = {}

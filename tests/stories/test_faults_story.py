@@ -22,6 +22,7 @@ from tests.factories.pushes import (
     refs_of,
     verdict,
 )
+from tests.factories.seeds import chosen_seed
 from tests.services.s3 import S3Server
 from tests.stories.nodes import open_node
 
@@ -36,9 +37,7 @@ only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indire
 @pytest.fixture
 def seed() -> int:
     """What every choice of a test follows from; shown when the test fails."""
-    chosen = int(os.environ.get("CAIRN_TEST_SEED", random.randrange(1 << 32)))
-    print(f"CAIRN_TEST_SEED={chosen}")
-    return chosen
+    return chosen_seed()
 
 
 @pytest.fixture

@@ -1,25 +1,29 @@
 """G1: pushes, deletions, forced pushes, compaction and sweepers in any order lose nothing. Prints its seed."""
 
 import asyncio
-import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.factories.pushes import MAIN, make_store, pieces, verdict
+from tests.factories.seeds import chosen_seed
 from tests.factories.small_pushes import SmallPusher
 
-from cairn.git.compaction import compact_once
+from cairn.base.settings import Settings
+from cairn.db.database import Database
+from cairn.git.compaction import compact_once, find_crowded
 from cairn.git.condemned_packs import delete_condemned
 from cairn.git.doctor import examine
-from cairn.git.engine import Engine
-from cairn.git.models import Pack, Upload
+from cairn.git.engine import Engine, open_engine
+from cairn.git.models import Pack, Push, RefLog, Upload
 from cairn.git.ref_transaction import RefUpdate
+from cairn.git.retention import expire_rows
 from cairn.git.staging import push_limits
 from cairn.git.types import ZERO_OID
 from cairn.git.upload_sweeper import sweep_uploads
+from cairn.storage.storage import open_storage
 
 pytest_plugins = ["tests.factories.engines"]
 
@@ -93,9 +97,7 @@ class Life:
 
 @pytest.mark.parametrize("steps", [60, pytest.param(2000, marks=pytest.mark.nightly)])
 async def test_nothing_is_lost_whatever_the_order(engine: Engine, steps: int, tmp_path: Path) -> None:
-    seed = int(os.environ.get("CAIRN_TEST_SEED", "0")) or Random().randrange(1, 1 << 31)
-    print(f"CAIRN_TEST_SEED={seed}")
-    life = Life(engine, await make_store(engine), seed)
+    life = Life(engine, await make_store(engine), chosen_seed())
     for number in range(1, steps + 1):
         await life.step()
         if number % CHECKED_EVERY == 0:
@@ -106,3 +108,26 @@ async def test_nothing_is_lost_whatever_the_order(engine: Engine, steps: int, tm
     async with engine.database.read() as session:
         packs = list(await session.scalars(select(Pack.id).where(Pack.store_id == life.store)))
     assert len([found async for found in engine.storage.list(f"packs/{life.store}/")]) == 2 * len(packs)
+
+
+async def test_the_whole_of_maintenance_runs_on_each_database(any_database: Database, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "node")
+    async with open_engine(settings, any_database, open_storage(settings)) as engine:
+        life = Life(engine, await make_store(engine), seed=7)
+        await life.pusher.push_many(4)
+        await life.pusher.push(is_forced=True)
+        await life.pusher.push(BRANCHES[1])
+        await life.pusher.delete(BRANCHES[1])
+        await life.give_up()
+        await life.compact()
+        assert life.compacted == 1
+        await life.sweep()
+        assert await expire_rows(any_database) == (0, 0)
+        async with any_database.write() as session:
+            await session.execute(update(Push).values(at=datetime(2020, 1, 1, tzinfo=UTC)))
+            await session.execute(update(RefLog).values(at=datetime(2020, 1, 1, tzinfo=UTC)))
+        assert await expire_rows(any_database) == (7, 7)
+        assert await find_crowded(any_database, pushed_within=timedelta(minutes=15)) == []
+        assert await examine(engine, life.store) == []
+        assert len([found async for found in engine.storage.list(f"packs/{life.store}/")]) == 2
+        assert await verdict(engine, life.store, tmp_path / "after") == life.pusher.refs

@@ -1,0 +1,12 @@
+"""The seed of tests that draw by chance: the same for each commit, a new one each night, printed by every run."""
+
+import os
+
+COMMIT_SEED = 20261120
+
+
+def chosen_seed() -> int:
+    """Return ``CAIRN_TEST_SEED`` if it is set (``make test-nightly`` sets a new one), else the seed of every commit."""
+    seed = int(os.environ.get("CAIRN_TEST_SEED", COMMIT_SEED))
+    print(f"CAIRN_TEST_SEED={seed}")
+    return seed
