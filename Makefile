@@ -34,7 +34,7 @@ test: $(DEV) system-packages ## Run every test but the nightly ones; PYTEST_ARGS
 	@$(BIN)/pytest -m "not nightly" -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-nightly: $(DEV) system-packages ## Run the tests that take too long for each commit.
-	@CAIRN_TEST_SEED=$${CAIRN_TEST_SEED:-$$RANDOM$$RANDOM} HYPOTHESIS_PROFILE=nightly \
+	@TEST_SEED=$${TEST_SEED:-$$RANDOM$$RANDOM} HYPOTHESIS_PROFILE=nightly \
 	    $(BIN)/pytest -m nightly --timeout 3600 $(PYTEST_ARGS)
 
 check: $(DEV) ## Check format, lint, types, import direction, templates and tidiness.

@@ -6,7 +6,7 @@ COMMIT_SEED = 20261120
 
 
 def chosen_seed() -> int:
-    """Return ``CAIRN_TEST_SEED`` if it is set (``make test-nightly`` sets a new one), else the seed of every commit."""
-    seed = int(os.environ.get("CAIRN_TEST_SEED", COMMIT_SEED))
-    print(f"CAIRN_TEST_SEED={seed}")
+    """Return ``TEST_SEED`` if it is set (``make test-nightly`` sets a new one), else the seed of every commit."""
+    seed = int(os.environ.get("TEST_SEED", COMMIT_SEED))
+    print(f"TEST_SEED={seed}")
     return seed

@@ -1,7 +1,7 @@
 """I1 and I4: whatever stands in a name, an address, a line of git's protocol or a header, it stays data.
 
 The web program runs with a git that writes down each command line it gets. Every made-up name carries a mark; the mark
-may stand behind ``--`` (a path inside a tree) and nowhere else. The seed is printed: ``CAIRN_TEST_SEED=n`` repeats a run.
+may stand behind ``--`` (a path inside a tree) and nowhere else. The seed is printed and repeats a run (``TEST_SEED=n``).
 """
 
 import base64
@@ -129,7 +129,7 @@ def still_well(world: World) -> Iterator[None]:
     lines = world.cairn.log().splitlines()
     broken = [line for line in lines[world.lines_seen :] if '"level": "error"' in line]
     world.lines_seen = len(lines)
-    assert not broken, f"CAIRN_TEST_SEED={world.seed}\n" + "\n".join(broken)[:5000]
+    assert not broken, f"TEST_SEED={world.seed}\n" + "\n".join(broken)[:5000]
     assert not list(world.cairn.folder.rglob("*canary*"))
 
 
@@ -167,7 +167,7 @@ def test_no_address_of_page_or_api_becomes_an_option_or_a_path(world: World) -> 
             statuses.add(status)
             if status >= 500 or b"root:x:" in body:
                 wrong.append(f"{status} {full}")
-    assert not wrong, f"CAIRN_TEST_SEED={world.seed}\n" + "\n".join(wrong)
+    assert not wrong, f"TEST_SEED={world.seed}\n" + "\n".join(wrong)
     assert {200, 404} <= statuses, "the addresses reach nothing: the test looks at the wrong place"
 
 
