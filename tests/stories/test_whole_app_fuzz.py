@@ -1,7 +1,7 @@
 """I1 and I4: whatever stands in a name, an address, a line of git's protocol or a header, it stays data.
 
 The web program runs with a git that writes down each command line it gets. Every made-up name carries a mark; the mark
-may stand behind ``--`` (a path inside a tree) and nowhere else. The seed is printed and repeats a run (``TEST_SEED=n``).
+may stand behind ``--`` (a path inside a tree) and nowhere else. ``TEST_SEED=n`` repeats a run.
 """
 
 import base64
