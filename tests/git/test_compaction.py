@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -13,8 +13,19 @@ from random import Random
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from tests.factories.git_repositories import StockRepository
-from tests.factories.pushes import MAIN, allow, check_bucket, fresh_clone, make_store, pieces, refs_of, verdict
+from tests.factories.git_repositories import StockRepository, init
+from tests.factories.pushes import (
+    MAIN,
+    allow,
+    check_bucket,
+    fresh_clone,
+    make_store,
+    pieces,
+    push,
+    push_commit,
+    refs_of,
+    verdict,
+)
 from tests.factories.small_pushes import SmallPusher
 
 from cairn.base.ids import random_id
@@ -24,11 +35,14 @@ from cairn.git.compaction import PacksReplaced, SourcePack, choose_packs, compac
 from cairn.git.condemned_packs import delete_condemned
 from cairn.git.engine import Engine
 from cairn.git.fail_points import FailPointError, Step
+from cairn.git.fetch_cache import Flight
 from cairn.git.manifest import read_manifest
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState, Upload, UploadState
 from cairn.git.pack_files import UploadExpired
+from cairn.git.pktline import PktReader
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.staging import push_limits
+from cairn.git.upload_pack import V2Request
 from cairn.git.upload_sweeper import sweep_uploads
 
 pytest_plugins = ["tests.factories.engines"]
@@ -119,14 +133,14 @@ def test_the_cost_of_many_pushes_grows_with_the_logarithm() -> None:
     """2,000 pushes of one object each: at most 40 packs ever, each object rewritten a few times."""
     packs: list[SourcePack] = []
     rewritten = 0
-    for push in range(2000):
-        packs.append(SourcePack(f"p{push}", 1, 1))
+    for number in range(2000):
+        packs.append(SourcePack(f"p{number}", 1, 1))
         if len(packs) >= compaction.PACKS_MAX:
             chosen = choose_packs(packs)
             assert len(chosen) > 1
             packs = [pack for pack in packs if pack not in chosen]
             total = sum(pack.objects for pack in chosen)
-            packs.append(SourcePack(f"c{push}", total, total))
+            packs.append(SourcePack(f"c{number}", total, total))
             rewritten += total
         assert len(packs) <= compaction.PACKS_MAX
     assert sum(pack.objects for pack in packs) == 2000
@@ -200,6 +214,40 @@ async def test_pushes_and_clones_meanwhile_succeed_and_their_packs_stay(
     assert len(now) == 5
     assert not now & old
     assert await verdict(engine, pusher.store, tmp_path / "after") == pusher.refs
+
+
+async def test_a_running_fetch_survives_whatever_becomes_of_its_packs(engine: Engine, tmp_path: Path) -> None:
+    """C4: the reader waits in the middle while its store is forced back, compacted, its packs deleted and evicted."""
+    client = init(tmp_path / "client")
+    store = await make_store(engine)
+    for number in range(4):
+        client.commit({f"file{number}": Random(number).randbytes(1 << 20)})
+        assert (await push_commit(engine, store, client)).is_ok
+    tip = client.oid("HEAD")
+    arguments = (b"ofs-delta", b"no-progress", b"want " + tip.encode(), b"done")
+    async with engine.upload.serve_v2(await engine.state(store), V2Request(b"fetch", arguments)) as flight:
+        assert isinstance(flight, Flight)
+        chunks = flight.chunks()
+        answer = await anext(chunks)
+        assert len(answer) < 4 << 20
+        forced = client.commit({"file0": "small"}, "forced", "--amend")
+        assert (await push(engine, store, [(MAIN, tip, forced)], client.pack([forced], without=[tip]))).is_ok
+        assert await compact_once(engine, store, packs_max=2) is not None
+        async with engine.database.write() as session:
+            await session.execute(
+                update(Pack).where(Pack.condemned_at.is_not(None)).values(condemned_at=datetime(2020, 1, 1, tzinfo=UTC))
+            )
+        assert (await delete_condemned(engine.database, engine.storage)).packs >= 4
+        await asyncio.to_thread(engine.cache.evict, 0)
+        answer += b"".join([chunk async for chunk in chunks])
+    reader = PktReader(pieces(answer), max_bytes=1 << 25)
+    lines = await reader.read_until_flush()
+    assert lines[0] == b"packfile\n"
+    receiver = init(tmp_path / "receiver", bare=True)
+    receiver.git("index-pack", "--stdin", "--strict", stdin=b"".join(line[1:] for line in lines if line[0] == 1))
+    receiver.git("update-ref", "refs/heads/main", tip)
+    receiver.git("fsck", "--strict", "--no-progress")
+    assert await verdict(engine, store, tmp_path / "after") == {MAIN: forced}
 
 
 async def test_a_push_staged_before_the_swap_lands_after_it(engine: Engine, tmp_path: Path) -> None:

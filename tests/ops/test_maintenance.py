@@ -108,3 +108,15 @@ async def test_a_store_waits_for_one_compaction_however_often_it_is_found(engine
     for _ in range(2):
         await maintenance.enqueue_compactions(engine.database, stores)
     assert await run_jobs(engine) == [maintenance.COMPACT_KIND] * 3
+
+
+async def test_a_store_with_a_damaged_pack_keeps_its_manifest_and_makes_no_dead_job(engine: Engine) -> None:
+    pusher = SmallPusher(engine, await make_store(engine))
+    await pusher.push_many(PACKS_MAX)
+    _, packs = await read_manifest(engine.database, pusher.store)
+    await engine.storage.delete(f"{packs[0].key}.pack")
+    for folder in ("views", "packs"):
+        (engine.cache.root / folder).rename(engine.cache.root / f"lost-{folder}")
+    await maintenance.enqueue_compactions(engine.database, [pusher.store])
+    assert await run_jobs(engine) == [maintenance.COMPACT_KIND]
+    assert (await read_manifest(engine.database, pusher.store))[1] == packs

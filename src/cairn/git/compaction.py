@@ -11,6 +11,7 @@ are not touched. The old packs are condemned, and ``condemned_packs`` deletes th
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -114,10 +115,11 @@ async def compact_once(
         return None
     async with (
         engine.view(await engine.state(store_id)) as view,
-        open_quarantine(engine.cache.quarantines, alternates=[view.objects]) as quarantine,
+        open_quarantine(engine.cache.quarantines) as quarantine,
     ):
         sources = [pack.id for pack in chosen]
-        written = await _combine(engine, view, quarantine, sources)
+        await asyncio.to_thread(_link_packs, view, quarantine, sources)
+        written = await _combine(engine, quarantine, sources)
         await fail_point(Step.COMPACTION_PACKED)
         upload = await announce_upload(engine.database, store_id, at=await engine.database.now())
         uploaded = await upload_pack(engine.storage, upload, written, adopt=engine.cache.adopt)
@@ -180,8 +182,16 @@ def _own_entries(store_id: int) -> ColumnElement[bool]:
     )
 
 
-async def _combine(engine: Engine, view: View, quarantine: Quarantine, sources: Sequence[str]) -> IndexedPack:
-    """Write one pack of exactly the objects of the source packs and verify it; every object's content is hashed."""
+def _link_packs(view: View, quarantine: Quarantine, pack_ids: Sequence[str]) -> None:
+    """Give the quarantine these packs and no others: git walks only what it finds there, not the whole history."""
+    for pack_id in pack_ids:
+        for ending in ("pack", "idx"):
+            name = f"pack-{pack_id}.{ending}"
+            os.link(view.objects / "pack" / name, quarantine.packs / name)
+
+
+async def _combine(engine: Engine, quarantine: Quarantine, sources: Sequence[str]) -> IndexedPack:
+    """Write one pack of exactly the objects of the source packs; every object was read back and compared."""
     folder = quarantine.path / "compacted"
     folder.mkdir()
     pack = GitCommand(
@@ -191,12 +201,13 @@ async def _combine(engine: Engine, view: View, quarantine: Quarantine, sources: 
         folders=(folder / "pack",),
     )
     names = "".join(f"pack-{pack_id}.pack\n" for pack_id in sources).encode("ascii")
-    output = await engine.runner.run(pack, git_dir=quarantine.path, alternates=quarantine.alternates, stdin=names)
+    output = await engine.runner.run(pack, git_dir=quarantine.path, stdin=names)
     checksum = output.split()[-1].decode("ascii")
     written = folder / f"pack-{checksum}.pack"
+    # It hashes every object and, because the sources are at hand, compares it with theirs byte by byte.
     verify = GitCommand(name="index-pack", options=("--threads=1",), folders=(written,))
     await engine.runner.run(verify, git_dir=quarantine.path)
-    indexes = [view.objects / "pack" / f"pack-{pack_id}.idx" for pack_id in sources]
+    indexes = [quarantine.packs / f"pack-{pack_id}.idx" for pack_id in sources]
     return await asyncio.to_thread(_describe, written, indexes, checksum)
 
 

@@ -14,6 +14,7 @@ from cairn.git.compaction import PacksReplaced, compact, find_crowded
 from cairn.git.condemned_packs import delete_condemned
 from cairn.git.engine import Engine
 from cairn.git.fetch_cache import expire_shared_answers
+from cairn.git.node_cache import PackDamaged
 from cairn.git.retention import expire_rows
 from cairn.git.store_state import StoreGone
 from cairn.git.upload_sweeper import sweep_uploads
@@ -90,6 +91,9 @@ async def compact_store(context: JobContext, payload: CompactStore) -> None:
     except (PacksReplaced, StoreGone) as error:
         # Deleted or compacted by somebody else: the next scan looks again.
         _log.info("compaction_given_up", store_id=payload.store_id, reason=error.message)
+    except PackDamaged as error:
+        # An incident of its own, told at every clone too: trying again and again would only pile up dead jobs.
+        _log.error("compaction_given_up", store_id=payload.store_id, key=error.key, reason=error.message)
 
 
 async def enqueue_compactions(database: Database, stores: list[int]) -> None:
