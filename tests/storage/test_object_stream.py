@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tests.services.ports import eventually
 from tests.storage.conftest import MIB, pieces
+from tests.storage.http_stub import Answer, HttpStub
 
-from cairn.storage.errors import StorageRangeOutside
+from cairn.storage.errors import StorageNotFound, StorageRangeOutside, StorageUnavailable
 from cairn.storage.storage import Storage
 
 
@@ -78,3 +79,38 @@ def _resident_bytes() -> int:
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
+
+
+async def test_nothing_is_asked_before_the_first_piece_is_wanted(stub: HttpStub) -> None:
+    async with stub.storage().stream("k"):
+        pass
+    assert [piece async for piece in stub.storage().stream("k", size=0)] == []
+    assert stub.requests == []
+
+
+async def test_a_transfer_that_breaks_is_an_error_never_a_shorter_object(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(200, b"x" * MIB, declared_bytes=3 * MIB)
+    stream = stub.storage().stream("k")
+
+    async def read() -> int:
+        return sum([len(piece) async for piece in stream])
+
+    with pytest.raises(StorageUnavailable):
+        await read()
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_an_object_that_is_absent_is_told_with_the_first_piece_and_ends_the_stream(storage: Storage) -> None:
+    stream = storage.stream("no/such")
+    with pytest.raises(StorageNotFound):
+        await anext(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_only_bytes_that_were_handed_out_are_counted(memory_storage: Storage) -> None:
+    await memory_storage.put("k", b"x" * (3 * MIB))
+    async with memory_storage.stream("k", offset=MIB) as stream:
+        assert len(await anext(stream)) == MIB
+    assert memory_storage.counters.bytes_read["stream"] == MIB
