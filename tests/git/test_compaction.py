@@ -42,6 +42,7 @@ from cairn.git.pack_files import UploadExpired
 from cairn.git.pktline import PktReader
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.staging import push_limits
+from cairn.git.types import ZERO_OID
 from cairn.git.upload_pack import V2Request
 from cairn.git.upload_sweeper import sweep_uploads
 
@@ -164,6 +165,31 @@ async def test_a_compacted_store_has_the_same_objects_in_one_pack(engine: Engine
         packs = {pack.id: pack for pack in await session.scalars(select(Pack).where(Pack.store_id == pusher.store))}
     assert {pack.id for pack in packs.values() if pack.state == PackState.CONDEMNED} == old
     assert all((pack.condemned_at is None) == (pack.id == new) for pack in packs.values())
+
+
+async def test_deltas_tags_and_histories_of_several_roots_survive(engine: Engine, tmp_path: Path) -> None:
+    """Pushed as stock git does, thin: each pack repeats the bases it was sent without."""
+    client, store = init(tmp_path / "client"), await make_store(engine)
+    lines = [f"line {number} {Random(number).random()}\n" for number in range(2000)]
+    for number in range(6):
+        lines[number * 300] = f"changed {number}\n"
+        client.commit({"deep/er/file.txt": "".join(lines)}, f"change {number}")
+        assert (await push_commit(engine, store, client, thin=True)).is_ok
+    client.git("tag", "-a", "-m", "first", "v1")
+    tag = client.oid("v1")
+    assert (await push(engine, store, [(b"refs/tags/v1", ZERO_OID, tag)], client.pack([tag], without=["HEAD"]))).is_ok
+    client.git("checkout", "-q", "--orphan", "other")
+    client.commit({"other.txt": "other\n"}, "another root")
+    assert (await push_commit(engine, store, client, b"refs/heads/other")).is_ok
+    before = await objects_of(engine, store)
+    _, packs = await read_manifest(engine.database, store)
+    done = await compact_once(engine, store, packs_max=2)
+    assert done is not None
+    assert done.packs == len(packs) == 8
+    assert done.pack_bytes < sum(pack.pack_bytes for pack in packs) / 2
+    assert await objects_of(engine, store) == before
+    found = await verdict(engine, store, tmp_path / "after")
+    assert found == {MAIN: client.oid("main"), b"refs/tags/v1": tag, b"refs/heads/other": client.oid("other")}
 
 
 async def test_a_store_with_few_packs_is_left_alone(engine: Engine) -> None:
