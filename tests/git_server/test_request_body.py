@@ -32,7 +32,7 @@ class Client:
 
 
 async def read(body: RequestBody) -> bytes:
-    return b"".join([chunk async for chunk in body.chunks()])
+    return b"".join([chunk async for chunk in body])
 
 
 def body_of(client: Client, *, is_gzip: bool = False, grace_seconds: float = 5) -> RequestBody:
@@ -52,7 +52,7 @@ async def test_an_inflated_body_comes_in_bounded_pieces() -> None:
     bomb = gzip.compress(bytes(10 << 20))
     assert len(bomb) < 20_000
     body = body_of(Client(bomb), is_gzip=True)
-    sizes = [len(chunk) async for chunk in body.chunks()]
+    sizes = [len(chunk) async for chunk in body]
     assert sum(sizes) == 10 << 20
     assert max(sizes) <= 256 << 10
 
@@ -76,7 +76,7 @@ async def test_time_that_the_server_takes_is_not_the_clients() -> None:
     client = Client(b"one", b"two", b"three")
     body = body_of(client, grace_seconds=0.1)
     seen = []
-    async for chunk in body.chunks():
+    async for chunk in body:
         await asyncio.sleep(0.08)  # work on the piece: together longer than the client's grace
         seen.append(chunk)
     assert seen == [b"one", b"two", b"three"]
@@ -112,15 +112,14 @@ async def test_a_client_that_leaves_during_the_work_ends_it() -> None:
 async def test_a_client_that_leaves_while_its_body_waits_is_noticed_too() -> None:
     client = Client(b"commands", ends=False)
     body = body_of(client)
-    assert await anext(body.chunks()) == b"commands"
+    assert await anext(body) == b"commands"
     assert await cancelled_when(Client.leave, client, body) == "gone"
 
 
 async def test_what_was_read_ahead_while_watching_is_not_lost() -> None:
     client = Client(b"first", ends=False)
     body = body_of(client, grace_seconds=5)
-    chunks = body.chunks()
-    seen = [await anext(chunks)]
+    seen = [await anext(body)]
     async with body.while_present():
         await asyncio.sleep(0.1)  # the watcher waits for news
         for piece in (b"second", b"third", b"fourth"):
@@ -128,7 +127,7 @@ async def test_what_was_read_ahead_while_watching_is_not_lost() -> None:
             await asyncio.sleep(0)
         await asyncio.sleep(0.02)
         client.send(b"", more=False)
-        seen += [chunk async for chunk in chunks]
+        seen += [chunk async for chunk in body]
     assert seen == [b"first", b"second", b"third", b"fourth"]
 
 

@@ -139,14 +139,13 @@ class PktReader:
             lines.append(packet)
         return lines
 
-    async def rest(self) -> AsyncIterator[bytes]:
-        """Yield everything after the packets read so far: a pack."""
+    def rest(self) -> AsyncIterator[bytes]:
+        """Return everything after the packets read so far: a pack.
+
+        Unlike a generator it outlives a cancelled read, so that what the peer still sends can be read and dropped.
+        """
         unread, self._data, self._offset = self._data[self._offset :], b"", 0
-        if unread:
-            yield unread
-        async for chunk in self._source:
-            if chunk:
-                yield chunk
+        return _Rest(unread, self._source)
 
     async def _fill(self) -> bool:
         """Take the next non-empty piece in; False at the end of the source."""
@@ -156,3 +155,18 @@ class PktReader:
                 self._offset = 0
                 return True
         return False
+
+
+class _Rest:
+    def __init__(self, unread: bytes, source: AsyncIterator[bytes]) -> None:
+        self._unread = unread
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        unread, self._unread = self._unread, b""
+        while not unread:
+            unread = await anext(self._source)
+        return unread

@@ -12,7 +12,7 @@ from cairn import __version__
 from cairn.base.errors import CairnError
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
-from cairn.base.settings import Settings
+from cairn.base.settings import GIB, Settings
 from cairn.db.database import Database
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.landing import Staged, Within, land
@@ -238,8 +238,8 @@ class ReceivePack:
         return refusals
 
 
-async def _drain(pack: AsyncIterator[bytes], *, max_bytes: int = 64 << 20) -> None:
-    """Read what the client still sends, within a bound: it listens only when it has finished talking."""
+async def _drain(pack: AsyncIterator[bytes], *, max_bytes: int = GIB) -> None:
+    """Read what the client still sends, within a bound: over HTTP it listens only when it has finished talking."""
     taken = 0
     # A client that is gone raises whatever its door raises; the report is for the others.
     with suppress(Exception):

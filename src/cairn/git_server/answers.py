@@ -102,13 +102,17 @@ class Reply:
         await self._start(status, [_TEXT, _length(len(body)), *NO_CACHE, *(headers or [])])
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def explain(self, message: str, content_type: bytes) -> None:
-        """Say inside git's protocol what went wrong: git hides the bodies of failed requests that carry packs."""
-        if not self.is_started:
-            await self.whole(error_packet(message), content_type)
-            return
-        # After the beginning of a pack only the error channel is heard.
-        await self._send({"type": "http.response.body", "body": error_in_side_band(message), "more_body": False})
+    async def explain(self, message: str, content_type: bytes, *, in_side_band: bool) -> None:
+        """Say inside git's protocol what went wrong: git hides the bodies of failed requests that carry packs.
+
+        ``in_side_band``: the client reads channels from the start, as it does after a push.
+        """
+        in_side_band = in_side_band or self.is_started  # after the beginning of a pack only channels are heard
+        packet = error_in_side_band(message) if in_side_band else error_packet(message)
+        if self.is_started:
+            await self._send({"type": "http.response.body", "body": packet, "more_body": False})
+        else:
+            await self.whole(packet, content_type)
 
     async def _flight(self, flight: Flight, content_type: bytes) -> None:
         try:

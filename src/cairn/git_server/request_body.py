@@ -34,6 +34,8 @@ class RequestBody:
     def __init__(self, receive: Receive, *, is_gzip: bool, grace_seconds: float) -> None:
         self._receive = receive
         self._inflater = zlib.decompressobj(wbits=31) if is_gzip else None
+        self._packed = b""
+        self._may_hold_more = False
         self._grace_seconds = grace_seconds
         self._waited_seconds = 0.0
         self._turn = asyncio.Lock()
@@ -42,21 +44,28 @@ class RequestBody:
         self._is_complete = False
         self.received_bytes = 0
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body, inflated; ends with it. Errors: BodyTooSlow, ClientGone, ProtocolError (bad gzip)."""
-        while not self._is_complete:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the body itself: reading goes on where it stopped, also after a read that was cancelled."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece, inflated. Errors: BodyTooSlow, ClientGone, ProtocolError (bad gzip)."""
+        while True:
+            if self._inflater is not None and (piece := self._inflate()):
+                await asyncio.sleep(0)  # a small body can inflate a thousandfold: others get their turn
+                return piece
+            if self._is_complete:
+                raise StopAsyncIteration
             message = await self._next()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             data: bytes = message.get("body", b"")
             self.received_bytes += len(data)
             self._is_complete = not message.get("more_body", False)
-            if self._inflater is None:
-                if data:
-                    yield data
-            else:
-                async for piece in self._inflate(data):
-                    yield piece
+            if self._inflater is not None:
+                self._packed += data
+            elif data:
+                return data
 
     @asynccontextmanager
     async def while_present(self) -> AsyncIterator[None]:
@@ -125,21 +134,20 @@ class RequestBody:
         finally:
             self._waited_seconds += time.monotonic() - started
 
-    async def _inflate(self, data: bytes) -> AsyncIterator[bytes]:
+    def _inflate(self) -> bytes:
+        """Return the next inflated piece; empty if more of the body must arrive first, or nothing is left."""
         inflater = self._inflater
         assert inflater is not None
-        try:
-            more = bool(data)
-            while more:
-                piece = inflater.decompress(data, _INFLATE_BYTES)
-                data = inflater.unconsumed_tail
-                more = bool(data) or len(piece) == _INFLATE_BYTES
-                if piece:
-                    yield piece
-                    await asyncio.sleep(0)  # a small body can inflate a thousandfold: others get their turn
+        if not self._packed and not self._may_hold_more:
             if self._is_complete and not inflater.eof:
                 raise ProtocolError("the gzip body ends too early")
+            return b""
+        try:
+            piece = inflater.decompress(self._packed, _INFLATE_BYTES)
         except zlib.error as error:
             raise ProtocolError("the body is no gzip, though Content-Encoding says so") from error
         if inflater.unused_data:
             raise ProtocolError("the gzip body has more than one member")
+        self._packed = inflater.unconsumed_tail
+        self._may_hold_more = len(piece) == _INFLATE_BYTES
+        return piece or (self._inflate() if self._is_complete else b"")

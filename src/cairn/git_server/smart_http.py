@@ -162,13 +162,12 @@ class SmartHttp:
         except CairnError as error:
             if isinstance(error, Unavailable):
                 _log.warning("git_failed", verb=verb.value, store_id=target.store_id, error=error.message)
-            await reply.explain(error.message, _RESULTS[verb])
+            await reply.explain(error.message, _RESULTS[verb], in_side_band=verb is Verb.PUSH)
             return _result_of(error)
         except Exception:
             _log.exception("git_failed", verb=verb.value, store_id=target.store_id)
-            await reply.explain(
-                "The server failed to answer; this is our fault, and it has been logged.", _RESULTS[verb]
-            )
+            sentence = "The server failed to answer; this is our fault, and it has been logged."
+            await reply.explain(sentence, _RESULTS[verb], in_side_band=verb is Verb.PUSH)
             return Result.FAILED
         return Result.OK
 
@@ -180,7 +179,7 @@ class SmartHttp:
             async with upload.serve_stateless_v0(target.state, whole, version=version) as flight:
                 await reply.answer(flight, content_type)
             return
-        reader = PktReader(body.chunks(), max_bytes=self._settings.max_request_bytes)
+        reader = PktReader(body, max_bytes=self._settings.max_request_bytes)
         request = await read_v2_request(reader)
         if request is None:
             await reply.whole(b"", content_type)
@@ -190,7 +189,7 @@ class SmartHttp:
             await reply.answer(answer, content_type)
 
     async def _push(self, target: GitTarget, body: RequestBody, reply: Reply) -> None:
-        reader = PktReader(body.chunks(), max_bytes=self._settings.max_request_bytes)
+        reader = PktReader(body, max_bytes=self._settings.max_request_bytes)
         request = await read_push_request(reader, self._settings)
         if request is None:
             # git asks with an empty request whether it is let in before it sends a large pack.
@@ -202,7 +201,7 @@ class SmartHttp:
 
     async def _read_all(self, body: RequestBody) -> bytes:
         whole = bytearray()
-        async for chunk in body.chunks():
+        async for chunk in body:
             whole += chunk
             if len(whole) > self._settings.max_request_bytes:
                 raise RequestTooLarge(self._settings.max_request_bytes)

@@ -53,19 +53,29 @@ class Channel:
         self._process = process
         self.received_bytes = 0
         self.sent_bytes = 0
+        self.is_in_side_band = False
+        """True once the client reads channels, so that an error must come through the one for errors."""
 
-    async def chunks(self, *, quiet_seconds: float = QUIET_SECONDS) -> AsyncIterator[bytes]:
-        """Yield what the client sends until it ends its side. Errors: Quiet."""
-        while True:
-            try:
-                async with asyncio.timeout(quiet_seconds):
-                    data = await self._process.stdin.read(_READ_BYTES)
-            except TimeoutError:
-                raise Quiet(quiet_seconds) from None
-            if not data:
-                return
-            self.received_bytes += len(data)
-            yield data
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the channel itself: reading goes on where it stopped, also after a read that was cancelled."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece of what the client sends until it ends its side. Errors: Quiet."""
+        data = await self.read()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def read(self, *, quiet_seconds: float = QUIET_SECONDS) -> bytes:
+        """Return the next piece, empty once the client has ended its side. Errors: Quiet."""
+        try:
+            async with asyncio.timeout(quiet_seconds):
+                data = await self._process.stdin.read(_READ_BYTES)
+        except TimeoutError:
+            raise Quiet(quiet_seconds) from None
+        self.received_bytes += len(data)
+        return data
 
     async def write(self, data: bytes, *, quiet_seconds: float = QUIET_SECONDS) -> None:
         """Send ``data``; returns when the client's window has room again. Errors: Quiet; OSError if it left."""
@@ -94,7 +104,7 @@ class Conversation:
             await self._fetch_v0(target, version)
             return
         await self._channel.write(v2_advertisement())
-        reader = PktReader(self._channel.chunks(), max_bytes=self._settings.max_request_bytes)
+        reader = PktReader(self._channel, max_bytes=self._settings.max_request_bytes)
         while (request := await read_v2_request(reader)) is not None:
             reader.renew(self._settings.max_request_bytes)
             target = await self._resolve()
@@ -107,7 +117,8 @@ class Conversation:
         target = await self._resolve()
         begin_push(target, transport="ssh", settings=self._settings)
         await self._channel.write(await self._engine.receive.advertisement(target.state))
-        reader = PktReader(self._channel.chunks(), max_bytes=self._settings.max_request_bytes)
+        self._channel.is_in_side_band = True
+        reader = PktReader(self._channel, max_bytes=self._settings.max_request_bytes)
         request = await read_push_request(reader, self._settings)
         if request is None:
             return
@@ -159,7 +170,7 @@ class Conversation:
     async def _ask(self, child: GitChild) -> None:
         """Hand the client's questions to the child until either has had enough."""
         with suppress(BrokenPipeError, CairnError):
-            async for chunk in self._channel.chunks(quiet_seconds=V0_QUIET_SECONDS):
+            while chunk := await self._channel.read(quiet_seconds=V0_QUIET_SECONDS):
                 await child.write(chunk)
         # Who has been silent for too long is past its questions, and is being sent a pack, or will get none.
         child.close_stdin()
@@ -168,4 +179,5 @@ class Conversation:
 async def tell(channel: Channel, error: CairnError) -> None:
     """Make the client stop and show the error, unless it knows already or is gone."""
     if not isinstance(error, ToldAlready | Quiet):
-        await channel.write(error_packet(error.message))
+        packet = error_in_side_band if channel.is_in_side_band else error_packet
+        await channel.write(packet(error.message))
