@@ -17,6 +17,7 @@ from cairn.git.store_state import StoreState
 from cairn.git.tree_listing import ENTRIES_MAX, TreeListing, list_tree
 from cairn.git.types import ObjectKind, Oid, show
 from cairn.repositories.revisions import Place, Revision, RevisionNotFound, default_revision, find_place, find_revision
+from cairn.web.api import PAGE_MAX
 
 SHOWN_FILE_BYTES_MAX = 1 << 20
 """Files beyond this are offered raw instead of shown."""
@@ -201,7 +202,7 @@ class Code:
             self._objects,
             [place.revision.commit_oid],
             path=place.path or None,
-            skip=(page - 1) * per_page,
+            skip=(min(page, PAGE_MAX) - 1) * per_page,  # git counts in 32 bits
             max_count=per_page + 1,
             since=since,
             until=until,

@@ -23,7 +23,6 @@ from cairn.git.types import ObjectKind, show
 from cairn.repositories.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder, open_code
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
 from cairn.repositories.revisions import Place, Revision, RevisionKind
-from cairn.web.api import PAGE_MAX
 from cairn.web.context import RequestContext
 from cairn.web.highlight import decode_text, highlight_lines
 from cairn.web.markdown import render_markdown
@@ -262,8 +261,7 @@ async def commits(
         if not code.snapshot.refs:
             return render(context, "repositories/empty.html", **header, has_refs=False)
         place = await code.place(_address(context))
-        number = min(max(page, 1), PAGE_MAX)
-        found = await code.history(place, page=number)
+        found = await code.history(place, page=max(page, 1))
         branches = _branch_links(code, header["base"], "commits")
     return render(
         context,
@@ -274,7 +272,7 @@ async def commits(
         crumbs=_crumbs(repository, header["base"], place),
         days=_by_day(found.commits),
         branches=branches,
-        number=number,
+        number=max(page, 1),
         has_more=found.has_more,
     )
 
