@@ -1,36 +1,21 @@
 """The web program serves every feature: a package that is forgotten would be pages nobody finds."""
 
 import ast
-import shutil
-from collections.abc import AsyncIterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import cairn
-from cairn.base.settings import Settings
 from cairn.identity.names import unreserved
 from cairn.identity.web_authentication import WebAuthentication
-from cairn.programs.services import Services, open_services
+from cairn.programs.services import Services
 from cairn.programs.web_features import WebFeatures, make_web_features
 from cairn.web.app import WebApp, create_app
 from cairn.web.routing import check_routes, declared_routes
 
 ROOT = Path(cairn.__file__).parent
 FEATURES = sorted({path.parent.name for path in ROOT.glob("*/*.py")} - {"web", "programs"})
-
-
-@pytest.fixture
-async def services(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Services]:
-    """What the web program stands on, in a folder."""
-    (tmp_path / "data").mkdir()
-    shutil.copyfile(sqlite_template, tmp_path / "cairn.db")
-    settings = Settings(
-        data_dir=tmp_path / "data", database_url=f"sqlite:///{tmp_path / 'cairn.db'}", secret_key="k" * 40
-    )
-    async with open_services(settings) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -97,6 +97,8 @@ async def serve(settings: Settings) -> int:
                 server.stop()  # type: ignore[no-untyped-call]  # granian's gap
                 await asyncio.wait({serving}, timeout=settings.drain_seconds)
             late = await app.cut()
+            # With nothing left to serve it ends by itself; cancelled before that, it would fail in its own callback.
+            await asyncio.wait({serving}, timeout=_CUT_SECONDS)
         finally:
             sampling.cancel()
             serving.cancel()

@@ -1,0 +1,70 @@
+"""``cairnd ssh`` as an operator runs it: one process that greets, stops when told, and explains what it lacks."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.services.ports import free_port
+from tests.services.processes import ServerProcess
+
+from cairn.base.settings import Settings
+
+COMMAND = [sys.executable, "-m", "cairn.programs.cairnd", "ssh"]
+
+
+def environment(settings: Settings, port: int) -> dict[str, str]:
+    """Return the environment of the program on this port."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
+    return kept | {
+        "CAIRN_DATA_DIR": str(settings.data_dir),
+        "CAIRN_SSH_ADDRESS": f"127.0.0.1:{port}",
+        "CAIRN_DRAIN_SECONDS": "1",
+    }
+
+
+def run(environ: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the program, which must end by itself."""
+    return subprocess.run([*COMMAND, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def greeting(port: int) -> bytes:
+    """Return the first line a client is sent, nothing while nobody listens."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client, client.makefile("rb") as lines:
+            return lines.readline()
+    except OSError:
+        return b""
+
+
+def test_help_says_where_it_listens_and_starts_nothing(tmp_path: Path) -> None:
+    done = run(environment(Settings(data_dir=tmp_path / "data"), 1), "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: cairnd ssh\n")
+    assert "CAIRN_SSH_ADDRESS" in done.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_it_greets_gives_its_port_to_nobody_and_stops_when_told(embedded: Settings, tmp_path: Path) -> None:
+    port = free_port()
+    environ = environment(embedded, port)
+    log = tmp_path / "log"
+    process = ServerProcess(
+        COMMAND, log=log, environ=environ, is_ready=lambda: greeting(port).startswith(b"SSH-2.0-Cairn")
+    )
+    process.start()
+    try:
+        second = run(environ)
+        assert second.returncode == 1
+        said = second.stderr.splitlines()[-1]
+        assert said.startswith(f"cairnd ssh: CAIRN_SSH_ADDRESS=127.0.0.1:{port}: cannot listen there (")
+        assert "in use" in said
+        assert "Traceback" not in second.stderr
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.exit_code(within_seconds=20) == 0
+    finally:
+        process.kill()
+    assert greeting(port) == b""
+    assert "Traceback" not in log.read_text()
