@@ -9,7 +9,7 @@ from cairn.git_server.ssh_limits import ConnectionLimits
 from cairn.identity.host_keys import load_or_create_host_keys
 from cairn.ops.metrics_folder import share_metrics
 from cairn.programs.services import open_services
-from cairn.programs.start import AddressTaken, run, split_address, start, stop_requested
+from cairn.programs.start import AddressTaken, run, settle_memory, split_address, start, stop_requested
 
 HELP = """Usage: cairnd ssh
 
@@ -46,6 +46,7 @@ async def serve(settings: Settings) -> int:
         )
         host_keys = await load_or_create_host_keys(services.database, services.secrets)
         host, port = split_address(settings.ssh_address)
+        settle_memory()
         sampling = group.create_task(metrics.sample_forever(services.engine))
         try:
             async with listen_ssh(door, host_keys, host=host, port=port):

@@ -1,6 +1,7 @@
 """How a long-running program begins and ends: arguments, settings, log, event loop, stop signals."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -54,6 +55,12 @@ def run(program: str, main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
             raise
         _fail(program, str(_first(explained)), 1)
     sys.exit(code)
+
+
+def settle_memory() -> None:
+    """Call once everything is imported and opened: what lives as long as the program is never scanned for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def stop_requested() -> asyncio.Event:

@@ -20,7 +20,7 @@ from cairn.identity.names import unreserved
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.ops.metrics_folder import share_metrics
 from cairn.programs.services import Services, open_services
-from cairn.programs.start import split_address, stop_requested
+from cairn.programs.start import settle_memory, split_address, stop_requested
 from cairn.programs.web_features import make_web_features
 from cairn.web.app import create_app
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
@@ -87,6 +87,7 @@ async def serve(settings: Settings) -> int:
         app = InFlight(_web_app(services, fronts=[git.front, ops.front], observe=metrics.request_finished))
         sampling = group.create_task(metrics.sample_forever(services.engine))
         server = _make_server(settings, app)
+        settle_memory()
         serving = group.create_task(server.serve())
         _log.info("listening", address=settings.http_address)
         try:
