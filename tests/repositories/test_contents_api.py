@@ -10,7 +10,7 @@ from tests.factories.forge import ApiClient, Forge
 from tests.factories.git_repositories import StockRepository, init
 from tests.web.support import ORIGIN
 
-from cairn.repositories import contents_api
+from cairn.repositories import contents_api, raw_answer
 from cairn.repositories.queries import RepositoryView
 
 MODULES = '[submodule "lib"]\n\tpath = vendor/lib\n\turl = https://example.org/lib.git\n'
@@ -171,7 +171,7 @@ async def test_a_large_file_is_there_as_raw_only(forge: Forge, monkeypatch: pyte
     ada = await forge.person("ada")
     await forge.repository(ada, "engine", files={"big": b"12345678", "huge": b"1" * 100})
     monkeypatch.setattr(contents_api, "CONTENT_BYTES_MAX", 7)
-    monkeypatch.setattr(contents_api, "RAW_BYTES_MAX", 50)
+    monkeypatch.setattr(raw_answer, "RAW_BYTES_MAX", 50)
     body = (await get(forge, "/contents/big")).json()
     assert (body["encoding"], body["content"], body["size"]) == ("none", "", 8)
     assert (await get(forge, "/contents/big", **RAW)).text == "12345678"

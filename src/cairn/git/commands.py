@@ -42,7 +42,7 @@ _GRAMMARS = {
     "version": _Grammar(),
     "index-pack": _Grammar(("--stdin", "--fix-thin", "--strict=<text>", "--threads=<count>")),
     "cat-file": _Grammar(
-        ("--batch", "--batch-check", CHECK_FORMAT, "--batch-all-objects", "--unordered", "--buffer", "-t", "-s")
+        ("--batch", "--batch-check", CHECK_FORMAT, "--batch-all-objects", "--unordered", "--buffer", "-t", "-s", "blob")
     ),
     "rev-list": _Grammar(
         (

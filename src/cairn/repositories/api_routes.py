@@ -104,9 +104,14 @@ async def revision_named(code: Code, name: bytes) -> Revision:
         return await code.revision(b"refs/" + name)
 
 
+def media_type_of(kind: str) -> str:
+    """Return one of GitHub's media types by its short name (``raw``, ``diff``, ``patch``, ``sha``)."""
+    return f"application/vnd.github.{kind}; charset=utf-8"
+
+
 def plain(data: bytes, kind: str) -> Response[bytes]:
-    """Return bytes as one of GitHub's media types (``raw``, ``diff``, ``patch``, ``sha``)."""
-    return Response(content=data, media_type=f"application/vnd.github.{kind}; charset=utf-8")
+    """Return bytes as one of GitHub's media types."""
+    return Response(content=data, media_type=media_type_of(kind))
 
 
 def choose(context: RequestContext, name: str, allowed: dict[str, Any], default: str) -> Any:  # noqa: ANN401 (the dict's)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cairn.base.errors import TooLarge
+from cairn.git.blob_stream import blob_chunks
 from cairn.git.commands import GitCommand
 from cairn.git.diff import EMPTY_TREE, Diff, DiffBounds, read_diff
 from cairn.git.engine import Engine
@@ -151,6 +152,14 @@ class Code:
     async def blob(self, oid: Oid, *, max_bytes: int) -> bytes:
         """Return the content of one such blob; BlobTooLarge."""
         return await self._reader.read_blob(oid, max_bytes=max_bytes)
+
+    async def blob_size(self, oid: Oid) -> int:
+        """Return the size of one such blob in bytes."""
+        return await self._reader.read_blob_size(oid)
+
+    def blob_chunks(self, oid: Oid) -> AsyncIterator[bytes]:
+        """Return such a blob piece by piece; the pieces may be read after this code is closed."""
+        return blob_chunks(self._engine, self._state, oid)
 
     async def peel(self, oid: Oid) -> tuple[Oid, ObjectKind]:
         """Return what such an annotated tag finally means; any other object means itself."""

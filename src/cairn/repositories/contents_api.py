@@ -14,14 +14,16 @@ from cairn.git.types import ObjectKind
 from cairn.repositories.api_routes import (
     REPOSITORY,
     follows_renames,
+    media_type_of,
     plain,
     query_bytes,
     read_repository,
     rest_of_path,
     revision_named,
 )
-from cairn.repositories.browse import Code, FileContent, open_code
+from cairn.repositories.browse import Code, open_code
 from cairn.repositories.git_serializers import entry_json, file_content_json, submodule_urls, text
+from cairn.repositories.raw_answer import answer_raw
 from cairn.repositories.revisions import Place
 from cairn.repositories.serializers import Json, Links, links_of
 from cairn.web.api import media_format
@@ -30,7 +32,6 @@ from cairn.web.routing import api
 
 CONTENT_BYTES_MAX = 1 << 20
 """Files beyond this have no content in JSON; they are there as raw."""
-RAW_BYTES_MAX = 100 << 20
 FOLDER_ENTRIES_MAX = 10_000
 _GITMODULES_BYTES_MAX = 64 << 10
 _SYMLINK_MODE = 0o120000
@@ -38,10 +39,6 @@ _SYMLINK_MODE = 0o120000
 
 class FolderTooLarge(TooLarge):
     """A folder has more entries than one answer holds."""
-
-
-class FileTooLarge(TooLarge):
-    """A file is larger than what is sent over the API."""
 
 
 @api.get(
@@ -106,17 +103,9 @@ async def _readme(context: RequestContext, engine: Engine, owner: str, repo: str
 
 async def _file(context: RequestContext, code: Code, links: Links, place: Place, entry: TreeEntry) -> Any:  # noqa: ANN401 (object or bytes)
     if media_format(context.request.headers.get("accept", "")) == "raw":
-        return plain(_whole(await code.file(entry, max_bytes=RAW_BYTES_MAX)), "raw")
+        return await answer_raw(context, code, entry.oid, media_type=media_type_of("raw"))
     content = await code.file(entry, max_bytes=CONTENT_BYTES_MAX)
     return file_content_json(links, place.revision.name, place.path, content)
-
-
-def _whole(content: FileContent) -> bytes:
-    if content.data is None:
-        raise FileTooLarge(
-            f"This file has {content.size_bytes:,} bytes, more than the {RAW_BYTES_MAX:,} sent here; clone to get it."
-        )
-    return content.data
 
 
 async def _link(context: RequestContext, code: Code, links: Links, place: Place, entry: TreeEntry) -> Any:  # noqa: ANN401 (object or bytes)

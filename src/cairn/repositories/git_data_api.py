@@ -12,19 +12,20 @@ from cairn.git.types import ObjectKind, Oid, is_oid, parse_oid
 from cairn.repositories.api_routes import (
     REPOSITORY,
     follows_renames,
-    plain,
+    media_type_of,
     read_repository,
     rest_of_path,
     revision_named,
 )
 from cairn.repositories.browse import Code, open_code
 from cairn.repositories.git_serializers import blob_json, git_commit_json, ref_json, tag_json, tree_json
+from cairn.repositories.raw_answer import answer_raw
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import media_format
 from cairn.web.context import RequestContext
 from cairn.web.routing import api
 
-BLOB_BYTES_MAX = 100 << 20
+BLOB_BYTES_MAX = 10 << 20
 REFS_MAX = 100_000
 """Refs one answer holds: this list has no pages."""
 
@@ -102,14 +103,15 @@ async def get_blob(context: RequestContext, engine: Engine, owner: str, repo: st
     links = links_of(context, repository.owner, repository.name)
     async with open_code(engine, repository.store_id) as code:
         oid = await _proved(code, file_sha, ObjectKind.BLOB)
+        if media_format(context.request.headers.get("accept", "")) == "raw":
+            return await answer_raw(context, code, oid, media_type=media_type_of("raw"))
         try:
             data = await code.blob(oid, max_bytes=BLOB_BYTES_MAX)
         except BlobTooLarge as error:
             raise TooLarge(
-                f"This blob has {error.size_bytes:,} bytes, more than the {BLOB_BYTES_MAX:,} sent here; clone it."
+                f"This blob has {error.size_bytes:,} bytes, more than the {BLOB_BYTES_MAX:,} sent as JSON; "
+                "ask for application/vnd.github.raw, or clone."
             ) from None
-    if media_format(context.request.headers.get("accept", "")) == "raw":
-        return plain(data, "raw")
     return blob_json(links, oid, data)
 
 

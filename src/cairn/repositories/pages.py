@@ -22,6 +22,7 @@ from cairn.git.reading import TreeEntry
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder, open_code
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
+from cairn.repositories.raw_answer import WHOLE_BYTES_MAX, answer_raw
 from cairn.repositories.revisions import Place, Revision, RevisionKind
 from cairn.web.context import RequestContext
 from cairn.web.highlight import decode_text, highlight_lines
@@ -30,7 +31,6 @@ from cairn.web.render import redirect, render
 from cairn.web.routing import page
 from cairn.web.urls import path_join
 
-RAW_BYTES_MAX = 100 << 20
 _REPOSITORY_PARTS = 2
 _ADDRESS_PARTS = 3
 _MARKDOWN = (b".md", b".markdown")
@@ -220,22 +220,22 @@ async def raw(
         return repository
     async with open_code(engine, repository.store_id) as code:
         place = await code.place(_address(context))
-        content = await code.file(await code.entry(place), max_bytes=RAW_BYTES_MAX)
-    if content.data is None:
-        raise NotFound(f"This file has {content.size_bytes:,} bytes, more than are sent here; clone to get it.")
-    guessed = mimetypes.guess_type(show(content.name))[0] or ""
-    kind = guessed if _INLINE_TYPES.fullmatch(guessed) else "text/plain"
-    if content.is_binary and not _INLINE_TYPES.fullmatch(guessed):
-        kind = "application/octet-stream"
-    return Response(
-        content=content.data,
-        media_type=kind,
-        headers={
+        content = await code.file(await code.entry(place), max_bytes=WHOLE_BYTES_MAX)
+        headers = {
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
             "Cross-Origin-Resource-Policy": "same-site",
             "ETag": f'"{content.oid}"',
-        },
-    )
+        }
+        return await answer_raw(context, code, content.oid, media_type=_raw_type(content), headers=headers)
+
+
+def _raw_type(content: FileContent) -> str:
+    """Return a type no browser runs: a picture's or a film's own, text, or mere bytes; by name where it is large."""
+    guessed = mimetypes.guess_type(show(content.name))[0] or ""
+    if _INLINE_TYPES.fullmatch(guessed):
+        return guessed
+    is_text = guessed.startswith("text/") if content.data is None else not content.is_binary
+    return "text/plain" if is_text else "application/octet-stream"
 
 
 @page.get(

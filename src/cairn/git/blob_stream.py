@@ -1,0 +1,51 @@
+"""A large blob piece by piece: unpacked once into the node's cache, read from there at any reader's pace.
+
+A slow reader holds neither memory nor a git child. The caller has proved that the blob may be read.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+from cairn.git.commands import GitCommand
+from cairn.git.engine import Engine
+from cairn.git.fetch_cache import answer_key
+from cairn.git.store_state import StoreState
+from cairn.git.types import Oid
+
+_READ_BYTES = 256 << 10
+
+
+async def blob_chunks(engine: Engine, state: StoreState, oid: Oid) -> AsyncIterator[bytes]:
+    """Yield a blob's content from its start."""
+    # Like a fetch's answer, the content of an id never changes; a purge raises the epoch.
+    key = answer_key("blob", state.id, state.cache_epoch, oid)
+    known = engine.answers.find(key)
+    if isinstance(known, bytes):
+        yield known
+    elif known is not None:
+        async for chunk in _file_chunks(known):
+            yield chunk
+    else:
+        async with engine.answers.fly(
+            key, lambda: _unpack(engine, state, oid), shared_key=None, is_final=lambda head: True
+        ) as flight:
+            async for chunk in flight.chunks():
+                yield chunk
+
+
+async def _unpack(engine: Engine, state: StoreState, oid: Oid) -> AsyncGenerator[bytes, None]:
+    command = GitCommand(name="cat-file", options=("blob",), revisions=(oid,))
+    async with engine.view(state) as view, engine.runner.spawn(command, git_dir=view.path) as child:
+        async for chunk in child.chunks():
+            yield chunk
+        await child.finish()
+
+
+async def _file_chunks(path: Path) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while chunk := await asyncio.to_thread(file.read, _READ_BYTES):
+            yield chunk
+    finally:
+        file.close()
