@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.services.fixtures", "tests.factories.databases"]
+pytest_plugins = ["tests.services.fixtures", "tests.factories.databases", "tests.git_compat.fixtures"]
 
 # No test may depend on speed, so there are no deadlines.
 settings.register_profile("commit", derandomize=True, deadline=None)

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.factories.git_repositories import StockGitFailed, StockRepository
-from tests.git_compat.conftest import Place
+from tests.git_compat.fixtures import Place
 
 DAY = 86_400
 EPOCH = 1_700_000_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.factories.git_repositories import StockGitFailed, StockRepository
-from tests.git_compat.conftest import Place
+from tests.git_compat.fixtures import Place
 from tests.git_compat.programs import LOGIN, Installation, running_installation
 from tests.services.ports import wait_until
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from tests.factories.git_repositories import StockGitFailed, StockRepository, fast_import
-from tests.git_compat.conftest import Place
+from tests.git_compat.fixtures import Place
 from tests.git_compat.programs import assert_equal
 from tests.services.ports import wait_until
 

@@ -14,7 +14,6 @@ from tests.factories.git_repositories import StockRepository
 from tests.git_compat.programs import LOGIN, Installation
 
 from cairn.git.pktline import encode
-from cairn.git_server.ssh_limits import FAILURE_WINDOW_SECONDS, FAILURES_MAX, ConnectionLimits
 
 
 @asynccontextmanager
@@ -174,24 +173,3 @@ def test_a_closed_channel_ends_its_session_and_the_next_one_works(embedded: Inst
     finally:
         subprocess.run(["ssh", "-F", "none", "-o", f"ControlPath={control}", "-O", "exit", "x"], check=False,
                        capture_output=True)  # fmt: skip
-
-
-def test_limits_count_addresses_apart_and_only_failed_connections() -> None:
-    now = 0.0
-    limits = ConnectionLimits(per_address=2, total=3, clock=lambda: now)
-    assert limits.admit("a")
-    assert limits.admit("a")
-    assert not limits.admit("a")
-    assert limits.admit("b")
-    assert not limits.admit("c"), "the total is reached"
-    limits.release("a")
-    assert limits.admit("c")
-    limits.release("c")
-    for _ in range(FAILURES_MAX):
-        limits.failed("evil")
-    assert not limits.admit("evil")
-    assert limits.admit("good")
-    limits.release("good")
-    now = FAILURE_WINDOW_SECONDS + 1
-    assert limits.admit("evil")
-    assert limits.open_connections == 3

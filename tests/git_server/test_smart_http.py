@@ -7,7 +7,7 @@ from base64 import b64encode
 
 import pytest
 from tests.factories.git_repositories import StockGitFailed, StockRepository
-from tests.git_compat.conftest import Place
+from tests.git_compat.fixtures import Place
 from tests.git_compat.programs import LOGIN, PASSWORD, Installation
 
 from cairn.access.roles import Visibility
