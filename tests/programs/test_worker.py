@@ -83,7 +83,7 @@ async def test_the_worker_does_jobs_and_stops_when_told(database_url: str, tmp_p
     async def schedules_ran() -> bool:
         async with database.read() as session:
             done = set(await session.scalars(select(Job.kind).where(Job.state == JobState.DONE)))
-        return done == {"schedule:jobs.retention", "schedule:events.retention"}
+        return done >= {"schedule:jobs.retention", "schedule:events.retention"}
 
     try:
         with _running("worker", database_url, tmp_path) as (process, lines):
