@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from sqlalchemy import insert, select
+from tests.factories.accounts import make_account
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database
@@ -10,7 +11,6 @@ from cairn.identity.jobs import delete_expired_sessions
 from cairn.identity.models import Session
 from cairn.jobs.context import JobContext
 from cairn.jobs.registry import registry
-from tests.factories.accounts import make_account
 
 
 async def test_sessions_past_their_time_are_deleted_and_others_stay(database: Database) -> None:
