@@ -62,6 +62,7 @@ async def test_a_path_that_is_no_name_is_just_unknown(embedded: Installation, pa
     assert code == 1
     assert out[4:8] == b"ERR "
     assert b"not found" in out
+    assert (b"OWNER/NAME.git" in out) == (path in ("ada", ""))
 
 
 async def test_no_terminal_no_subsystem_no_forwarding(embedded: Installation) -> None:

@@ -307,6 +307,15 @@ def test_a_wrong_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    process = start_up(tmp_path)
+    _, error = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 1
+    assert f"CAIRN_DATA_DIR='{tmp_path / 'data'}': cannot be written" in error
+    assert "Traceback" not in error
+
+
 def test_only_one_supervisor_runs_on_a_data_folder(tmp_path: Path) -> None:
     (tmp_path / "data" / "run").mkdir(parents=True)
     with (tmp_path / "data" / supervisor.LOCK_FILE).open("w") as lock:

@@ -13,12 +13,12 @@ import pytest
 from tests.services.ports import accepts_connections, wait_until
 from tests.stories.installation import Installation, installation
 
-from cairn.base.settings import Settings
+from cairn.base.settings import SettingInvalid, Settings
 from cairn.ops.health import Health
 from cairn.programs import web_server
 from cairn.programs.services import Services
 from cairn.programs.web_features import WebFeatures, make_web_features
-from cairn.programs.web_server import BALANCER_SECONDS, InFlight, _first_of, _tell_balancers, _web_app
+from cairn.programs.web_server import BALANCER_SECONDS, InFlight, _first_of, _make_server, _tell_balancers, _web_app
 from cairn.web.asgi import Receive, Scope, Send
 from cairn.web.context import RequestContext
 from cairn.web.routing import PUBLIC, RouteUndeclared, page
@@ -197,3 +197,9 @@ def test_a_stopping_process_says_so_then_refuses_then_finishes_what_runs_and_cut
         assert "Traceback" not in running.log()
         cut = [line for line in running.log().splitlines() if "requests_cut" in line]
         assert [json.loads(line)["requests"] for line in cut] == [1]
+
+
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    settings = Settings(tls_certificate=tmp_path / "none.pem", tls_key=tmp_path / "key.pem")
+    with pytest.raises(SettingInvalid, match=r"^CAIRN_TLS_CERTIFICATE='.*none\.pem': cannot be read \(No such file"):
+        _make_server(settings, nothing)

@@ -333,8 +333,13 @@ def become(plan: Plan) -> int:
     """Hold the data folder, migrate, supervise until a stop signal; return the exit code."""
     say = logger(plain=plan.plain_log)
     data_dir = Path(plan.data_dir)
-    (data_dir / "run").mkdir(parents=True, exist_ok=True)
-    with (data_dir / LOCK_FILE).open("a") as lock, Signals() as signals:
+    try:
+        (data_dir / "run").mkdir(parents=True, exist_ok=True)
+        lock_file = (data_dir / LOCK_FILE).open("a")
+    except OSError as error:
+        print(f"cairnd up: CAIRN_DATA_DIR={plan.data_dir!r}: cannot be written ({error.strerror})", file=sys.stderr)
+        return 1
+    with lock_file as lock, Signals() as signals:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

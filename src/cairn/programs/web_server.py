@@ -14,7 +14,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from cairn.base.log import get_logger
-from cairn.base.settings import Settings
+from cairn.base.settings import SettingInvalid, Settings
 from cairn.git_server.smart_http import SmartHttp
 from cairn.identity.names import unreserved
 from cairn.identity.web_authentication import WebAuthentication
@@ -129,6 +129,9 @@ def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (cr
 def _make_server(settings: Settings, app: ASGIApp) -> Server:
     host, port = split_address(settings.http_address)
     has_tls = settings.tls_certificate != Path()
+    if has_tls:
+        _require_readable("CAIRN_TLS_CERTIFICATE", settings.tls_certificate)
+        _require_readable("CAIRN_TLS_KEY", settings.tls_key)
     return Server(
         app,
         host,
@@ -144,6 +147,13 @@ def _make_server(settings: Settings, app: ASGIApp) -> Server:
         ssl_protocol_min=SSLProtocols.tls12,
         log_enabled=False,
     )
+
+
+def _require_readable(setting: str, path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise SettingInvalid(f"{setting}={str(path)!r}: cannot be read ({error.strerror})") from None
 
 
 async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> None:

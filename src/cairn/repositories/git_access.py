@@ -140,6 +140,8 @@ class GitDoor:
             return target
         # Absent and hidden are one answer, with or without a credential.
         if actor.is_signed_in:
+            if not name:
+                raise NotFound(f"Repository {owner[:60]!r} not found: an address ends in OWNER/NAME.git.")
             raise NotFound(f"Repository {owner[:60]}/{name[:120]} not found.")
         raise SignInMayHelp("Sign in to see whether this repository exists.")
 
