@@ -85,6 +85,7 @@ def http_peer(folder: Path) -> Iterator[HttpPeer]:
           scgi_temp_path {folder}/scgi;
           server {{
             listen 127.0.0.1:{port};
+            location /static/ {{ alias {root}/; sendfile on; }}
             location / {{
               fastcgi_pass unix:{socket};
               fastcgi_request_buffering off; fastcgi_buffering on;
