@@ -46,5 +46,5 @@ def test_migrate_refuses_a_server_that_may_lose_the_database(tmp_path: Path) -> 
             done = _run("migrate", server.url(server.create_database()), tmp_path)
     except ServiceMissing as missing:
         pytest.skip(str(missing))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Write `fsync = on` in postgresql.conf" in done.stderr

@@ -57,7 +57,7 @@ def test_it_greets_gives_its_port_to_nobody_and_stops_when_told(embedded: Settin
     process.start()
     try:
         second = run(environ)
-        assert second.returncode == 1
+        assert second.returncode == 2
         said = second.stderr.splitlines()[-1]
         assert said.startswith(f"cairnd ssh: CAIRN_SSH_ADDRESS=127.0.0.1:{port}: cannot listen there (")
         assert "in use" in said

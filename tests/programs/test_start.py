@@ -13,7 +13,6 @@ import pytest
 from cairn.base.errors import CairnError, Unavailable
 from cairn.base.settings import SettingInvalid
 from cairn.programs.start import (
-    EXIT_MISCONFIGURED,
     AddressTaken,
     require_free,
     run,
@@ -21,6 +20,7 @@ from cairn.programs.start import (
     start,
     stop_requested,
 )
+from cairn.programs.supervisor import EXIT_MISCONFIGURED
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +117,8 @@ def _raising(error: BaseException) -> int:
     [
         (Unavailable("The database is away."), 1),
         (SettingInvalid("The database is away."), EXIT_MISCONFIGURED),
+        (AddressTaken("The database is away."), EXIT_MISCONFIGURED),
+        (ExceptionGroup("", [SettingInvalid("The database is away.")]), EXIT_MISCONFIGURED),
         (ExceptionGroup("", [ExceptionGroup("", [Unavailable("The database is away.")])]), 1),
     ],
 )

@@ -166,10 +166,35 @@ def test_a_program_that_cannot_be_started_is_tried_again_and_does_not_stop_the_o
 
     def restarted() -> bool:
         child = node.child("web")
-        return child is not None and child.restarts_in_ten_minutes >= 2 and child.last_exit == supervisor.CANNOT_START
+        return child is not None and child.restarts_in_ten_minutes >= 2 and child.last_exit == supervisor.EXIT_NOT_FOUND
 
     eventually(restarted, "web was tried again")
     assert is_alive(node.pid_of("ssh"))
+
+
+def test_a_child_that_declines_its_first_start_stops_everything_with_its_code(node: Node) -> None:
+    node.start(web=LIVES, ssh="raise SystemExit(2)")
+
+    code, log = node.ends()
+
+    assert code == supervisor.EXIT_MISCONFIGURED
+    assert [line["event"] for line in log] == ["child cannot start, stopping everything", "child stopped"]
+    assert (log[0]["child"], log[1]["child"]) == ("ssh", "web")
+    assert not (node.folder / STATE_FILE).exists()
+
+
+def test_a_child_that_declines_a_later_start_is_tried_again(node: Node) -> None:
+    """The dead one's address may still be held."""
+    file = node.folder / "started"
+    code = f"import pathlib, sys; f = pathlib.Path({str(file)!r}); sys.exit(2 if f.exists() else f.touch() or 3)"
+    node.start(web=LIVES, ssh=code, policy={"first_delay_seconds": 0.01, "delay_seconds_max": 0.02})
+
+    def retried() -> bool:
+        child = node.child("ssh")
+        return child is not None and child.restarts_in_ten_minutes >= 3 and child.last_exit == 2
+
+    eventually(retried, "ssh was tried again")
+    assert is_alive(node.pid_of("web"))
 
 
 @pytest.mark.parametrize("number", supervisor.STOP_SIGNALS)

@@ -45,7 +45,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(workers: str, tmp_path: Pa
                 "CAIRN_WEB_WORKERS": workers,
             }
         )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == f"cairnd web: CAIRN_HTTP_ADDRESS={address}: cannot listen there (Address already in use)\n"
     assert not (tmp_path / "data").exists()
 

@@ -18,6 +18,10 @@ class NotFound(CairnError):
     """The thing is absent, or the actor may not know that it is there: both look the same."""
 
 
+class Misconfigured(CairnError):
+    """A program cannot start until the operator changes a setting or what it points to; a retry does not help."""
+
+
 class Unauthenticated(CairnError):
     """Nobody is signed in, or the credential is wrong; signing in could help."""
 

@@ -16,7 +16,7 @@ import msgspec
 import msgspec.inspect
 from msgspec import Meta
 
-from cairn.base.errors import CairnError
+from cairn.base.errors import Misconfigured
 
 PREFIX = "CAIRN_"
 SECRET_KEY_CHARACTERS_MIN = 32
@@ -35,7 +35,7 @@ Secret = Annotated[str, Meta(extra_json_schema={"secret": True})]
 CommaList = Annotated[tuple[str, ...], Meta(extra_json_schema={"list": True})]
 
 
-class SettingInvalid(CairnError):
+class SettingInvalid(Misconfigured):
     """An environment variable has a value Cairn cannot use; the message names it and what is allowed."""
 
 

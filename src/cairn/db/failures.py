@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from cairn.base.errors import CairnError, Unavailable
+from cairn.base.errors import Misconfigured, Unavailable
 
 ACQUIRE_SECONDS = 10
 """Nobody waits longer than this for a connection, whether the pool is empty or the server silent."""
@@ -23,7 +23,7 @@ _RETRIED_ERRNOS = {1213, 1205}
 _AWAY_ERRNOS = {1040, 1053, 2002, 2003, 2005, 2006, 2013, 2055, 3024, 1969, 4031}
 
 
-class DatabaseMisconfigured(CairnError):
+class DatabaseMisconfigured(Misconfigured):
     """The database URL cannot be used, or a setting that durability needs is off."""
 
 

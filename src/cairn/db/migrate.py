@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cairn.base.errors import CairnError
+from cairn.base.errors import Misconfigured
 from cairn.base.log import get_logger
 from cairn.db.database import Database, DatabaseAway, DatabaseMisconfigured
 from cairn.db.failures import acquiring, is_away, is_retryable
@@ -30,7 +30,7 @@ _ATTEMPTS = 5
 _log = get_logger(__name__)
 
 
-class SchemaTooOld(CairnError):
+class SchemaTooOld(Misconfigured):
     """The database lacks a version that this program needs."""
 
 

@@ -19,7 +19,7 @@ from cairn.git.engine import Engine, open_engine
 from cairn.git.models import Store
 from cairn.git.store_state import StoreGone
 from cairn.identity.models import Account
-from cairn.programs.start import EXIT_MISCONFIGURED
+from cairn.programs.supervisor import EXIT_MISCONFIGURED
 from cairn.repositories.models import Repository
 from cairn.storage.storage import open_storage
 

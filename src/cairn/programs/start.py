@@ -9,15 +9,15 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NoReturn
 
-from cairn.base.errors import CairnError
+from cairn.base.errors import CairnError, Misconfigured
 from cairn.base.log import configure_logging
 from cairn.base.settings import SettingInvalid, Settings, load_settings
+from cairn.programs.supervisor import EXIT_MISCONFIGURED
 
-EXIT_MISCONFIGURED = 2
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class AddressTaken(CairnError):
+class AddressTaken(Misconfigured):
     """A program cannot listen where it should."""
 
 
@@ -48,12 +48,13 @@ def run(program: str, main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
     try:
         code = uvloop.run(main())
     except CairnError as error:
-        _fail(program, error.message, EXIT_MISCONFIGURED if isinstance(error, SettingInvalid) else 1)
+        _fail(program, error.message, _exit_code(error))
     except BaseExceptionGroup as group:
         explained, rest = group.split(CairnError)
         if explained is None or rest is not None:
             raise
-        _fail(program, str(_first(explained)), 1)
+        first = _first(explained)
+        _fail(program, str(first), _exit_code(first))
     sys.exit(code)
 
 
@@ -104,6 +105,10 @@ def _first(group: BaseExceptionGroup[CairnError]) -> BaseException:
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
+
+
+def _exit_code(error: BaseException) -> int:
+    return EXIT_MISCONFIGURED if isinstance(error, Misconfigured) else 1
 
 
 def _fail(program: str, sentence: str, code: int) -> NoReturn:

@@ -29,7 +29,9 @@ STATE_FILE = Path("run", "supervisor.json")
 MODULE = "cairn.programs.supervisor"
 LOCK_FILE = Path("run", "supervisor.lock")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-CANNOT_START = 127
+EXIT_MISCONFIGURED = 2
+"""A program ends with it when only a changed setting or environment would let it start."""
+EXIT_NOT_FOUND = 127
 PR_SET_PDEATHSIG = 1
 KILL_AFTER_DRAIN_SECONDS = 5
 
@@ -67,20 +69,29 @@ class Child:
         self._start_at = 0.0
         self._restarts: list[float] = []
         self._was_started = False
+        self._is_restarted = False
+        self.is_refused = False
 
     def started(self, process: subprocess.Popen[bytes] | None, now: float) -> None:
         """Note that the program was started; ``process`` None says that the system could not start it."""
         if self._was_started:
             self._restarts.append(now)
+            self._is_restarted = True
         self._was_started = True
         self.process = process
         self._changed_at = now
         self.since = _wall_clock()
         if process is None:
-            self.ended(CANNOT_START, now)
+            self.ended(EXIT_NOT_FOUND, now)
 
     def ended(self, code: int, now: float) -> float:
-        """Note the death and return the seconds until the next start; a long healthy life resets them."""
+        """Note the death and return the seconds until the next start; a long healthy life resets them.
+
+        ``is_refused`` then says whether the very first start was declined: it will not succeed by being repeated. On a
+        later start the same code may pass by itself, as when the dead one's address is still held.
+        """
+        is_first_life = self._was_started and not self._is_restarted
+        self.is_refused = code == EXIT_MISCONFIGURED and is_first_life and not self._is_well(now)
         if self._is_well(now):
             self._delay = self._policy.first_delay_seconds
         delay = self._delay
@@ -161,7 +172,8 @@ class Supervisor:
     def run(self, signals: Signals, *, stop_seconds: float) -> int:
         """Supervise until a stop signal, then stop the children within ``stop_seconds``.
 
-        Return 0, or 1 if a child had to be killed. The state file exists exactly while this runs.
+        Return 0, 1 if a child had to be killed, or EXIT_MISCONFIGURED if one declined its first start.
+        The state file exists exactly while this runs.
         """
         try:
             while True:
@@ -170,7 +182,9 @@ class Supervisor:
                 now = time.monotonic()
                 if signals.wait(min(child.seconds_until_change(now) for child in self._children)):
                     break
-                self._bury_dead()
+                if self._bury_dead():
+                    self._stop(signals, stop_seconds)
+                    return EXIT_MISCONFIGURED
             return self._stop(signals, stop_seconds)
         finally:
             self._kill_all()
@@ -189,10 +203,17 @@ class Supervisor:
             self._say("error", "child cannot start", child=program.name, reason=str(error))
             return None
 
-    def _bury_dead(self) -> None:
+    def _bury_dead(self) -> bool:
+        """Note who died; True if one declined its first start, so that nothing should go on."""
+        is_refused = False
         for child, code in reap(self._children):
             delay = child.ended(code, time.monotonic())
-            self._say("warning", "child died", child=child.program.name, exit=code, restart_in_seconds=delay)
+            if child.is_refused:
+                is_refused = True
+                self._say("error", "child cannot start, stopping everything", child=child.program.name, exit=code)
+            else:
+                self._say("warning", "child died", child=child.program.name, exit=code, restart_in_seconds=delay)
+        return is_refused
 
     def _stop(self, signals: Signals, stop_seconds: float) -> int:
         deadline = time.monotonic() + stop_seconds

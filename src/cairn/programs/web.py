@@ -8,7 +8,15 @@ import sys
 
 from cairn.base.settings import Settings
 from cairn.programs.start import AddressTaken, require_free, run, start
-from cairn.programs.supervisor import KILL_AFTER_DRAIN_SECONDS, Program, Signals, Supervisor, cairnd, logger
+from cairn.programs.supervisor import (
+    EXIT_MISCONFIGURED,
+    KILL_AFTER_DRAIN_SECONDS,
+    Program,
+    Signals,
+    Supervisor,
+    cairnd,
+    logger,
+)
 
 HELP = """Usage: cairnd web
 
@@ -25,7 +33,8 @@ def main() -> None:
         try:
             require_free(settings.http_address, "CAIRN_HTTP_ADDRESS")
         except AddressTaken as error:
-            sys.exit(f"cairnd web: {error.message}")
+            print(f"cairnd web: {error.message}", file=sys.stderr)
+            sys.exit(EXIT_MISCONFIGURED)
         if settings.web_workers > 1:
             sys.exit(_supervise(settings))
 

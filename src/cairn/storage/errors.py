@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from opendal import exceptions
 
-from cairn.base.errors import CairnError, Conflict, Invalid, NotFound, TooLarge, Unavailable
+from cairn.base.errors import CairnError, Conflict, Invalid, Misconfigured, NotFound, TooLarge, Unavailable
 
 OPENDAL_ERRORS: tuple[type[Exception], ...] = (
     exceptions.Error,
@@ -46,7 +46,7 @@ class StorageCorrupt(CairnError):
     """The store gave or kept other bytes than it should: an incident, never a shorter answer."""
 
 
-class StorageMisconfigured(CairnError):
+class StorageMisconfigured(Misconfigured):
     """The address, the credentials or the bucket are wrong, or the store lacks what Cairn relies on."""
 
 
