@@ -93,6 +93,13 @@ def test_a_wrong_credential_is_challenged_even_where_anybody_may_read(
     assert call(embedded, "GET", refs_path(name), wrong).status == 401
 
 
+@pytest.mark.parametrize("wrong", [basic(LOGIN, "wrong"), {"Authorization": "Bearer crn_wrong"}])
+def test_a_wrong_credential_learns_what_to_use_instead(embedded: Installation, wrong: dict[str, str]) -> None:
+    answer = call(embedded, "GET", refs_path(private(embedded)), wrong)
+    assert answer.status == 401
+    assert b"/settings/tokens" in answer.body
+
+
 def test_every_kind_of_credential_opens_the_door(embedded: Installation) -> None:
     name = private(embedded)
     for given in (

@@ -48,3 +48,11 @@ def test_migrate_refuses_a_server_that_may_lose_the_database(tmp_path: Path) -> 
         pytest.skip(str(missing))
     assert done.returncode == 2
     assert "Write `fsync = on` in postgresql.conf" in done.stderr
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    refused = _run("migrate", f"sqlite:///{tmp_path}/file/below/cairn.db", tmp_path)
+    assert refused.returncode == 2
+    assert "file/below' cannot be made" in refused.stderr
+    assert "Traceback" not in refused.stderr

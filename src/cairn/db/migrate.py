@@ -71,7 +71,14 @@ async def upgrade(database: Database) -> int:
     5 seconds ends the attempt (tried 5 times), so a migration never makes them queue.
     """
     if database.dialect == "sqlite":
-        Path(str(database.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(str(database.url.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseMisconfigured(
+                f"the database's folder {str(folder)!r} cannot be made ({error.strerror}); "
+                "set CAIRN_DATA_DIR or CAIRN_DATABASE_URL to a place that can be written"
+            ) from None
     engine = database.make_migration_engine()
     try:
         async with acquiring():

@@ -24,6 +24,7 @@ from cairn.git_server.answers import Reply
 from cairn.git_server.observer import GitObserver, Result, unobserved
 from cairn.git_server.request_body import ClientGone, RequestBody
 from cairn.git_server.requests import GitAddress, Part, Verb, parse_address, requested_version
+from cairn.identity.authenticate import BadCredentials
 from cairn.identity.credentials import parse_authorization
 from cairn.repositories.accept_push import TransportClosed, begin_push, push_by
 from cairn.repositories.git_access import GitDoor, GitTarget
@@ -210,7 +211,13 @@ class SmartHttp:
     async def _resolve(self, address: GitAddress, verb: Verb, headers: "_Headers", scope: Scope) -> GitTarget:
         client = scope.get("client")
         credential = parse_authorization(headers.authorization, address=client[0] if client else "")
-        target = await self._door.resolve(address.owner, address.name, credential, action=_ACTIONS[verb])
+        try:
+            target = await self._door.resolve(address.owner, address.name, credential, action=_ACTIONS[verb])
+        except BadCredentials as refused:
+            raise BadCredentials(
+                f"{refused.message.rstrip('.')}. Use your password, or a personal token in its place: "
+                f"{self._settings.origin}/settings/tokens"
+            ) from None
         if verb is Verb.PUSH:
             try:
                 begin_push(target, transport="http", settings=self._settings)
