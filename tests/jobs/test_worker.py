@@ -154,7 +154,8 @@ async def test_a_stopping_worker_lets_running_jobs_finish_and_takes_no_more(data
         started.set()
         await go_on.wait()
 
-    async with working(database, jobs) as stop:
+    # One place, and it is taken: no claim can be under way when the stop comes.
+    async with working(database, jobs, concurrency=1) as stop:
         job_id = await _enqueue(database)
         await asyncio.wait_for(started.wait(), 10)
         stop.set()

@@ -64,7 +64,7 @@ def test_help_says_what_it_does_and_starts_nothing(name: str, tmp_path: Path) ->
 
 def test_the_worker_refuses_an_old_schema_and_names_the_remedy(empty_database_url: str, tmp_path: Path) -> None:
     done = _run("worker", empty_database_url, tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "run `cairnd migrate` first" in done.stderr
     assert "Traceback" not in done.stderr
 
