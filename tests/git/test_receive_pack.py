@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.git_repositories import StockRepository, init
 from tests.factories.pushes import (
@@ -27,6 +29,7 @@ from tests.factories.raw_packs import BLOB, object_id, raw_pack, whole
 from tests.services.ports import eventually
 
 from cairn.base.errors import Forbidden
+from cairn.base.settings import Settings
 from cairn.git.engine import Engine
 from cairn.git.pktline import FLUSH, ConversationEnded, PktReader, ProtocolError, encode
 from cairn.git.receive_pack import PushBy, PushRefused, ReceivePack, read_push_request, refuse_push
@@ -290,3 +293,24 @@ async def test_deletion_and_recreation(engine: Engine, client: StockRepository, 
     assert await refs_of(engine, store) == {}
     assert (await push(engine, store, [(MAIN, ZERO_OID, head)], EMPTY_PACK)).is_ok
     assert await verdict(engine, store, tmp_path / "verdict") == {MAIN: head}
+
+
+_SPIKED = st.binary(min_size=1, max_size=40).map(lambda raw: b"a;" + raw + b"\r\0;\n$(x)")
+
+
+@given(options=st.lists(_SPIKED, max_size=5), name=st.binary(min_size=1, max_size=40), cut=st.integers(1, 64))
+async def test_whatever_bytes_a_push_carries_come_out_as_they_went_in(
+    options: list[bytes], name: bytes, cut: int
+) -> None:
+    """I4. Attack: a push option with a delimiter became a header of its own inside a forge, and then a command."""
+    ref = b"refs/heads/" + name.replace(b"\0", b";").rstrip(b"\n") + b"x"
+    lines = [encode(b"0" * 40 + b" " + b"1" * 40 + b" " + ref + b"\0report-status push-options atomic"), FLUSH]
+    lines += [*(encode(option + b"\n") for option in options), FLUSH]
+    data = b"".join(lines) + b"PACK"
+    reader = PktReader(pieces(data, cut), max_bytes=1 << 20)
+    request = await read_push_request(reader, Settings())
+    assert request is not None
+    assert [update.name for update in request.updates] == [ref]
+    assert request.options == tuple(options)
+    assert request.capabilities == {b"report-status", b"push-options", b"atomic"}
+    assert b"".join([chunk async for chunk in reader.rest()]) == b"PACK"
