@@ -243,7 +243,7 @@ async def test_users_and_eviction_do_not_disturb_each_other(cache: NodeCache, st
             age(cache)
             await asyncio.to_thread(cache.evict, 0)
             # Often, not without end: with the grace time taken away, nothing else would keep a pack until its link.
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
 
     async def use(store: int) -> None:
         for version in range(15):
