@@ -59,9 +59,14 @@ async def test_an_inflated_body_comes_in_bounded_pieces() -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"not gzip at all", gzip.compress(b"x" * 1000)[:-12], gzip.compress(b"a") + gzip.compress(b"b"),
-     zlib.compress(b"zlib, not gzip"), b""],
-)  # fmt: skip
+    [
+        pytest.param(b"not gzip at all", id="text"),
+        pytest.param(gzip.compress(b"x" * 1000)[:-12], id="cut"),
+        pytest.param(gzip.compress(b"a") + gzip.compress(b"b"), id="two members"),
+        pytest.param(zlib.compress(b"zlib, not gzip"), id="zlib"),
+        pytest.param(b"", id="empty"),
+    ],
+)
 async def test_a_broken_gzip_body_is_malformed(sent: bytes) -> None:
     with pytest.raises(ProtocolError):
         await read(body_of(Client(sent), is_gzip=True))
