@@ -4,10 +4,12 @@ Where a server is not installed, the test is skipped with the reason.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import TypeVar
 
 import pytest
+from tests.services.azure import AzureServer, installed_azurite
+from tests.services.azure import azure_server as run_azure
 from tests.services.mariadb import MariadbServer
 from tests.services.mariadb import mariadb_server as run_mariadb
 from tests.services.postgresql import PostgresqlServer
@@ -23,19 +25,19 @@ T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of tests that reach ``s3_server`` by ``getfixturevalue``."""
+    """Register the markers of tests that reach a server by ``getfixturevalue``."""
     config.addinivalue_line("markers", "s3_server: wants the real S3 server built before the first test runs")
+    config.addinivalue_line("markers", "azure_server: wants the Azure emulator installed before the first test runs")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build versitygw before any test's time limit runs, if a collected test wants it."""
+    """Build or install what collected tests want, before any test's time limit runs."""
     if session.config.option.collectonly:
         return
-    if any("s3_server" in getattr(i, "fixturenames", ()) or i.get_closest_marker("s3_server") for i in session.items):
-        try:
-            installed_versitygw()
-        except ServiceMissing:
-            return  # the fixture tells the reason at each test
+    for name, install in (("s3_server", installed_versitygw), ("azure_server", installed_azurite)):
+        if any(name in getattr(item, "fixturenames", ()) or item.get_closest_marker(name) for item in session.items):
+            with suppress(ServiceMissing):  # the fixture tells the reason at each test
+                install()
 
 
 def started(server: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
@@ -111,3 +113,15 @@ def moto_server() -> Iterator[S3Server]:
 def moto_url(moto_server: S3Server) -> str:
     """``CAIRN_STORAGE_URL`` of an empty bucket on the quick S3 server."""
     return moto_server.storage_url(moto_server.create_bucket())
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[AzureServer]:
+    """The Azure Blob emulator: it checks signatures."""
+    yield from started(run_azure)
+
+
+@pytest.fixture
+def azure_url(azure_server: AzureServer) -> str:
+    """``CAIRN_STORAGE_URL`` of an empty container on the emulator."""
+    return azure_server.storage_url()

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.services.azure import AzureServer
 from tests.services.mariadb import MariadbServer
 from tests.services.ports import accepts_connections, free_port, wait_until
 from tests.services.postgresql import PostgresqlServer
@@ -49,6 +50,12 @@ def test_the_real_s3_server_refuses_a_request_without_signature(s3_server: S3Ser
 
 def test_moto_answers(moto_url: str) -> None:
     assert moto_url.startswith("s3://test-")
+
+
+def test_the_azure_emulator_refuses_a_request_without_signature(azure_server: AzureServer, azure_url: str) -> None:
+    container = azure_url.split("/")[2]
+    with pytest.raises(urllib.error.HTTPError, match="40[34]"):
+        urllib.request.urlopen(f"{azure_server.endpoint}/{container}?restype=container&comp=list", timeout=10)
 
 
 def test_a_stopped_server_comes_back_on_its_port_and_ends_with_its_block() -> None:

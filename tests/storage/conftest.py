@@ -15,6 +15,7 @@ BACKENDS = [
     "memory",
     pytest.param("versitygw", marks=pytest.mark.s3_server),
     "moto",
+    pytest.param("azurite", marks=pytest.mark.azure_server),
 ]
 
 
@@ -24,7 +25,7 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path, backend: str) ->
         return f"file://{tmp_path / 'store'}"
     if backend == "memory":
         return "memory://"
-    return str(request.getfixturevalue({"versitygw": "s3_url", "moto": "moto_url"}[backend]))
+    return str(request.getfixturevalue({"versitygw": "s3_url", "moto": "moto_url", "azurite": "azure_url"}[backend]))
 
 
 @pytest.fixture(params=BACKENDS)

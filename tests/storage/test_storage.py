@@ -21,6 +21,7 @@ from cairn.storage.calls import PART_BYTES
 from cairn.storage.errors import (
     StorageCorrupt,
     StorageKeyInvalid,
+    StorageMisconfigured,
     StorageNotFound,
     StorageObjectTooLarge,
     StorageRangeOutside,
@@ -341,3 +342,71 @@ async def test_a_prefix_divides_a_bucket(s3_server: S3Server) -> None:
     assert await keys(one) == ["k"]
     assert await two.delete_prefix("k") == 0
     assert await keys(open_storage(Settings(storage_url=s3_server.storage_url(bucket)))) == ["one/k", "two/deep/k"]
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Storage:
+    """Another store, in a folder."""
+    return open_storage(Settings(storage_url=f"file://{tmp_path / 'second'}"))
+
+
+@pytest.fixture
+def both(storage: Storage, second: Storage) -> Storage:
+    """A store of every kind that falls back to the second one."""
+    storage.fallback = second
+    return storage
+
+
+async def test_what_only_the_fallback_has_is_read_from_it(both: Storage, second: Storage, tmp_path: Path) -> None:
+    data = os.urandom(MIB + 5)
+    await second.put("packs/old", data)
+    assert await both.get("packs/old", max_bytes=len(data)) == data
+    assert await both.get_range("packs/old", 3, 10) == data[3:13]
+    assert b"".join([piece async for piece in both.stream("packs/old", offset=7)]) == data[7:]
+    assert (await both.download("packs/old", tmp_path / "file")).size == len(data)
+    assert (await both.stat("packs/old")).size == len(data)
+    assert await both.exists("packs/old")
+    await both.copy("packs/old", "packs/new")
+    assert await keys(both) == ["packs/new"]
+
+
+async def test_the_first_store_comes_first_and_the_fallback_is_never_changed(both: Storage, second: Storage) -> None:
+    await second.put("k", b"of the second")
+    await both.put("k", b"of the first")
+    assert await both.get("k", max_bytes=100) == b"of the first"
+    await both.delete("k")
+    assert await second.get("k", max_bytes=100) == b"of the second"
+    assert await keys(second) == ["k"]
+    await second.put("empty", b"")
+    assert [piece async for piece in both.stream("empty")] == []
+
+
+async def test_what_neither_store_has_is_not_found(both: Storage, tmp_path: Path) -> None:
+    with pytest.raises(StorageNotFound):
+        await both.get("k", max_bytes=10)
+    with pytest.raises(StorageNotFound):
+        await anext(both.stream("k"))
+    with pytest.raises(StorageNotFound):
+        await both.copy("k", "other")
+    assert not await both.exists("k")
+
+
+async def test_reads_go_on_while_the_first_store_is_down(stub: HttpStub, second: Storage) -> None:
+    first = stub.storage()
+    first.fallback = second
+    await second.put("k", b"kept twice")
+    assert await first.get("k", max_bytes=100) == b"kept twice"
+    assert [piece async for piece in first.stream("k")] == [b"kept twice"]
+    with pytest.raises(StorageUnavailable):  # not "absent": the store that is down may have it
+        await first.get("unknown", max_bytes=100)
+    with pytest.raises(StorageUnavailable):
+        await first.put("k", b"new")
+
+
+async def test_a_fallback_is_configured_by_its_own_address(tmp_path: Path) -> None:
+    second = open_storage(Settings(storage_url=f"file://{tmp_path / 'two'}"))
+    await second.put("k", b"moved")
+    settings = Settings(storage_url=f"file://{tmp_path / 'one'}", storage_fallback_url=f"file://{tmp_path / 'two'}")
+    assert await open_storage(settings).get("k", max_bytes=10) == b"moved"
+    with pytest.raises(StorageMisconfigured, match="CAIRN_STORAGE_FALLBACK_URL"):
+        open_storage(Settings(storage_fallback_url="ftp://nowhere"))

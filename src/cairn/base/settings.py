@@ -65,11 +65,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="`file:///FOLDER`, `s3://BUCKET/PREFIX?endpoint=URL&region=R`, "
             "`azblob://CONTAINER?endpoint=URL`, `gdrive://FOLDER`, `gcs://BUCKET`, `memory://` (tests). Credentials as "
             "query parameters or in the variables below. Empty: a folder in the data folder. "
-            "Azure, Google Drive and GCS are not tested yet."
+            "Google Drive and GCS are not tested yet."
         ),
     ] = ""
     storage_access_key_id: Annotated[Secret, Meta(description="Access key id of the object store.")] = ""
     storage_secret_access_key: Annotated[Secret, Meta(description="Secret access key of the object store.")] = ""
+    storage_fallback_url: Annotated[
+        Secret,
+        Meta(
+            description="A second store, in the same form with its credentials in the query, that is only read: where "
+            "the first has no such object or does not answer. For moving to another store. Empty: none."
+        ),
+    ] = ""
     storage_deadline_seconds: Annotated[
         int,
         Meta(
@@ -128,6 +135,46 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "ssh",
     )
     session_days: Annotated[Count, Meta(description="A sign-in lasts this many days without use.")] = 30
+    sudo_minutes: Annotated[
+        Count,
+        Meta(description="Dangerous changes on pages ask for the password again this many minutes after it was given."),
+    ] = 60
+
+    smtp_host: Annotated[
+        str, Meta(description="The mail server. Empty: mails are not sent, administrators read them at `/admin/mail`.")
+    ] = ""
+    smtp_port: Annotated[int, Meta(ge=1, le=PORT_MAX, description="The mail server's port.")] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"],
+        Meta(
+            description="`starttls` demands it after connecting, `tls` speaks TLS from the first byte (port 465), "
+            "`none` sends in the clear and never a password."
+        ),
+    ] = "starttls"
+    smtp_ca_certificate: Annotated[
+        Path, Meta(description="PEM file of the authority that signed the mail server's certificate. Empty: the system's.")
+    ] = Path()
+    smtp_username: Annotated[str, Meta(description="The name to log in with at the mail server. Empty: no login.")] = ""
+    smtp_password: Annotated[Secret, Meta(description="The password to log in with at the mail server.")] = ""
+    smtp_deadline_seconds: Annotated[
+        int,
+        Meta(ge=1, extra_json_schema={"unit": "seconds"}, description="How long handing over one mail may take."),
+    ] = 30
+    mail_from: Annotated[
+        str,
+        Meta(description="Who mails are from, `NAME <ADDRESS>` or an address. Empty: `cairn@` the external URL's host."),
+    ] = ""
+    mail_retention_days: Annotated[
+        Count, Meta(description="Mails, sent or not, are forgotten after this many days.")
+    ] = 7
+    audit_retention_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Sealed entries of the audit log older than this many days are deleted; their seals stay. "
+            "0 keeps every entry.",
+        ),
+    ] = 1095
 
     max_push_bytes: Annotated[Bytes, Meta(description="Largest pack one push may send.")] = 100 * MIB
     max_push_objects: Annotated[Count, Meta(description="Most objects one push may send.")] = 50_000
@@ -156,6 +203,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Count, Meta(description="Git processes one program runs at the same time; the rest waits.")
     ] = 16
     git_deadline_seconds: Annotated[Seconds, Meta(description="Wall clock limit of one git process.")] = 3600
+    git_queue_seconds: Annotated[
+        Seconds, Meta(description="How long a git operation waits for a free place before it is told to come back.")
+    ] = 10
+    send_grace_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            extra_json_schema={"unit": "seconds"},
+            description="An answer must be taken within this time plus one second per 4 KiB; then the connection is "
+            "closed.",
+        ),
+    ] = 60
+    http_connections_per_address: Annotated[
+        Count,
+        Meta(
+            description="HTTP connections from one address at the same time, trusted proxies excepted; beyond it those "
+            "that did nothing for the longest time are closed."
+        ),
+    ] = 256
+    http_max_connections: Annotated[Count, Meta(description="HTTP connections of one program at the same time.")] = 2000
     ssh_login_seconds: Annotated[
         Seconds, Meta(description="An SSH connection must be authenticated within this time.")
     ] = 15
@@ -163,6 +230,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Count, Meta(description="SSH connections from one address at the same time.")
     ] = 64
     ssh_max_connections: Annotated[Count, Meta(description="SSH connections of one program at the same time.")] = 1000
+
+    rate_api_per_hour: Annotated[
+        int, Meta(ge=0, description="API requests in any hour for each token or account; 0: no limit.")
+    ] = 15_000
+    rate_api_anonymous_per_hour: Annotated[
+        int, Meta(ge=0, description="API requests in any hour for each address that is not signed in; 0: no limit.")
+    ] = 3_000
+    rate_pages_per_minute: Annotated[
+        int, Meta(ge=0, description="Pages in any minute for each account or address; 0: no limit.")
+    ] = 6_000
+    rate_git_per_minute: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Git requests a minute for each token, account or address, all at once if need be; then one "
+            "at a time at that pace; 0: no limit. A fetch has three.",
+        ),
+    ] = 6_000
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severe line that is logged.")
@@ -193,6 +278,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingInvalid(
                 f"{variable('tls_certificate')} and {variable('tls_key')}: want both to be set, or neither"
             )
+        if self.smtp_host and not re.fullmatch(r"[^\s/@]+", self.smtp_host):
+            raise _refused("smtp_host", self.smtp_host, "wants a host's name or address, without a port")
+        if self.smtp_username and self.smtp_security == "none":
+            raise _refused("smtp_security", "none", "wants starttls or tls where a password is sent")
+        if bool(self.smtp_username) != bool(self.smtp_password):
+            raise SettingInvalid(
+                f"{variable('smtp_username')} and {variable('smtp_password')}: want both to be set, or neither"
+            )
+        if self.mail_from and not re.fullmatch(r"[^\x00-\x1f\x7f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+", self.mail_from):
+            raise _refused("mail_from", self.mail_from, "wants NAME <ADDRESS> or an address")
         for peer in self.trusted_proxies:
             if not _is_network(peer):
                 raise _refused("trusted_proxies", peer, "wants addresses or networks such as 10.0.0.0/8")
@@ -212,12 +307,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.external_url or f"{scheme}://{self.http_address}"
 
     @property
+    def host(self) -> str:
+        """The host people know the site by, without a port."""
+        host = self.origin.split("://", 1)[1]
+        return host if host.endswith("]") else host.rsplit(":", 1)[0]
+
+    @property
+    def sender(self) -> str:
+        """Who mails are from."""
+        return self.mail_from or f"Cairn <cairn@{self.host}>"
+
+    @property
     def ssh_origin(self) -> str:
         """What every SSH clone address starts with, ``ssh://git@HOST[:PORT]``, without a slash at the end."""
         host, _, port = (self.ssh_external_address or self.ssh_address).rpartition(":")
         if not self.ssh_external_address:
-            host = self.origin.split("://", 1)[1]
-            host = host if host.endswith("]") else host.rsplit(":", 1)[0]
+            host = self.host
         return f"ssh://git@{host}" if port == "22" else f"ssh://git@{host}:{port}"
 
     @property

@@ -81,6 +81,8 @@ _BY_KIND: dict[str, Callable[[str, str], CairnError]] = {
     "Unsupported": lambda operation, _: StorageMisconfigured(f"this kind of object store cannot {operation}"),
 }
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
+_AT_END = "content range is invalid: end is less than start"
+"""What OpenDAL makes of an Azure server that answers a read from the very end with no bytes instead of 416."""
 _WRONG_LENGTH = ("reader got too", "does not contain file content length")
 
 
@@ -104,9 +106,16 @@ def _answer(kind: str, text: str, *, is_temporary: bool, operation: str, key: st
     if any(word in text for word in _WRONG_LENGTH):
         return StorageCorrupt(f"the object store answered {operation} of {key!r} with the wrong number of bytes")
     status = _STATUS.search(text)
+    if starts_at_end(text) or (status and status[1] == "416"):
+        return _BY_KIND["RangeNotSatisfied"](operation, key)
     if kind == "Unexpected" and not is_temporary and status and status[1].startswith("4"):
         return StorageRefused(f"the object store refused {operation} of {key!r} (HTTP {status[1]})")
     return _BY_KIND[kind](operation, key) if kind in _BY_KIND else None
+
+
+def starts_at_end(text: str) -> bool:
+    """Tell whether an OpenDAL error only says that the read began where the object ends."""
+    return _AT_END in text
 
 
 def unavailable(operation: str, cause: str, *, retry_after_seconds: int = 5) -> StorageUnavailable:

@@ -3,18 +3,18 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from opendal import AsyncOperator, exceptions
 
 from cairn.base.ids import random_id
 from cairn.base.settings import Settings
-from cairn.storage.address import Address, parse_address
+from cairn.storage.address import Address, StorageUrl, parse_address, parse_url
 from cairn.storage.breaker import BreakerState
 from cairn.storage.calls import PART_BYTES, Calls
 from cairn.storage.counters import StorageCounters
@@ -24,6 +24,7 @@ from cairn.storage.errors import (
     StorageNotFound,
     StorageObjectTooLarge,
     StorageRangeOutside,
+    StorageUnavailable,
 )
 from cairn.storage.keys import checked_folder, checked_key
 from cairn.storage.listing import ObjectStat, list_folders, list_pages, read_page, stat_of
@@ -31,6 +32,7 @@ from cairn.storage.local_folder import LocalFolder
 from cairn.storage.object_stream import READ_BYTES, ObjectStream
 from cairn.storage.self_test import check_behaviour
 
+T = TypeVar("T")
 PARTS_MAX = 10_000
 OBJECT_BYTES_MAX = PART_BYTES * PARTS_MAX
 """80 GiB: S3 takes 10,000 parts."""
@@ -56,9 +58,22 @@ class Downloaded:
 def open_storage(settings: Settings) -> "Storage":
     """Return the store ``CAIRN_STORAGE_URL`` names; nothing is asked of it yet (see ``Storage.self_test``).
 
-    StorageMisconfigured names what is wrong with the value, its secrets masked.
+    With ``CAIRN_STORAGE_FALLBACK_URL`` its reads fall back to that store. StorageMisconfigured names what is wrong
+    with a value, its secrets masked.
     """
-    address = parse_address(settings)
+    storage = _open(parse_address(settings), settings, "CAIRN_STORAGE_URL")
+    if settings.storage_fallback_url:
+        url = StorageUrl(settings.storage_fallback_url, "CAIRN_STORAGE_FALLBACK_URL")
+        storage.fallback = open_storage_at(url, settings)
+    return storage
+
+
+def open_storage_at(url: StorageUrl, settings: Settings) -> "Storage":
+    """Return the store of an address that is not the installation's own; deadlines are the settings'."""
+    return _open(parse_url(url), settings, url.variable)
+
+
+def _open(address: Address, settings: Settings, variable: str) -> "Storage":
     calls = Calls(deadline_seconds=settings.storage_deadline_seconds, is_remote=address.is_remote)
     if address.folder is not None:
         folder = LocalFolder(address.folder)
@@ -67,7 +82,7 @@ def open_storage(settings: Settings) -> "Storage":
         return Storage(address, AsyncOperator(address.scheme, **address.options), calls, None)
     except (exceptions.ConfigInvalid, exceptions.Unsupported, exceptions.Unexpected):
         raise StorageMisconfigured(
-            f"CAIRN_STORAGE_URL: {address.label} cannot be opened with these options; docs/guides/storage.md lists them"
+            f"{variable}: {address.label} cannot be opened with these options; docs/guides/storage.md lists them"
         ) from None
 
 
@@ -77,10 +92,14 @@ class Storage:
     Every method may raise StorageUnavailable (also at once, while the breaker is open) and StorageMisconfigured.
     An object is all or nothing: a write that fails, or is cancelled, leaves what was there before. Whether a failed
     write came through all the same is unknown, so only a row elsewhere may say that an object exists.
+
+    ``fallback`` is another store that only ``get``, ``get_range``, ``stream``, ``download``, ``stat``, ``exists`` and
+    ``copy`` read, where this one has no such object or does not answer. It is never written, listed or deleted from.
     """
 
     def __init__(self, address: Address, operator: AsyncOperator, calls: Calls, folder: LocalFolder | None) -> None:
         self.label = address.label
+        self.fallback: Storage | None = None
         self._scheme = address.scheme
         self._operator = operator
         self._calls = calls
@@ -157,9 +176,12 @@ class Storage:
                 pieces.append(piece)
             return b"".join(pieces)
 
-        data = await self._calls.run("get", key, attempt, transfer_bytes=max_bytes)
-        self.counters.bytes_read["get"] += len(data)
-        return data
+        async def own() -> bytes:
+            data = await self._calls.run("get", key, attempt, transfer_bytes=max_bytes)
+            self.counters.bytes_read["get"] += len(data)
+            return data
+
+        return await self._or_fallback(own(), lambda other: other.get(key, max_bytes=max_bytes))
 
     async def get_range(self, key: str, offset: int, size: int) -> bytes:
         """Return exactly ``size`` bytes from ``offset``; StorageRangeOutside if the object does not have them all."""
@@ -168,15 +190,8 @@ class Storage:
             raise StorageRangeOutside(f"a range starts and ends at or after 0, not at {offset} with {size} bytes")
         if size == 0:
             return b""
-        try:
-            data = await self._calls.run(
-                "get", key, lambda: self._operator.read(key, offset=offset, size=size), transfer_bytes=size
-            )
-        except StorageCorrupt:
-            await self._require_range(key, offset, size)
-            raise
-        self.counters.bytes_read["get"] += len(data)
-        return data
+        own = self._own_range(key, offset, size)
+        return await self._or_fallback(own, lambda other: other.get_range(key, offset, size))
 
     def stream(self, key: str, *, offset: int = 0, size: int | None = None) -> ObjectStream:
         """Return the object's bytes from ``offset`` as they arrive, in pieces of at most 1 MiB.
@@ -186,7 +201,9 @@ class Storage:
         checked_key(key)
         if offset < 0 or (size is not None and size < 0):
             raise StorageRangeOutside(f"a range starts and ends at or after 0, not at {offset} with {size} bytes")
-        return ObjectStream(self._operator, self._calls, key, offset=offset, size=size)
+        other = self.fallback
+        instead = None if other is None else partial(other.stream, key, offset=offset, size=size)
+        return ObjectStream(self._operator, self._calls, key, offset=offset, size=size, instead=instead)
 
     async def download(self, key: str, path: Path) -> Downloaded:
         """The object is at ``path``, whole or not at all; return what arrived, for the caller to check."""
@@ -202,10 +219,7 @@ class Storage:
     async def stat(self, key: str) -> ObjectStat:
         """Return what the store tells of the object; StorageNotFound if there is none."""
         checked_key(key)
-        metadata = await self._calls.run("stat", key, lambda: self._operator.stat(key))
-        if not metadata.is_file:
-            raise StorageNotFound(f"the object store has no {key!r}")
-        return stat_of(key, metadata)
+        return await self._or_fallback(self._own_stat(key), lambda other: other.stat(key))
 
     async def exists(self, key: str) -> bool:
         """Return whether the store has the object now."""
@@ -256,8 +270,13 @@ class Storage:
     async def copy(self, source: str, target: str) -> None:
         """The store has the bytes of ``source`` under ``target`` too; StorageNotFound if there is no source."""
         checked_key(target)
-        size = (await self.stat(source)).size
-        if not self._copies or size > COPY_BYTES_MAX:
+        try:
+            size = (await self._own_stat(checked_key(source))).size
+        except StorageNotFound:
+            if self.fallback is None:
+                raise
+            size = None
+        if not self._copies or size is None or size > COPY_BYTES_MAX:
             await self.put_stream(target, self.stream(source))
             return
         await self._calls.run("copy", source, lambda: self._operator.copy(source, target), transfer_bytes=size)
@@ -279,6 +298,13 @@ class Storage:
         checked_key(key)
         if not 0 < expires_seconds <= URL_SECONDS_MAX:
             raise ValueError(f"a signed URL lives 1 to {URL_SECONDS_MAX} seconds, not {expires_seconds}")
+        if self.fallback is not None and not await self._has_own(key):
+            return await self.fallback.signed_url(
+                key,
+                expires_seconds=expires_seconds,
+                content_type=content_type,
+                content_disposition=content_disposition,
+            )
         if not self._signs:
             return None
         with self._calls.guarded("sign", key, proves=False):
@@ -312,17 +338,53 @@ class Storage:
         async with self._folder.writer(key) as operator:
             yield operator
 
+    async def _or_fallback(self, own: Awaitable[T], instead: "Callable[[Storage], Awaitable[T]]") -> T:
+        """Return what this store has, else what the fallback has; if neither, what this store said stands."""
+        try:
+            return await own
+        except (StorageNotFound, StorageUnavailable) as error:
+            if self.fallback is None:
+                raise
+            try:
+                return await instead(self.fallback)
+            except StorageNotFound:
+                raise error from None
+
+    async def _own_range(self, key: str, offset: int, size: int) -> bytes:
+        try:
+            data = await self._calls.run(
+                "get", key, lambda: self._operator.read(key, offset=offset, size=size), transfer_bytes=size
+            )
+        except StorageCorrupt:
+            await self._require_range(key, offset, size)
+            raise
+        self.counters.bytes_read["get"] += len(data)
+        return data
+
+    async def _own_stat(self, key: str) -> ObjectStat:
+        metadata = await self._calls.run("stat", key, lambda: self._operator.stat(key))
+        if not metadata.is_file:
+            raise StorageNotFound(f"the object store has no {key!r}")
+        return stat_of(key, metadata)
+
+    async def _has_own(self, key: str) -> bool:
+        try:
+            await self._own_stat(key)
+        except StorageNotFound:
+            return False
+        return True
+
     async def _confirm(self, key: str, size: int) -> None:
         """Ask the store what it has: a proxy may have cut the body and still said yes."""
         try:
-            found = (await self.stat(key)).size
+            found = (await self._own_stat(key)).size
         except StorageNotFound:
             raise StorageCorrupt(f"the object store confirmed {key!r} and does not have it") from None
         if found != size:
             raise StorageCorrupt(f"the object store has {found} bytes of {key!r} instead of {size}")
 
     async def _require_range(self, key: str, offset: int, size: int) -> None:
-        has = (await self.stat(key)).size
+        has = (await self._own_stat(key)).size
         if offset + size > has:
             raise StorageRangeOutside(f"{key!r} has {has} bytes, not {offset + size}")
 
