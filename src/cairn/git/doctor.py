@@ -13,10 +13,11 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import database_now
+from cairn.git.cached_files import PackDamaged
 from cairn.git.commands import GitCommand
 from cairn.git.engine import Engine
 from cairn.git.models import ManifestEntry, Pack, PackState, Upload, UploadState
-from cairn.git.node_cache import PackDamaged, View
+from cairn.git.node_cache import View
 from cairn.git.ref_queries import RefValue
 from cairn.git.runner import GitFailed
 from cairn.git.types import show

@@ -179,6 +179,7 @@ async def _sweep(cache: NodeCache) -> None:
         try:
             await asyncio.to_thread(sweep_quarantines, cache.quarantines)
             await asyncio.to_thread(cache.sweep)
+            await cache.scrub()
         except Exception:
             # The outermost loop: an error here must not end the program.
             _log.exception("sweep_failed")

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database, PointQuery
+from cairn.git.cached_files import PackRow
 from cairn.git.models import ManifestEntry, Pack, PackState
-from cairn.git.node_cache import PackRow
 
 # Primary keys of all three tables; the join keeps version and packs of one moment together.
 _MANIFEST = PointQuery(

@@ -1,9 +1,10 @@
 """The node's folder of packs and views: a cache that may be deleted at any moment, shared by the node's programs.
 
-Layout below its root: ``packs/ID/`` (``pack-ID.pack``, ``pack-ID.idx``), ``views/STORE-VERSION/`` (a bare directory of
-hard links), ``fetch/KEY`` (cached answers), ``locks/`` (one file a view), ``quarantine/``, ``tmp/``. A shared lock on
-its lock file keeps a view; whoever makes or removes one holds the exclusive lock. A view's age is its lock file's
-mtime: never a pack's, because hard links share the inode and git touches it.
+Layout below its root: ``packs/ID/`` (see ``cached_files``), ``views/STORE-VERSION/`` (a bare directory of hard links),
+``fetch/KEY`` (cached answers), ``locks/`` (one file a view), ``quarantine/``, ``tmp/``. A shared lock on its lock file
+keeps a view, also while it is being made: in a directory that only its maker knows, which then takes its name. Whoever
+removes one holds the exclusive lock. A view's age is its lock file's mtime: never a pack's, because hard links share
+the inode and git touches it.
 """
 
 import asyncio
@@ -21,8 +22,7 @@ from weakref import WeakValueDictionary
 from cairn.base.errors import Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
-from cairn.git.together import together
-from cairn.storage.errors import StorageCorrupt, StorageNotFound, StorageUnavailable
+from cairn.git.cached_files import CachedFiles, StoredGroup
 from cairn.storage.storage import Storage
 
 GRACE_SECONDS = 120
@@ -31,20 +31,11 @@ GRACE_SECONDS = 120
 TEMPORARY_SECONDS = 86_400
 """Longer than any transfer: what is older in ``tmp`` belongs to a process that died."""
 
-_PARALLEL_DOWNLOADS = 4
 _TOUCH_SECONDS = 30
-_MAKE_ATTEMPTS = 20
+_TRUSTED_MAX = 100_000
 _EVICT_TO = 0.8
 _VIEW_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogallrefupdates = false\n"
 _log = get_logger(__name__)
-
-
-class PackDamaged(Unavailable):
-    """A pack that the manifest names is absent or altered in the object store: an incident, never a shorter history."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__("This repository's data is damaged or incomplete in the object store; the operator was told.")
-        self.key = key
 
 
 class DiskFull(Unavailable):
@@ -52,18 +43,6 @@ class DiskFull(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("This node's cache disk is full; try again in a moment.")
-
-
-@dataclass(frozen=True, slots=True)
-class PackRow:
-    """What hydration needs to know of a pack."""
-
-    id: str
-    key: str
-    pack_bytes: int
-    index_bytes: int
-    pack_sha256: str
-    index_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +69,10 @@ class NodeCache:
 
     def __init__(self, root: Path, storage: Storage, *, max_bytes: int) -> None:
         self.root = root.absolute()
-        self._storage = storage
+        self._files = CachedFiles(self.root, storage)
         self._max_bytes = max_bytes
-        self._downloads = asyncio.Semaphore(_PARALLEL_DOWNLOADS)
+        # Views whose packs this program verified: what another one left here before may have been damaged since.
+        self._trusted: set[str] = set()
         # A lock lives as long as somebody holds it or waits for it.
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._unweighed_bytes = 0
@@ -112,38 +92,40 @@ class NodeCache:
         return self.root / "quarantine"
 
     @asynccontextmanager
-    async def view(self, store_id: int, manifest_version: int, packs: Sequence[PackRow] | None) -> AsyncIterator[View]:
+    async def view(
+        self, store_id: int, manifest_version: int, groups: Sequence[StoredGroup] | None
+    ) -> AsyncIterator[View]:
         """Yield the view of a manifest version, kept until the block ends.
 
-        ``packs`` None means "only if it is on this node": raises ViewMissing otherwise. Errors: PackDamaged, DiskFull.
+        ``groups`` are its packs and indexes; None means "only if it is on this node and known to be right": raises
+        ViewMissing otherwise. Errors: PackDamaged, DiskFull.
         """
         name = f"{store_id}-{manifest_version}"
-        path = self.root / "views" / name
-        lock = self._take_shared(name, path)
-        if lock is None:
-            if packs is None:
-                raise ViewMissing(name)
-            self.misses += 1
-            lock = await self._make(name, path, packs)
-        else:
+        lock = self._take(name)
+        if lock is not None:
             self.hits += 1
+        elif groups is None:
+            raise ViewMissing(name)
+        else:
+            self.misses += 1
+            lock = await self._make(name, groups)
         try:
-            yield View(path, store_id, manifest_version)
+            yield View(self.root / "views" / name, store_id, manifest_version)
         finally:
             os.close(lock)
 
+    async def suspect(self, view: View) -> bool:
+        """Verify the packs of a view that a reader found damaged; True if one was, and is right now."""
+        ids = [entry.stem.removeprefix("pack-") for entry in (view.objects / "pack").glob("*.idx")]
+        return await self._files.suspect(ids, view.objects)
+
+    async def scrub(self) -> None:
+        """Read again a part of what has not been read for long, and replace what is damaged."""
+        await self._files.scrub()
+
     def adopt(self, pack_id: str, path_pack: Path, path_idx: Path) -> None:
         """Link a pack that was just uploaded from here into the cache; a full disk only loses the shortcut."""
-        temporary = self.root / "tmp" / random_id()
-        try:
-            temporary.mkdir()
-            os.link(path_idx, temporary / f"pack-{pack_id}.idx")
-            os.link(path_pack, temporary / f"pack-{pack_id}.pack")
-            temporary.rename(self.root / "packs" / pack_id)
-            self._unweighed_bytes += path_pack.stat().st_size + path_idx.stat().st_size
-        except OSError as error:
-            _log.warning("pack_not_adopted", pack_id=pack_id, error=error.strerror)
-            shutil.rmtree(temporary, ignore_errors=True)
+        self._unweighed_bytes += self._files.adopt(pack_id, path_pack, path_idx)
 
     async def weigh(self, *, added_bytes: int = 0) -> None:
         """Note what was added; evict the least recently used when the cache may be beyond its bound."""
@@ -208,16 +190,19 @@ class NodeCache:
         with suppress(FileNotFoundError):
             os.utime(path)
 
-    def _take_shared(self, name: str, path: Path) -> int | None:
-        """Return a descriptor holding the view's shared lock, or None if the view is not there."""
+    def _take(self, name: str) -> int | None:
+        """Return a descriptor that keeps the view, or None if it is not here or not known to be right."""
+        if name not in self._trusted:
+            return None
         lock_path = self.root / "locks" / name
         try:
             lock = os.open(lock_path, os.O_RDWR)
         except FileNotFoundError:
+            self._trusted.discard(name)
             return None
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            if os.fstat(lock).st_nlink and path.is_dir():
+            if os.fstat(lock).st_nlink and (self.root / "views" / name).is_dir():
                 self.touch(lock_path)
                 return lock
         except BlockingIOError:
@@ -225,112 +210,59 @@ class NodeCache:
         os.close(lock)
         return None
 
-    async def _make(self, name: str, path: Path, packs: Sequence[PackRow]) -> int:
-        """Hydrate the packs and link the view; return its shared lock."""
-        lock = self._making.setdefault(name, asyncio.Lock())
-        async with lock:
-            for _ in range(_MAKE_ATTEMPTS):
-                if (shared := self._take_shared(name, path)) is not None:
-                    return shared
-                try:
-                    self.make_folders()
-                    await self._hydrate(packs)
-                    await asyncio.to_thread(self._link_view, name, path, packs)
-                except FileNotFoundError:
-                    continue  # a pack was evicted between its download and its link
-                except OSError as error:
-                    raise await self.make_room(error) from error
-        raise Unavailable("This node's cache is too small for this repository; try another node.")
-
-    def _link_view(self, name: str, path: Path, packs: Sequence[PackRow]) -> None:
-        lock = os.open(self.root / "locks" / name, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.is_dir() or not os.fstat(lock).st_nlink:
-                return
-            temporary = self.root / "tmp" / random_id()
+    async def _make(self, name: str, groups: Sequence[StoredGroup]) -> int:
+        """The view is there and right; return the lock that keeps it."""
+        async with self._making.setdefault(name, asyncio.Lock()):
+            if (lock := self._take(name)) is not None:
+                return lock
             try:
-                self._lay_out(temporary, packs)
-                temporary.rename(path)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+                self.make_folders()
+                # Held from here on, so that nobody removes the view between its making and its use.
+                lock = await asyncio.to_thread(self._keep, name)
+                try:
+                    await self._complete(self.root / "views" / name, groups)
+                except BaseException:
+                    os.close(lock)
+                    raise
+            except OSError as error:
+                raise await self.make_room(error) from error
+            self._trust(name)
+            return lock
+
+    def _keep(self, name: str) -> int:
+        """Return a shared lock on the view's lock file; waits for whoever is removing it, which takes milliseconds."""
+        while True:
+            lock = os.open(self.root / "locks" / name, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if os.fstat(lock).st_nlink:
+                os.utime(lock)
+                return lock
+            os.close(lock)  # it went away with the view it belonged to
+
+    async def _complete(self, path: Path, groups: Sequence[StoredGroup]) -> None:
+        """The view is there, made now, by another program of the node or in an earlier life; its files are right."""
+        if not path.is_dir():
+            await self._build(path, groups)
+        await self._files.check_all(groups, path / "objects")
+
+    async def _build(self, path: Path, groups: Sequence[StoredGroup]) -> None:
+        building = self.root / "tmp" / random_id()
+        try:
+            _lay_out(building)
+            added_bytes = await self._files.link_all(groups, building / "objects")
+            try:
+                building.rename(path)
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:  # another program of the node was first
+                    raise
         finally:
-            os.close(lock)
+            await asyncio.to_thread(shutil.rmtree, building, ignore_errors=True)
+        await self.weigh(added_bytes=added_bytes)
 
-    def _lay_out(self, view: Path, packs: Sequence[PackRow]) -> None:
-        (view / "objects" / "pack").mkdir(parents=True)
-        (view / "refs").mkdir()
-        (view / "config").write_text(_VIEW_CONFIG)
-        (view / "HEAD").write_text("ref: refs/heads/main\n")
-        for pack in packs:
-            for ending in ("pack", "idx"):
-                file = f"pack-{pack.id}.{ending}"
-                os.link(self.root / "packs" / pack.id / file, view / "objects" / "pack" / file)
-
-    async def _hydrate(self, packs: Sequence[PackRow]) -> None:
-        missing = [pack for pack in packs if not self._has(pack)]
-        await together(*(self._download(pack) for pack in missing))
-        await self.weigh(added_bytes=sum(pack.pack_bytes + pack.index_bytes for pack in missing))
-
-    def _has(self, pack: PackRow) -> bool:
-        folder = self.root / "packs" / pack.id
-        try:
-            return (folder / f"pack-{pack.id}.pack").stat().st_size == pack.pack_bytes and (
-                folder / f"pack-{pack.id}.idx"
-            ).stat().st_size == pack.index_bytes
-        except FileNotFoundError:
-            return False
-
-    async def _download(self, pack: PackRow) -> None:
-        async with self._downloads:
-            if self._has(pack):
-                return
-            temporary = self.root / "tmp" / random_id()
-            try:
-                temporary.mkdir()
-                await self._fetch(pack, temporary)
-                await asyncio.to_thread(self._take_in, pack, temporary)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-
-    async def _fetch(self, pack: PackRow, folder: Path) -> None:
-        """Download and verify both files; one more try for what arrived wrong, cut or not, then it is an incident."""
-        wanted = (
-            (f"pack-{pack.id}.idx", f"{pack.key}.idx", pack.index_bytes, pack.index_sha256),
-            (f"pack-{pack.id}.pack", f"{pack.key}.pack", pack.pack_bytes, pack.pack_sha256),
-        )
-        for file, key, size, sha256 in wanted:
-            for attempt in (1, 2):
-                try:
-                    found = await self._storage.download(key, folder / file)
-                except (StorageNotFound, StorageCorrupt):
-                    found = None
-                except StorageUnavailable:
-                    if attempt == 2:
-                        raise
-                    continue
-                if found is not None and (found.size, found.sha256) == (size, sha256):
-                    break
-                _log.error("pack_damaged", key=key, attempt=attempt, found=None if found is None else found.size)
-                if attempt == 2:
-                    raise PackDamaged(key)
-
-    def _take_in(self, pack: PackRow, downloaded: Path) -> None:
-        """Give a verified download its place; another program of the node may have been first, or left half of it."""
-        folder = self.root / "packs" / pack.id
-        try:
-            downloaded.rename(folder)
-        except FileExistsError:
-            self._discard_unless(pack, folder, downloaded)
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY:
-                raise
-            self._discard_unless(pack, folder, downloaded)
-
-    def _discard_unless(self, pack: PackRow, folder: Path, downloaded: Path) -> None:
-        if not self._has(pack):
-            folder.rename(self._trash())
-            downloaded.rename(folder)
+    def _trust(self, name: str) -> None:
+        if len(self._trusted) >= _TRUSTED_MAX:
+            self._trusted.clear()
+        self._trusted.add(name)
 
     def _trash(self) -> Path:
         return self.root / "tmp" / random_id()
@@ -430,3 +362,11 @@ class NodeCache:
 
 class ViewMissing(Exception):
     """The view is not on this node; the caller reads the manifest and asks again with its packs."""
+
+
+def _lay_out(view: Path) -> None:
+    (view / "objects" / "pack").mkdir(parents=True)
+    (view / "objects" / "info").mkdir()
+    (view / "refs").mkdir()
+    (view / "config").write_text(_VIEW_CONFIG)
+    (view / "HEAD").write_text("ref: refs/heads/main\n")

@@ -10,11 +10,12 @@ import msgspec
 
 from cairn.base.log import get_logger
 from cairn.db.database import Database
-from cairn.git.compaction import PacksReplaced, compact, find_crowded
+from cairn.git.cached_files import PackDamaged
+from cairn.git.compaction import compact, find_crowded
 from cairn.git.condemned_packs import delete_condemned
 from cairn.git.engine import Engine
 from cairn.git.fetch_cache import expire_shared_answers
-from cairn.git.node_cache import PackDamaged
+from cairn.git.pack_swap import PacksReplaced
 from cairn.git.retention import expire_rows
 from cairn.git.store_state import StoreGone
 from cairn.git.upload_sweeper import sweep_uploads
