@@ -88,7 +88,14 @@ def mariadb_shelf(mariadb_server: MariadbServer) -> Shelf:
             " AND table_name <> 'alembic_version'",
             database=name,
         ).split()
-        deletes = "".join(f"DELETE FROM `{table}`;" for table in tables)
+        guarded = mariadb_server.execute(
+            "SELECT DISTINCT event_object_table FROM information_schema.triggers WHERE trigger_schema = DATABASE()",
+            database=name,
+        ).split()
+        # TRUNCATE passes the triggers that refuse DELETE by; it costs more, so only where there are some.
+        deletes = "".join(
+            f"TRUNCATE TABLE `{table}`;" if table in guarded else f"DELETE FROM `{table}`;" for table in tables
+        )
         mariadb_server.execute(f"SET innodb_lock_wait_timeout = 5, foreign_key_checks = 0; {deletes}", database=name)
 
     return Shelf(mariadb_server.create_database, mariadb_server.url, empty)

@@ -45,11 +45,14 @@ def configure_logging(*, program: str, level: str, plain: bool) -> None:
 
 
 @contextmanager
-def bind_request(request_id: str, *, address: str, **values: str) -> Iterator[None]:
-    """Give every log line and audit entry made inside the block this request id and the peer's address."""
+def bind_request(request_id: str, *, address: str, user_agent: str = "", **values: str) -> Iterator[None]:
+    """Give every log line and audit entry made inside the block this request id and the peer's address.
+
+    Only the audit log keeps the user agent: it is long, and a client writes into it what it likes.
+    """
     tokens = structlog.contextvars.bind_contextvars(request_id=request_id, address=address, **values)
     try:
-        with bind_origin(Origin(address, request_id)):
+        with bind_origin(Origin(address, request_id, user_agent)):
             yield
     finally:
         structlog.contextvars.reset_contextvars(**tokens)

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The peer's address (after trusted proxies) and the request's id; both empty for Cairn's own work."""
+    """The peer's address (after trusted proxies), the request's id and what the client calls itself.
+
+    All are empty for Cairn's own work.
+    """
 
     address: str = ""
     request_id: str = ""
+    user_agent: str = ""
 
 
 NOWHERE = Origin()

@@ -204,7 +204,8 @@ async def _serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         return
     connection.sessions += 1
     try:
-        with bind_request(random_id(), address=connection.address):
+        client = str(process.get_extra_info("client_version", ""))
+        with bind_request(random_id(), address=connection.address, user_agent=client):
             code = await _unless_closed(process, connection)
         with suppress(OSError, asyncssh.Error, TimeoutError):
             process.exit(code)

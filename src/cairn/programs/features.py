@@ -7,7 +7,18 @@ the jobs too. A feature adds its ``subscribers`` or ``jobs`` module to the list 
 from importlib import import_module
 
 SUBSCRIBERS: tuple[str, ...] = ()
-JOBS = ("cairn.jobs.retention", "cairn.events.retention", "cairn.identity.jobs", "cairn.ops.maintenance")
+JOBS = (
+    "cairn.jobs.retention",
+    "cairn.events.retention",
+    "cairn.audit.jobs",
+    "cairn.identity.jobs",
+    "cairn.mail.jobs",
+    "cairn.ops.maintenance",
+)
+
+
+MAIL_PACKAGES = ("cairn.identity",)
+"""Packages with mail templates of their own, in the order they are looked through."""
 
 
 def load_subscribers() -> None:

@@ -133,7 +133,6 @@ def _changed(
             actor_id=actor.account_id,
         ),
     )
-    details = {"old_role": old_role, "new_role": new_role}
     record(
         session,
         actor,
@@ -141,7 +140,7 @@ def _changed(
         account.login,
         account_id=account.id,
         repository_id=repository_id,
-        details=details,
+        changes={"role": (old_role, new_role)},
     )
 
 

@@ -38,4 +38,5 @@ async def delete_repository(session: AsyncSession, engine: Engine, actor: Actor,
             repository_id=repository_id, owner_id=owner_id, full_name=full_name, actor_id=actor.account_id
         ),
     )
-    record(session, actor, "repository.delete", full_name, repository_id=repository_id)
+    # The repository's row is gone: the owner says in whose log this belongs.
+    record(session, actor, "repository.delete", full_name, account_id=owner_id, repository_id=repository_id)

@@ -171,5 +171,4 @@ def _note(
     if not changes:
         return
     emit(session, RepositoryEdited(repository_id=repository.id, changes=changes, actor_id=actor.account_id))
-    details = {field: f"{old} -> {new}" for field, (old, new) in changes.items()}
-    record(session, actor, "repository.update", before["name"], repository_id=repository.id, details=details)
+    record(session, actor, "repository.update", before["name"], repository_id=repository.id, changes=changes)

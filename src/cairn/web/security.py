@@ -96,7 +96,8 @@ class Door:
         answer = _Answer(scope, send, request_id, is_secure=self._is_secure)
         started = time.perf_counter()
         client = scope.get("client")
-        with bind_request(request_id, address=client[0] if client else ""):
+        user_agent = header(scope, b"user-agent").decode("utf-8", "replace")
+        with bind_request(request_id, address=client[0] if client else "", user_agent=user_agent):
             try:
                 await self._app(scope, receive, answer)
             except Exception as error:
