@@ -8,10 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+from tests.audit.log_support import seal, tamper
 from tests.factories.authentication import PASSWORD
 from tests.factories.small_pushes import SmallPusher
 
 from cairn.access.roles import Visibility
+from cairn.audit.models import AuditEntry
+from cairn.audit.verification import read_heads
 from cairn.base.actor import Actor, ActorKind
 from cairn.base.settings import Settings
 from cairn.db.database import open_database
@@ -118,5 +122,40 @@ async def _announce_long_ago(site: Site, key: str) -> None:
             session.add(
                 Upload(store_id=site.store, id="a" * 32, keys=[key], state=UploadState.OPEN, expires_at=expired_at)
             )
+    finally:
+        await database.close()
+
+
+def test_a_changed_audit_entry_is_named(site: Site) -> None:
+    """Somebody with the database's password rewrites history: who looks at the chain sees which entry."""
+    head = asyncio.run(_seal_audit_log(site))
+    well = site.run("doctor")
+    assert (well.returncode, well.stdout) == (
+        0, f"1 examined, 0 with findings.\nThe installation's audit log ends with seal 1, {head}\n",
+    )  # fmt: skip
+    entry = asyncio.run(_blame_somebody_else(site))
+    ill = site.run("doctor")
+    assert ill.returncode == 1
+    told = ill.stdout.splitlines()[1]
+    assert told == f"The installation's audit log: entry {entry} was changed after seal 1 was set on it."
+    assert site.run("doctor", "ada/notes").returncode == 0  # asked about one repository, it looks at no other thing
+
+
+async def _seal_audit_log(site: Site) -> str:
+    database = open_database(site.settings.effective_database_url, pool_size=1)
+    try:
+        await seal(database)
+        [head] = await read_heads(database)
+        return head.sha256
+    finally:
+        await database.close()
+
+
+async def _blame_somebody_else(site: Site) -> int:
+    database = open_database(site.settings.effective_database_url, pool_size=1)
+    try:
+        await tamper(database, "UPDATE audit_entry SET actor = 'bob' WHERE action = 'repository.create'")
+        async with database.read() as session:
+            return (await session.scalars(select(AuditEntry.id).where(AuditEntry.actor == "bob"))).one()
     finally:
         await database.close()

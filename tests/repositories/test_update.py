@@ -54,7 +54,8 @@ async def test_everything_changes_at_once_and_is_told(database: Database, engine
     assert [one.type for one in events] == ["repository_created", "pushed", "repository_renamed", "repository_edited"]
     assert events[-1].payload["changes"]["visibility"] == ["public", "private"]  # type: ignore[index]  # JSON
     assert entry is not None
-    assert entry.details["name"] == "engine -> Motor"
+    assert entry.changes is not None
+    assert entry.changes["name"] == ["engine", "Motor"]
 
 
 async def test_nothing_changed_tells_nothing(database: Database, engine: Engine) -> None:

@@ -1,4 +1,7 @@
-"""``cairnd doctor``: compare tables, object store and history of one repository or of all, and say what is wrong."""
+"""``cairnd doctor``: compare tables, object store and history of one repository or of all, and say what is wrong.
+
+Of all includes the audit log: its chain of seals shows what was changed behind the programs' back.
+"""
 
 import os
 import sys
@@ -9,6 +12,8 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
+from cairn.audit.sealing import INSTALLATION_LOG
+from cairn.audit.verification import read_heads, verify_logs
 from cairn.base.errors import CairnError, NotFound
 from cairn.base.log import configure_logging
 from cairn.base.settings import SettingInvalid, Settings, load_settings
@@ -49,7 +54,7 @@ def doctor(
         bool, typer.Option("--mend", help="Delete what expired uploads left behind; change nothing else.")
     ] = False,
 ) -> None:
-    """Compare tables, object store and history, and say what is wrong; exit code 1 if anything is.
+    """Compare tables, object store, history and audit log, and say what is wrong; exit code 1 if anything is.
 
     Safe beside running programs. Every pack is fetched into the cache folder, and every history is walked.
     """
@@ -69,7 +74,10 @@ async def _run(settings: Settings, repository: str | None, *, is_mending: bool) 
     database, _ = await open_ready_database(settings)
     try:
         async with open_engine(settings, database, open_storage(settings)) as engine:
-            return await _visit_all(engine, repository, is_mending=is_mending)
+            are_well = await _visit_all(engine, repository, is_mending=is_mending)
+        if repository is None:
+            are_well &= await _check_audit_log(database)
+        return are_well
     finally:
         await database.close()
 
@@ -136,6 +144,28 @@ async def _everybody(database: Database) -> AsyncIterator[Patient]:
         if len(rows) < _PAGE_STORES:
             return
         after = rows[-1][0]
+
+
+async def _check_audit_log(database: Database) -> bool:
+    """Follow every chain of seals, print what is broken and where each chain ends; return whether none is."""
+    _show_progress("the audit log")
+    is_whole = True
+    async for broken in verify_logs(database):
+        _show_progress("")
+        print(f"{await _log_name(database, broken.log_id)}: {broken.sentence}")
+        is_whole = False
+    _show_progress("")
+    for head in await read_heads(database):
+        print(f"{await _log_name(database, head.log_id)} ends with seal {head.number}, {head.sha256}")
+    return is_whole
+
+
+async def _log_name(database: Database, log_id: int) -> str:
+    if log_id == INSTALLATION_LOG:
+        return "The installation's audit log"
+    async with database.read() as session:
+        login = await session.scalar(select(Account.login).where(Account.id == log_id))
+    return f"The audit log of {login or f'organization {log_id} (deleted)'}"
 
 
 def _show_progress(text: str) -> None:
