@@ -101,6 +101,7 @@ class Forge:
                     account_id=account.id,
                     created_at=now,
                     last_used_at=now,
+                    proved_at=now,
                     expires_at=now + timedelta(days=1),
                     address="192.0.2.7",
                     user_agent="test",

@@ -1,11 +1,12 @@
 """Cairn's web program with the identity pages and API, on a test's database, with real authentication."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from litestar.handlers import HTTPRouteHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.accounts import actor_of, make_account
 from tests.factories.authentication import PASSWORD, Authentication, make_authentication
@@ -14,7 +15,7 @@ from tests.web.support import Browser, Running, open_app
 from cairn.base.actor import Actor
 from cairn.db.clock import database_now
 from cairn.db.database import Database
-from cairn.identity import api, pages, settings_pages
+from cairn.identity import api, pages, settings_pages, sudo
 from cairn.identity.schemas import RepositoryCounts
 from cairn.identity.tokens import create_token
 from cairn.identity.web_authentication import WebAuthentication
@@ -71,17 +72,21 @@ class People:
 
 
 @asynccontextmanager
-async def open_people(folder: Path, database: Database, **settings: Any) -> AsyncIterator[People]:
-    """Yield the program with the identity package in it."""
+async def open_people(
+    folder: Path, database: Database, *, handlers: Sequence[HTTPRouteHandler] = (), **settings: Any
+) -> AsyncIterator[People]:
+    """Yield the program with the identity package in it, and ``handlers`` besides."""
     parts = make_authentication(database)
-    handlers = [
+    all_handlers = [
+        *handlers,
         *pages.make_route_handlers(parts.authenticator, parts.passwords),
         *settings_pages.make_route_handlers(parts.authenticator, parts.passwords),
+        *sudo.make_route_handlers(parts.authenticator),
         *api.make_route_handlers(count_repositories),
     ]
     async with open_app(
         folder,
-        handlers,
+        all_handlers,
         packages=("cairn.identity",),
         authenticate=WebAuthentication(parts.authenticator),
         database=database,

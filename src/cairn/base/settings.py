@@ -86,6 +86,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "a transfer gets a second more for each MiB.",
         ),
     ] = 10
+    backup_url: Annotated[
+        Secret,
+        Meta(
+            description="Where backups go: an address like that of the object store, with its credentials in the "
+            "query, on another disk or in another bucket. Empty: no backups are made."
+        ),
+    ] = ""
+    backup_every_seconds: Annotated[
+        Seconds, Meta(description="How often the worker makes a backup. 0: only `cairnd backup create` does.")
+    ] = 86400
+    backup_keep_count: Annotated[Count, Meta(description="So many of the newest backups are always kept.")] = 7
+    backup_keep_days: Annotated[Count, Meta(description="Backups younger than this many days are kept too.")] = 30
+    backup_pin_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long after a backup the object store keeps every pack that the backup names, so that its "
+            "database alone can be put back at once."
+        ),
+    ] = 2 * 86400
+    backup_transfers: Annotated[Count, Meta(description="Objects that a backup or a restore moves at a time.")] = 4
+    backup_bytes_per_second: Annotated[
+        Bytes, Meta(description="What a backup or a restore moves in a second at most. 0: as much as it can.")
+    ] = 0
+    backup_drill_every_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How often the worker restores the newest backup into a scratch place and examines it. 0: never."
+        ),
+    ] = 7 * 86400
+
     cache_dir: Annotated[
         Path, Meta(description="The node's cache: may be deleted at any moment. Empty: `cache` in the data folder.")
     ] = Path()
@@ -152,7 +182,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "starttls"
     smtp_ca_certificate: Annotated[
-        Path, Meta(description="PEM file of the authority that signed the mail server's certificate. Empty: the system's.")
+        Path,
+        Meta(description="PEM file of the authority that signed the mail server's certificate. Empty: the system's."),
     ] = Path()
     smtp_username: Annotated[str, Meta(description="The name to log in with at the mail server. Empty: no login.")] = ""
     smtp_password: Annotated[Secret, Meta(description="The password to log in with at the mail server.")] = ""
@@ -162,7 +193,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30
     mail_from: Annotated[
         str,
-        Meta(description="Who mails are from, `NAME <ADDRESS>` or an address. Empty: `cairn@` the external URL's host."),
+        Meta(
+            description="Who mails are from, `NAME <ADDRESS>` or an address. Empty: `cairn@` the external URL's host."
+        ),
     ] = ""
     mail_retention_days: Annotated[
         Count, Meta(description="Mails, sent or not, are forgotten after this many days.")
@@ -205,7 +238,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     git_deadline_seconds: Annotated[Seconds, Meta(description="Wall clock limit of one git process.")] = 3600
     git_queue_seconds: Annotated[
         Seconds, Meta(description="How long a git operation waits for a free place before it is told to come back.")
-    ] = 10
+    ] = 30
     send_grace_seconds: Annotated[
         int,
         Meta(
@@ -223,6 +256,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 256
     http_max_connections: Annotated[Count, Meta(description="HTTP connections of one program at the same time.")] = 2000
+    hooks_dir: Annotated[
+        Path,
+        Meta(
+            description="Folder of the operator's own executables `pre-receive`, `update` and `post-receive`, run at "
+            "each push; outside every repository. Empty: none."
+        ),
+    ] = Path()
+    hook_seconds: Annotated[Seconds, Meta(description="Time limit of one such executable.")] = 30
     ssh_login_seconds: Annotated[
         Seconds, Meta(description="An SSH connection must be authenticated within this time.")
     ] = 15
@@ -286,7 +327,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingInvalid(
                 f"{variable('smtp_username')} and {variable('smtp_password')}: want both to be set, or neither"
             )
-        if self.mail_from and not re.fullmatch(r"[^\x00-\x1f\x7f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+", self.mail_from):
+        if self.mail_from and not re.fullmatch(
+            r"[^\x00-\x1f\x7f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+", self.mail_from
+        ):
             raise _refused("mail_from", self.mail_from, "wants NAME <ADDRESS> or an address")
         for peer in self.trusted_proxies:
             if not _is_network(peer):

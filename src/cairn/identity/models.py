@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, HashHex, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, HashHex, HexId, UtcDateTime
 
 LOGIN_LENGTH_MAX = 39
 
@@ -31,9 +31,24 @@ class Account(Base):
     kind: Mapped[AccountKind] = mapped_column(EnumText(AccountKind, 16), default=AccountKind.USER)
     name: Mapped[str] = mapped_column(String(255), default="")
     bio: Mapped[str] = mapped_column(String(500), default="")
+    website: Mapped[str] = mapped_column(String(255), default="")
+    company: Mapped[str] = mapped_column(String(255), default="")
+    location: Mapped[str] = mapped_column(String(255), default="")
+    pronouns: Mapped[str] = mapped_column(String(40), default="")
+    public_email: Mapped[str] = mapped_column(String(254), default="")
+    """One of the account's verified addresses, for everybody to see; empty shows none."""
+    keeps_email_private: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Commits that Cairn makes for the account carry its noreply address."""
+    avatar_id: Mapped[str | None] = mapped_column(HexId)
+    """Names the uploaded picture's objects; None shows the picture that grows from the name."""
+    renamed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the running period of counted changes of name began."""
+    rename_count: Mapped[int] = mapped_column(Integer, default=0)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     is_site_admin: Mapped[bool] = mapped_column(Boolean, default=False)
     suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """A deleted account stays as a nameless row, so that what it wrote still has an author."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -62,6 +77,20 @@ class AccountRename(Base):
     account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
 
 
+class ReservedLogin(Base):
+    """A name nobody may take now, kept as a hash: it was given up lately, or its account was deleted."""
+
+    __tablename__ = "reserved_login"
+    __table_args__ = (MYSQL_TABLE,)
+
+    login_sha256: Mapped[str] = mapped_column(HashHex, primary_key=True)
+    """Of the name in lower case."""
+    account_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Who gave it up and may take it back; None where nobody may."""
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """None: for ever."""
+
+
 class Session(Base):
     """A signed-in browser, found by the hash of its cookie."""
 
@@ -75,6 +104,8 @@ class Session(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     address: Mapped[str] = mapped_column(String(64))
     user_agent: Mapped[str] = mapped_column(String(255))
+    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the person last proved to be the account's owner; dangerous changes want it to be lately."""
 
 
 class Token(Base):
@@ -119,17 +150,22 @@ class LinkPurpose(StrEnum):
 
     FIRST_ADMINISTRATOR = "first_administrator"
     INVITATION = "invitation"
+    VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 (a purpose)
 
 
 class OneTimeLink(Base):
     """A link that works once until it expires, found by the hash of its secret."""
 
     __tablename__ = "one_time_link"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (Index("ix_one_time_link_account_id", "account_id"), MYSQL_TABLE)
 
     secret_sha256: Mapped[str] = mapped_column(HashHex, primary_key=True)
     purpose: Mapped[LinkPurpose] = mapped_column(EnumText(LinkPurpose, 32))
     account_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Whose link it is, where that matters."""
+    email: Mapped[str] = mapped_column(String(254), default="")
+    """The address it was sent to, where that matters."""
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -1,6 +1,6 @@
 """Sessions: signing in and out in a browser. The cookie is random, stored as a hash, and new at every sign-in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
@@ -11,14 +11,14 @@ from cairn.access.authorize import authorize
 from cairn.access.scopes import AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
-from cairn.base.errors import NotFound
+from cairn.base.errors import NotFound, Unauthenticated
 from cairn.base.ids import random_secret
-from cairn.base.origin import Origin
+from cairn.base.origin import current_origin
 from cairn.base.settings import Settings
 from cairn.db.changes import count_changed
 from cairn.db.clock import database_now, now
 from cairn.db.database import Database
-from cairn.identity.authenticate import Authenticator
+from cairn.identity.authenticate import Authenticator, DeviceOf
 from cairn.identity.models import Account, OneTimeLink, Session
 from cairn.identity.token_format import hash_secret
 
@@ -59,13 +59,14 @@ async def sign_in(
     address: str,
     user_agent: str,
     old_cookie: str = "",
+    device_of: DeviceOf | None = None,
 ) -> SignedIn:
     """Prove a password and open a session; ``name`` is the login or an e-mail address.
 
     ``old_cookie``'s session ends: a sign-in always changes the cookie. The hash is renewed if its parameters aged.
     Errors: Unauthenticated for a wrong name or password alike; Forbidden if suspended; RateLimited.
     """
-    proven = await authenticator.prove_password(name, password, address=address)
+    proven = await authenticator.prove_password(name, password, address=address, device_of=device_of)
     actor = proven.actor
     assert actor.account_id is not None
     renewed = await authenticator.renewed_hash(proven, password)
@@ -87,14 +88,48 @@ async def sign_in(
                 account_id=actor.account_id,
                 created_at=moment,
                 last_used_at=moment,
+                proved_at=moment,
                 expires_at=moment + timedelta(days=settings.session_days),
                 address=address[:ADDRESS_LENGTH_MAX],
                 user_agent="".join(filter(str.isprintable, user_agent[:USER_AGENT_LENGTH_MAX])),
             )
         )
-        origin = Origin(address=address)
+        origin = replace(current_origin(), address=address, user_agent=user_agent)
         record(session, actor, "session.create", actor.label, account_id=actor.account_id, origin=origin)
     return SignedIn(cookie, actor, hash_secret(cookie))
+
+
+async def is_proved_lately(session: AsyncSession, session_id: str, *, within: timedelta) -> bool:
+    """Tell whether the person proved within that time that the session is theirs; False for one that is gone."""
+    row = (
+        await session.execute(select(Session.proved_at, now()).where(Session.cookie_sha256 == session_id))
+    ).one_or_none()
+    return row is not None and row[0] is not None and row[0] + within > row[1]
+
+
+async def rotate_session(session: AsyncSession, actor: Actor, session_id: str, *, is_proof: bool = False) -> SignedIn:
+    """Give a session another cookie; the one it had opens nothing any more. ``is_proof`` notes a fresh proof too.
+
+    Whoever knew the cookie from before (a fixed one, a copied one) is out. Errors: Unauthenticated if it has ended.
+    """
+    cookie = random_secret()
+    values = {"cookie_sha256": hash_secret(cookie)} | ({"proved_at": now()} if is_proof else {})
+    # The key itself changes, so of two at once one finds the row gone.
+    changed = await count_changed(session, update(Session).where(Session.cookie_sha256 == session_id).values(values))
+    if changed != 1:
+        raise Unauthenticated("This session has ended; sign in again.")
+    if is_proof:
+        record(session, actor, "session.prove", actor.label, account_id=actor.account_id)
+    return SignedIn(cookie, actor, hash_secret(cookie))
+
+
+async def end_sessions(session: AsyncSession, account_id: int, *, keep_session_id: str = "") -> int:
+    """End an account's sessions, all or all but one, and return how many: its rights or its password changed.
+
+    For our own code: it asks nobody and records nothing.
+    """
+    ending = delete(Session).where(Session.account_id == account_id, Session.cookie_sha256 != keep_session_id)
+    return await count_changed(session, ending)
 
 
 async def sign_out(session: AsyncSession, actor: Actor, cookie: str) -> None:
@@ -133,9 +168,7 @@ async def revoke_session(session: AsyncSession, actor: Actor, account_id: int, s
 async def revoke_other_sessions(session: AsyncSession, actor: Actor, account_id: int, *, keep_session_id: str) -> int:
     """End all sessions of an account but one; return how many ended."""
     await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
-    ended = await count_changed(
-        session, delete(Session).where(Session.account_id == account_id, Session.cookie_sha256 != keep_session_id)
-    )
+    ended = await end_sessions(session, account_id, keep_session_id=keep_session_id)
     if ended:
         record(session, actor, "session.revoke", actor.label, account_id=account_id)
     return ended

@@ -1,14 +1,16 @@
 """Authentication over HTTP: the session's cookie or an Authorization header; one query tells who asks."""
 
+from typing import Any
+
+from litestar import Response
+
 from cairn.base.errors import Forbidden, Unauthenticated
 from cairn.identity.authenticate import Authenticated, Authenticator, BadCredentials, ProvenBy
 from cairn.identity.credentials import parse_authorization
-from cairn.identity.sessions import SignedIn
-from cairn.web.context import Authentication, Cookie, RequestContext, Via, WebRequest, context_of
+from cairn.identity import sudo
+from cairn.identity.session_cookies import session_cookie
+from cairn.web.context import Authentication, RequestContext, Via, WebRequest, context_of
 from cairn.web.forms import is_own_origin
-
-COOKIE_SECONDS = 400 * 86400
-"""The most that browsers allow. How long a session lasts is for its row to say, which moves on with each use."""
 
 _VIA = {
     ProvenBy.SESSION: Via.SESSION,
@@ -41,6 +43,10 @@ class WebAuthentication:
         if found is None:
             return Authentication()
         return Authentication(found.actor, _VIA[found.by], found.session_id, found.token_expires_at)
+
+    async def ask_again(self, context: RequestContext) -> Response[Any] | None:
+        """Return None if the caller proved lately who they are, else the answer that asks for it. Errors: ProofWanted."""
+        return await sudo.ask_again(context, self._authenticator)
 
     async def _by_header(self, context: RequestContext) -> Authenticated | None:
         header = context.request.headers.get("authorization")
@@ -75,22 +81,3 @@ def _refuse_foreign_page(context: RequestContext) -> None:
     is_foreign = origin is not None and not is_own_origin(context, origin)
     if is_foreign or headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise ForeignPage("This was sent by a page of another site, so nothing was changed.")
-
-
-def session_cookie(context: RequestContext) -> str:
-    """Return the session's cookie as the browser sent it, empty without one."""
-    return context.request.cookies.get(_cookie_name(context), "")
-
-
-def begin_session(context: RequestContext, signed_in: SignedIn) -> None:
-    """Send the cookie of a session just opened with this answer."""
-    context.set_cookie(Cookie(_cookie_name(context), signed_in.cookie, max_age_seconds=COOKIE_SECONDS))
-
-
-def end_session(context: RequestContext) -> None:
-    """Take the session's cookie away with this answer."""
-    context.set_cookie(Cookie(_cookie_name(context), "", max_age_seconds=0))
-
-
-def _cookie_name(context: RequestContext) -> str:
-    return context.site.cookie_name("session")

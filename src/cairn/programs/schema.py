@@ -16,9 +16,12 @@ from sqlalchemy import LargeBinary, MetaData
 import cairn.access.models
 import cairn.audit.models
 import cairn.events.models
+import cairn.git.indexes
 import cairn.git.models
 import cairn.identity.models
 import cairn.jobs.models
+import cairn.mail.models
+import cairn.ops.backup.models
 import cairn.repositories.models  # noqa: F401 (imported to be registered)
 from cairn.db import base
 from cairn.db.base import Base

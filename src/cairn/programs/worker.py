@@ -26,11 +26,14 @@ def main() -> None:
 
 async def work(settings: Settings) -> int:
     """Do jobs until a stop signal, then let the running ones finish within the drain time; return the exit code."""
+    from cairn.base.secret_box import SecretBox, load_secret_key
     from cairn.git.engine import Engine, open_engine
-    from cairn.programs.features import load_jobs
+    from cairn.mail.outbox import Outbox
+    from cairn.programs.features import MAIL_PACKAGES, load_jobs
     from cairn.storage.storage import Storage, open_storage
 
     load_jobs()
+    outbox = Outbox(settings, SecretBox([load_secret_key(settings)]), MAIL_PACKAGES)
     stop = stop_requested()
     database, _ = await open_ready_database(settings)
     try:
@@ -42,7 +45,7 @@ async def work(settings: Settings) -> int:
                 get_logger(__name__).info("worker_started", concurrency=CONCURRENCY)
                 await run_worker(
                     database,
-                    {Engine: engine, Storage: storage, Settings: settings},
+                    {Engine: engine, Storage: storage, Settings: settings, Outbox: outbox},
                     concurrency=CONCURRENCY,
                     stop=stop,
                     wakeups=wakeups,

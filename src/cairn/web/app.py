@@ -13,15 +13,15 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 
 from cairn.base.clock import Clock, utc_now
-from cairn.base.errors import RateLimited
 from cairn.base.settings import Settings
 from cairn.db.database import Database
+from cairn.git.places import on_behalf_of
 from cairn.web import pages
 from cairn.web.api import ApiConventions, require_known_version
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context
 from cairn.web.errors import handle_error
-from cairn.web.rate_limits import HourlyWindows
+from cairn.web.rate_limits import RateLimits, whose_share
 from cairn.web.render import Renderer
 from cairn.web.routing import check_routes, declaration_of
 from cairn.web.security import BodyLimits, Door, Observer
@@ -67,7 +67,7 @@ def create_app(
     fronts: Sequence[Front] = (),
     lifespan: Sequence[Lifespan] = (),
     observe: Observer | None = None,
-    limiter: HourlyWindows | None = None,
+    limits: RateLimits | None = None,
     clock: Clock = utc_now,
     engine: "Engine | None" = None,
     reload_templates: bool = False,
@@ -79,8 +79,7 @@ def create_app(
     """
     static = StaticFiles(("cairn.web",))
     renderer = Renderer(("cairn.web", *packages), static, reload_templates=reload_templates)
-    limiter = limiter or HourlyWindows()
-    site = Site(settings, database, renderer, signing_key, limiter, clock, engine)
+    site = Site(settings, database, renderer, signing_key, limits or RateLimits(settings), clock, engine, authenticate)
     litestar = Litestar(
         route_handlers=[*pages.route_handlers, *route_handlers],
         exception_handlers={Exception: handle_error},
@@ -93,7 +92,7 @@ def create_app(
     )
     check_routes(litestar)
     inner: ASGIApp = Admission(litestar, site=site, authenticate=authenticate)
-    inner = ApiConventions(inner, limiter=limiter)
+    inner = ApiConventions(inner)
     inner = Fronts(inner, [lambda scope: static if scope["path"].startswith(STATIC_PREFIX) else None, *fronts])
     return WebApp(Door(inner, settings=settings, observe=observe), litestar, site)
 
@@ -122,7 +121,7 @@ class Fronts:
 
 
 class Admission:
-    """ASGI layer: makes the request's context, finds out who asks, counts API requests."""
+    """ASGI layer: makes the request's context, finds out who asks, counts what they ask for."""
 
     def __init__(self, app: Litestar, *, site: Site, authenticate: Authenticate) -> None:
         self._app = app
@@ -144,20 +143,19 @@ class Admission:
         try:
             if context.is_api:
                 require_known_version(context)
-            context.authentication = await self._authenticate(request)
-            if context.is_api and scope["path"] not in _UNCOUNTED:
-                self._count(context)
+            try:
+                context.authentication = await self._authenticate(request)
+            finally:
+                self._count(context, scope["path"])  # a wrong credential counts against its address
         except Exception as error:
             response = handle_error(request, error)
             await _as_asgi(response.to_asgi_response(app=None, request=request))(scope, receive, send)
             return
-        await self._inner(scope, receive, send)
+        with on_behalf_of(whose_share(context.actor, context.client_address)):
+            await self._inner(scope, receive, send)
 
-    def _count(self, context: RequestContext) -> None:
-        now = self._site.clock().timestamp()
-        rate = self._site.limiter.count(context, now)
-        if rate.is_exceeded:
-            raise RateLimited(
-                f"API rate limit exceeded for {context.actor.label}: {rate.limit} requests an hour.",
-                retry_after_seconds=max(1, rate.reset_at - int(now)),
-            )
+    def _count(self, context: RequestContext, path: str) -> None:
+        if not context.is_api:
+            self._site.limits.count_page(context)
+        elif path not in _UNCOUNTED:
+            self._site.limits.count_api(context)

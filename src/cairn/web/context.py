@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from litestar import Request
+from litestar import Request, Response
 from litestar.datastructures import State
 
 from cairn.base.actor import ANONYMOUS, Actor
@@ -22,7 +22,7 @@ from cairn.web.asgi import Scope
 
 if TYPE_CHECKING:
     from cairn.git.engine import Engine
-    from cairn.web.rate_limits import HourlyWindows
+    from cairn.web.rate_limits import RateLimits
     from cairn.web.render import Renderer
 
 WebRequest = Request[Any, Any, State]
@@ -71,6 +71,13 @@ class Authenticate(Protocol):
         """Return who asks."""
         ...
 
+    async def ask_again(self, context: "RequestContext") -> Response[Any] | None:
+        """Return None if the caller proved lately who they are, else the answer that asks them to.
+
+        For routes declared with ``sudo=True``: an open browser that somebody left must not be enough for them.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
@@ -109,10 +116,11 @@ class Site:
     database: Database
     renderer: "Renderer"
     signing_key: bytes
-    limiter: "HourlyWindows"
-    """API budgets; ``/rate_limit`` answers with ``limiter.look(context, now_seconds)``."""
+    limits: "RateLimits"
+    """What callers may ask for; ``/rate_limit`` answers with ``limits.look(context)``."""
     clock: Clock = utc_now
     repository_engine: "Engine | None" = None
+    authenticate: "Authenticate | None" = None
 
     @property
     def engine(self) -> "Engine":

@@ -66,6 +66,8 @@ class Declaration:
     resource: PathNames
     max_body_bytes: int | None = None
     cross_site_check: bool = True
+    sudo: bool = False
+    """The change is dangerous: a browser's session must have proved lately who sits there."""
 
     @property
     def token_scopes(self) -> frozenset[str]:
@@ -79,9 +81,15 @@ class Routes:
 
     kind: Kind
 
-    def get(self, *paths: str, action: Action, resource: PathNames, status: int = 200) -> Callable[[Handler], Any]:
-        """Answer GET and HEAD; the handler's session is read-only."""
-        return self._route(["GET", "HEAD"], paths, action, resource, status)
+    def get(
+        self, *paths: str, action: Action, resource: PathNames, status: int = 200, sudo: bool = False
+    ) -> Callable[[Handler], Any]:
+        """Answer GET and HEAD; the handler's session is read-only.
+
+        Of every method: ``sudo`` asks for the password again where it was not given lately (``ask_again``), before the
+        handler runs. Tokens and passwords sent with the request are proof enough.
+        """
+        return self._route(["GET", "HEAD"], paths, action, resource, status, sudo=sudo)
 
     def post(
         self,
@@ -91,6 +99,7 @@ class Routes:
         status: int | None = None,
         max_body_bytes: int | None = None,
         cross_site_check: bool = True,
+        sudo: bool = False,
     ) -> Callable[[Handler], Any]:
         """Answer POST: 200 for pages and 201 for the API unless ``status`` says otherwise.
 
@@ -98,7 +107,14 @@ class Routes:
         """
         chosen = status or (201 if self.kind == "api" else 200)
         return self._route(
-            ["POST"], paths, action, resource, chosen, max_body_bytes=max_body_bytes, cross_site_check=cross_site_check
+            ["POST"],
+            paths,
+            action,
+            resource,
+            chosen,
+            max_body_bytes=max_body_bytes,
+            cross_site_check=cross_site_check,
+            sudo=sudo,
         )
 
     def put(
@@ -108,17 +124,22 @@ class Routes:
         resource: PathNames,
         status: int = 200,
         max_body_bytes: int | None = None,
+        sudo: bool = False,
     ) -> Callable[[Handler], Any]:
         """Answer PUT."""
-        return self._route(["PUT"], paths, action, resource, status, max_body_bytes=max_body_bytes)
+        return self._route(["PUT"], paths, action, resource, status, max_body_bytes=max_body_bytes, sudo=sudo)
 
-    def patch(self, *paths: str, action: Action, resource: PathNames, status: int = 200) -> Callable[[Handler], Any]:
+    def patch(
+        self, *paths: str, action: Action, resource: PathNames, status: int = 200, sudo: bool = False
+    ) -> Callable[[Handler], Any]:
         """Answer PATCH."""
-        return self._route(["PATCH"], paths, action, resource, status)
+        return self._route(["PATCH"], paths, action, resource, status, sudo=sudo)
 
-    def delete(self, *paths: str, action: Action, resource: PathNames, status: int = 204) -> Callable[[Handler], Any]:
+    def delete(
+        self, *paths: str, action: Action, resource: PathNames, status: int = 204, sudo: bool = False
+    ) -> Callable[[Handler], Any]:
         """Answer DELETE: 204 without a body unless the handler returns one and ``status`` says so."""
-        return self._route(["DELETE"], paths, action, resource, status)
+        return self._route(["DELETE"], paths, action, resource, status, sudo=sudo)
 
     def _route(
         self,
@@ -130,8 +151,9 @@ class Routes:
         *,
         max_body_bytes: int | None = None,
         cross_site_check: bool = True,
+        sudo: bool = False,
     ) -> Callable[[Handler], HTTPRouteHandler]:
-        declared = Declaration(self.kind, action, resource, max_body_bytes, cross_site_check)
+        declared = Declaration(self.kind, action, resource, max_body_bytes, cross_site_check, sudo)
 
         def decorate(fn: Handler) -> HTTPRouteHandler:
             return HTTPRouteHandler(
@@ -174,6 +196,11 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
             await request.body()
             if declared.cross_site_check:
                 await require_same_site(context, is_api=declared.kind == "api")
+        if declared.sudo:
+            assert context.site.authenticate is not None, "a program with routes knows who asks"
+            asking = await context.site.authenticate.ask_again(context)
+            if asking is not None:
+                return asking
         if wants_request:
             parameters["request"] = request
         if "body" in wanted:
