@@ -1,4 +1,5 @@
 """Authorization: actions, roles, grants, and the one rule behind ``decide()``, ``authorize()`` and ``visible()``.
 
-Owns the grant table. Knows repositories only as a ``RepositoryScope`` (ids, visibility, role). Start at ``decide``.
+Owns what gives a role: grants to people and teams, memberships of organizations and teams. Knows repositories only as
+a ``RepositoryScope`` (ids, visibility, role). Start at ``decide``; ``grants`` has the ways to a role as SQL.
 """

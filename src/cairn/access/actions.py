@@ -9,6 +9,8 @@ class Resource(StrEnum):
 
     SITE = "site"
     ACCOUNT = "account"
+    ORGANIZATION = "organization"
+    TEAM = "team"
     REPOSITORY = "repository"
 
 
@@ -17,22 +19,39 @@ class ActionFacts:
     """What is fixed about an action: its resource, what a token must carry, what it means.
 
     ``token_scopes`` are GitHub's classic scopes; any one of them suffices. Empty: any valid token will do.
+    ``permission`` is what a fine-grained token must carry instead, empty: none gives the right.
     """
 
     resource: Resource
     token_scopes: frozenset[str]
     meaning: str
+    permission: str = ""
 
 
 class Action(StrEnum):
     """What an actor may do. ``FACTS`` has the resource, token scopes and meaning of each."""
 
+    REPOSITORY_SEE = "repository:see"
     REPOSITORY_READ = "repository:read"
+    REPOSITORY_TRIAGE = "repository:triage"
     REPOSITORY_PUSH = "repository:push"
     REPOSITORY_MAINTAIN = "repository:maintain"
     REPOSITORY_ADMINISTER = "repository:administer"
+    REPOSITORY_READ_KEYS = "repository:read_keys"
+    REPOSITORY_EDIT_KEYS = "repository:edit_keys"
+    REPOSITORY_TRANSFER = "repository:transfer"
     REPOSITORY_DELETE = "repository:delete"
     REPOSITORY_CREATE = "repository:create"
+    ORGANIZATION_CREATE = "organization:create"
+    ORGANIZATION_READ = "organization:read"
+    ORGANIZATION_READ_PRIVATE = "organization:read_private"
+    ORGANIZATION_LEAVE = "organization:leave"
+    ORGANIZATION_EDIT_MEMBERS = "organization:edit_members"
+    ORGANIZATION_EDIT = "organization:edit"
+    ORGANIZATION_DELETE = "organization:delete"
+    TEAM_CREATE = "team:create"
+    TEAM_READ = "team:read"
+    TEAM_EDIT = "team:edit"
     ACCOUNT_READ = "account:read"
     ACCOUNT_READ_PRIVATE = "account:read_private"
     ACCOUNT_EDIT = "account:edit"
@@ -50,40 +69,170 @@ class Action(StrEnum):
         return FACTS[self]
 
 
-def _facts(resource: Resource, meaning: str, *token_scopes: str) -> ActionFacts:
-    return ActionFacts(resource, frozenset(token_scopes), meaning)
+def _facts(resource: Resource, meaning: str, *token_scopes: str, permission: str = "") -> ActionFacts:
+    return ActionFacts(resource, frozenset(token_scopes), meaning, permission)
 
 
 # A public repository is readable with any token (see ``decide``); the scopes here are for private ones and for writing.
 FACTS: dict[Action, ActionFacts] = {
+    Action.REPOSITORY_SEE: _facts(
+        Resource.REPOSITORY,
+        "See that a repository is there, and what it is called.",
+        "repo",
+        permission="metadata:read",
+    ),
     Action.REPOSITORY_READ: _facts(
-        Resource.REPOSITORY, "See a repository: its pages, code and refs; clone it.", "repo"
+        Resource.REPOSITORY,
+        "See a repository: its pages, code and refs; clone it.",
+        "repo",
+        permission="contents:read",
+    ),
+    Action.REPOSITORY_TRIAGE: _facts(
+        Resource.REPOSITORY,
+        "Sort what others wrote: labels, assignees, closing and reopening.",
+        "repo",
+        "public_repo",
+        permission="issues:write",
     ),
     Action.REPOSITORY_PUSH: _facts(
-        Resource.REPOSITORY, "Change refs: push, edit on the web, create branches and tags.", "repo", "public_repo"
+        Resource.REPOSITORY,
+        "Change refs: push, edit on the web, create branches and tags.",
+        "repo",
+        "public_repo",
+        permission="contents:write",
     ),
     Action.REPOSITORY_MAINTAIN: _facts(
-        Resource.REPOSITORY, "Change the description and the default branch.", "repo", "public_repo"
+        Resource.REPOSITORY,
+        "Change the description and the default branch.",
+        "repo",
+        "public_repo",
+        permission="administration:write",
     ),
     Action.REPOSITORY_ADMINISTER: _facts(
-        Resource.REPOSITORY, "Change name, visibility and collaborators.", "repo", "public_repo"
+        Resource.REPOSITORY,
+        "Change name, visibility, collaborators and teams.",
+        "repo",
+        "public_repo",
+        permission="administration:write",
     ),
-    Action.REPOSITORY_DELETE: _facts(Resource.REPOSITORY, "Delete a repository.", "delete_repo"),
-    Action.REPOSITORY_CREATE: _facts(Resource.ACCOUNT, "Create a repository under an account.", "repo", "public_repo"),
+    Action.REPOSITORY_READ_KEYS: _facts(
+        Resource.REPOSITORY,
+        "List a repository's deploy keys.",
+        "repo",
+        "public_repo",
+        permission="administration:read",
+    ),
+    Action.REPOSITORY_EDIT_KEYS: _facts(
+        Resource.REPOSITORY,
+        "Add and remove a repository's deploy keys.",
+        "repo",
+        "public_repo",
+        permission="administration:write",
+    ),
+    Action.REPOSITORY_TRANSFER: _facts(
+        Resource.REPOSITORY,
+        "Give a repository to another owner.",
+        "repo",
+        "public_repo",
+        permission="administration:write",
+    ),
+    Action.REPOSITORY_DELETE: _facts(
+        Resource.REPOSITORY, "Delete a repository.", "delete_repo", permission="administration:write"
+    ),
+    Action.REPOSITORY_CREATE: _facts(
+        Resource.ACCOUNT,
+        "Create a repository under an account or an organization.",
+        "repo",
+        "public_repo",
+        permission="administration:write",
+    ),
+    Action.ORGANIZATION_CREATE: _facts(Resource.ACCOUNT, "Found an organization and own it.", "admin:org"),
+    Action.ORGANIZATION_READ: _facts(Resource.ORGANIZATION, "See an organization's public profile and public members."),
+    Action.ORGANIZATION_READ_PRIVATE: _facts(
+        Resource.ORGANIZATION,
+        "See all members of an organization, its policies and its teams.",
+        "admin:org",
+        "write:org",
+        "read:org",
+        permission="members:read",
+    ),
+    Action.ORGANIZATION_LEAVE: _facts(
+        Resource.ORGANIZATION,
+        "Leave an organization; show or hide the own membership.",
+        "admin:org",
+        "write:org",
+        permission="members:write",
+    ),
+    Action.ORGANIZATION_EDIT_MEMBERS: _facts(
+        Resource.ORGANIZATION,
+        "Invite, add and remove members and change what they are.",
+        "admin:org",
+        "write:org",
+        permission="members:write",
+    ),
+    Action.ORGANIZATION_EDIT: _facts(
+        Resource.ORGANIZATION,
+        "Change an organization's name, profile and policies.",
+        "admin:org",
+        permission="organization_administration:write",
+    ),
+    Action.ORGANIZATION_DELETE: _facts(
+        Resource.ORGANIZATION,
+        "Delete an organization.",
+        "admin:org",
+        permission="organization_administration:write",
+    ),
+    Action.TEAM_CREATE: _facts(
+        Resource.ORGANIZATION,
+        "Create a team in an organization.",
+        "admin:org",
+        "write:org",
+        permission="members:write",
+    ),
+    Action.TEAM_READ: _facts(
+        Resource.TEAM,
+        "See a team, its members and its repositories.",
+        "admin:org",
+        "write:org",
+        "read:org",
+        permission="members:read",
+    ),
+    Action.TEAM_EDIT: _facts(
+        Resource.TEAM,
+        "Change, move and delete a team; add and remove its members.",
+        "admin:org",
+        "write:org",
+        permission="members:write",
+    ),
     Action.ACCOUNT_READ: _facts(Resource.ACCOUNT, "See an account's public profile."),
     Action.ACCOUNT_READ_PRIVATE: _facts(
-        Resource.ACCOUNT, "See an account's own e-mail addresses and settings.", "user", "read:user", "user:email"
+        Resource.ACCOUNT,
+        "See an account's own e-mail addresses and settings.",
+        "user",
+        "read:user",
+        "user:email",
+        permission="email_addresses:read",
     ),
-    Action.ACCOUNT_EDIT: _facts(Resource.ACCOUNT, "Change an account's own profile, password and sessions.", "user"),
+    Action.ACCOUNT_EDIT: _facts(
+        Resource.ACCOUNT,
+        "Change an account's own profile, password and sessions.",
+        "user",
+        permission="profile:write",
+    ),
     Action.ACCOUNT_READ_KEYS: _facts(
         Resource.ACCOUNT,
         "List an account's own SSH keys.",
         "admin:public_key",
         "write:public_key",
         "read:public_key",
+        permission="git_ssh_keys:read",
     ),
     Action.ACCOUNT_EDIT_KEYS: _facts(
-        Resource.ACCOUNT, "Add and remove an account's own SSH keys.", "admin:public_key", "write:public_key"
+        Resource.ACCOUNT,
+        "Add and remove an account's own SSH keys.",
+        "admin:public_key",
+        "write:public_key",
+        permission="git_ssh_keys:write",
     ),
     # No scope grants this: a token must not make tokens.
     Action.ACCOUNT_EDIT_TOKENS: _facts(

@@ -1,22 +1,37 @@
-"""The rule: may this actor do this action to this thing? ``visible()`` is the same rule as SQL, for lists.
+"""The rule: may this actor do this action to this thing? ``cairn.access.visible`` is the same rule as SQL, for lists.
 
-Order of the rule: a suspended actor may nothing; the system may everything; a token must carry a scope and reach the
-repository; then the role decides: owner and site administrator are admin, a grant gives its role, public (and for
-people signed in internal) repositories give read. A site administrator's token is a plain user's unless it carries
-``site_admin``. A token made for single repositories changes nothing else: with a key or a new repository it could
-leave its bounds. A property test holds ``decide`` and ``visible`` equal row by row.
+Order of the rule: a suspended actor may nothing; the system may everything; a deploy key opens its repository and
+nothing else; a token must reach the thing and carry a scope or permission; then the role decides. On a repository the
+owner, an owner of the owning organization and a site administrator are admin; the strongest of all grants counts;
+public (and for people signed in internal) repositories give read.
+
+A site administrator's token is a plain user's unless it carries ``site_admin``. A token made for single repositories
+changes nothing else: with a key or a new repository it could leave its bounds. A property test holds this rule and
+``visible`` equal row by row.
 """
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, exists, false, literal, or_, select, true
-from sqlalchemy.orm import InstrumentedAttribute
-
 from cairn.access.actions import Action, effective_scopes
-from cairn.access.models import Grant
-from cairn.access.roles import ACTIONS_OF_ROLE, Role, Visibility, roles_with
-from cairn.access.scopes import AccountScope, RepositoryScope, Scope, SiteScope
-from cairn.base.actor import Actor, ActorKind
+from cairn.access.roles import (
+    ACTIONS_OF_MEMBERS,
+    ACTIONS_OF_ROLE,
+    OrganizationRole,
+    Role,
+    TeamPrivacy,
+    TeamRole,
+    Visibility,
+    roles_with,
+)
+from cairn.access.scopes import (
+    AccountScope,
+    OrganizationScope,
+    RepositoryScope,
+    Scope,
+    SiteScope,
+    TeamScope,
+)
+from cairn.base.actor import Actor, ActorKind, TokenLimits
 from cairn.base.errors import Forbidden, NotFound, Unauthenticated
 
 
@@ -31,16 +46,35 @@ class Decision:
 
 _ALLOWED = Decision(allowed=True, may_see=True, reason="allowed")
 
+READING = frozenset({Action.REPOSITORY_SEE, Action.REPOSITORY_READ})
+"""What a public repository is open for, to everybody and with every token."""
+ON_ARCHIVED = READING | {
+    Action.REPOSITORY_ADMINISTER,
+    Action.REPOSITORY_READ_KEYS,
+    Action.REPOSITORY_EDIT_KEYS,
+    Action.REPOSITORY_TRANSFER,
+    Action.REPOSITORY_DELETE,
+}
+"""What an archived repository still allows."""
+WITH_DEPLOY_KEY = {False: READING, True: READING | {Action.REPOSITORY_PUSH}}
+"""What a deploy key may do to its repository, by whether it may write."""
+
 
 def decide(actor: Actor, action: Action, scope: Scope) -> Decision:
     """Return whether ``actor`` may do ``action`` to ``scope``, and why not."""
     if actor.is_suspended:
-        return Decision(allowed=False, may_see=False, reason="Your account is suspended; ask an administrator.")
+        return _hidden("Your account is suspended; ask an administrator.")
     if actor.kind is ActorKind.SYSTEM:
         return _ALLOWED
+    if actor.kind is ActorKind.DEPLOY_KEY:
+        return _decide_deploy_key(actor, action, scope)
     match scope:
         case RepositoryScope():
             return _decide_repository(actor, action, scope)
+        case OrganizationScope():
+            return _decide_organization(actor, action, scope)
+        case TeamScope():
+            return _decide_team(actor, action, scope)
         case AccountScope():
             return _decide_account(actor, action, scope)
         case SiteScope():
@@ -57,13 +91,16 @@ def require(actor: Actor, action: Action, scope: Scope) -> None:
         return
     if not verdict.may_see:
         raise NotFound("Not Found")
-    if not actor.is_signed_in:
+    if actor.is_anonymous:
         raise Unauthenticated("Sign in to do this.")
     raise Forbidden(verdict.reason)
 
 
 def effective_role(actor: Actor, scope: RepositoryScope) -> Role | None:
     """Return the role the actor has on a repository before a token narrows it; None sees nothing."""
+    if actor.deploy_key is not None:
+        is_its = actor.deploy_key.repository_id == scope.repository_id
+        return (Role.WRITE if actor.deploy_key.can_write else Role.READ) if is_its else None
     if actor.kind is ActorKind.SYSTEM or has_site_power(actor):
         return Role.ADMIN
     if actor.is_signed_in and actor.account_id == scope.owner_id:
@@ -75,6 +112,13 @@ def effective_role(actor: Actor, scope: RepositoryScope) -> Role | None:
     return None
 
 
+def organization_role(actor: Actor, scope: OrganizationScope | TeamScope) -> OrganizationRole | None:
+    """Return what the actor is in an organization before a token narrows it; site administrators are owners."""
+    if has_site_power(actor):
+        return OrganizationRole.OWNER
+    return scope.role if isinstance(scope, OrganizationScope) else scope.organization_role
+
+
 def has_site_power(actor: Actor) -> bool:
     """Tell whether the actor acts as a site administrator: one at the keyboard, or with a token that says so."""
     if not actor.is_signed_in or not actor.is_site_admin or actor.is_suspended:
@@ -82,157 +126,156 @@ def has_site_power(actor: Actor) -> bool:
     return actor.limits is None or "site_admin" in actor.limits.scopes
 
 
+def _decide_deploy_key(actor: Actor, action: Action, scope: Scope) -> Decision:
+    key = actor.deploy_key
+    if key is None or not isinstance(scope, RepositoryScope) or scope.repository_id != key.repository_id:
+        return _hidden("A deploy key opens one repository and nothing else.")
+    if action not in WITH_DEPLOY_KEY[key.can_write]:
+        return _refused("This deploy key may only read." if action is Action.REPOSITORY_PUSH else
+                        "A deploy key may fetch and push, nothing else.")  # fmt: skip
+    return _unless_archived(action, scope)
+
+
 def _decide_repository(actor: Actor, action: Action, scope: RepositoryScope) -> Decision:
     if not _token_sees(actor, scope):
-        return Decision(allowed=False, may_see=False, reason="This token does not reach this repository.")
+        return _hidden("This token does not reach this repository.")
     role = effective_role(actor, scope)
     if role is None:
-        return Decision(allowed=False, may_see=False, reason="You have no access to this repository.")
+        return _hidden("You have no access to this repository.")
     if action not in ACTIONS_OF_ROLE[role]:
         wanted = roles_with(action)[0].value
-        return Decision(
-            allowed=False,
-            may_see=True,
-            reason=f"You have the {role.value} role here; this needs the {wanted} role. Ask an owner for it.",
-        )
+        return _refused(f"You have the {role.value} role here; this needs the {wanted} role. Ask an owner for it.")
     if not _token_allows(actor, action, scope):
-        names = ", ".join(sorted(action.facts.token_scopes))
-        return Decision(
-            allowed=False, may_see=True, reason=f"This token lacks the scope for this; it needs one of: {names}."
-        )
-    if scope.is_archived and action is not Action.REPOSITORY_READ and action not in _ON_ARCHIVED:
-        return Decision(allowed=False, may_see=True, reason="This repository is archived and therefore read-only.")
+        return _lacking(actor, action)
+    return _unless_archived(action, scope)
+
+
+def _unless_archived(action: Action, scope: RepositoryScope) -> Decision:
+    if scope.is_archived and action not in ON_ARCHIVED:
+        return _refused("This repository is archived and therefore read-only.")
     return _ALLOWED
 
 
-_ON_ARCHIVED = frozenset({Action.REPOSITORY_ADMINISTER, Action.REPOSITORY_DELETE})
-
-
 def _token_sees(actor: Actor, scope: RepositoryScope) -> bool:
-    """A public repository is open to every token that names all repositories; else the token must reach it."""
+    """A public repository is open to every token; else the token must reach it."""
     limits = actor.limits
-    if limits is None:
+    if limits is None or scope.visibility is Visibility.PUBLIC:
         return True
-    if scope.visibility is Visibility.PUBLIC:
-        return True
-    if limits.repository_ids is not None and scope.repository_id not in limits.repository_ids:
+    return _reaches(limits, scope) and (limits.permissions is not None or "repo" in limits.scopes)
+
+
+def _reaches(limits: TokenLimits, scope: RepositoryScope) -> bool:
+    if limits.permissions is not None and limits.owner_id != scope.owner_id:
         return False
-    return "repo" in limits.scopes
+    return limits.repository_ids is None or scope.repository_id in limits.repository_ids
 
 
 def _token_allows(actor: Actor, action: Action, scope: RepositoryScope) -> bool:
     limits = actor.limits
     if limits is None:
         return True
-    if action is Action.REPOSITORY_READ and scope.visibility is Visibility.PUBLIC:
+    if action in READING and scope.visibility is Visibility.PUBLIC:
         return True
-    if limits.repository_ids is not None and scope.repository_id not in limits.repository_ids:
+    if not _reaches(limits, scope):
         return False
+    if limits.permissions is not None:
+        return action.facts.permission in limits.permissions
     wanted = action.facts.token_scopes
     if scope.visibility is not Visibility.PUBLIC:
         wanted = wanted - {"public_repo"}
     return bool(wanted & effective_scopes(limits.scopes))
 
 
+def _decide_organization(actor: Actor, action: Action, scope: OrganizationScope) -> Decision:
+    if action is Action.ORGANIZATION_READ:
+        return _ALLOWED
+    if not actor.is_signed_in:
+        return _refused("Sign in to do this.")
+    role = organization_role(actor, scope)
+    if role is None:
+        return _refused("Only members of this organization may do this.")
+    if role is not OrganizationRole.OWNER and action not in _actions_of_members(scope):
+        return _refused("Only owners of this organization may do this.")
+    return _by_token(actor, action, owner_id=scope.organization_id)
+
+
+def _actions_of_members(scope: OrganizationScope) -> frozenset[Action]:
+    allowed = set(ACTIONS_OF_MEMBERS)
+    if scope.members_can_create_repositories:
+        allowed.add(Action.REPOSITORY_CREATE)
+    if scope.members_can_create_teams:
+        allowed.add(Action.TEAM_CREATE)
+    return frozenset(allowed)
+
+
+def _decide_team(actor: Actor, action: Action, scope: TeamScope) -> Decision:
+    role = organization_role(actor, scope)
+    is_owner = role is OrganizationRole.OWNER
+    if role is None or (scope.privacy is TeamPrivacy.SECRET and scope.role is None and not is_owner):
+        return _hidden("Only members of this organization see its teams.")
+    may_read = _by_token(actor, Action.TEAM_READ, owner_id=scope.organization_id)
+    if not may_read.allowed:
+        return _hidden(may_read.reason)
+    if action is not Action.TEAM_READ and scope.role is not TeamRole.MAINTAINER and not is_owner:
+        return _refused("Only maintainers of this team and owners of the organization may do this.")
+    return _by_token(actor, action, owner_id=scope.organization_id)
+
+
 def _decide_account(actor: Actor, action: Action, scope: AccountScope) -> Decision:
     if action is Action.ACCOUNT_READ:
         return _ALLOWED
     if not actor.is_signed_in:
-        return Decision(allowed=False, may_see=True, reason="Sign in to do this.")
+        return _refused("Sign in to do this.")
     if actor.account_id != scope.account_id and not has_site_power(actor):
-        return Decision(allowed=False, may_see=True, reason="This belongs to another account.")
-    return _by_token_scope(actor, action)
+        return _refused("This belongs to another account.")
+    return _by_token(actor, action, owner_id=scope.account_id)
 
 
 def _decide_site(actor: Actor, action: Action) -> Decision:
     if action in {Action.SITE_VISIT, Action.SITE_MONITOR}:
         return _ALLOWED
-    if action is Action.SITE_SIGN_IN:
-        return _by_token_scope(actor, action)
-    if not actor.is_site_admin:
-        return Decision(allowed=False, may_see=False, reason="Only a site administrator may do this.")
-    return _by_token_scope(actor, action)
+    if action is not Action.SITE_SIGN_IN and not actor.is_site_admin:
+        return _hidden("Only a site administrator may do this.")
+    return _by_token(actor, action, owner_id=None)
 
 
-def _by_token_scope(actor: Actor, action: Action) -> Decision:
-    if actor.limits is None or not action.facts.token_scopes:
+def _by_token(actor: Actor, action: Action, *, owner_id: int | None) -> Decision:
+    """Return whether a token lets this happen to an account or organization; ``owner_id`` None is the site."""
+    limits = actor.limits
+    if limits is None or not action.facts.token_scopes:
         return _ALLOWED
-    if actor.limits.repository_ids is not None and action not in _BEYOND_SINGLE_REPOSITORIES:
-        return Decision(allowed=False, may_see=True, reason="This token was made for single repositories only.")
-    if action.facts.token_scopes & effective_scopes(actor.limits.scopes):
-        return _ALLOWED
-    names = ", ".join(sorted(action.facts.token_scopes))
-    return Decision(
-        allowed=False, may_see=True, reason=f"This token lacks the scope for this; it needs one of: {names}."
-    )
+    if limits.repository_ids is not None and action not in _BEYOND_SINGLE_REPOSITORIES:
+        return _refused("This token was made for single repositories only.")
+    if limits.permissions is not None:
+        is_its = owner_id is not None and limits.owner_id == owner_id
+        has = is_its and action.facts.permission in limits.permissions
+    else:
+        has = bool(action.facts.token_scopes & effective_scopes(limits.scopes))
+    return _ALLOWED if has else _lacking(actor, action)
 
 
-_BEYOND_SINGLE_REPOSITORIES = frozenset({Action.ACCOUNT_READ_PRIVATE, Action.ACCOUNT_READ_KEYS})
+_BEYOND_SINGLE_REPOSITORIES = frozenset(
+    {
+        Action.ACCOUNT_READ_PRIVATE,
+        Action.ACCOUNT_READ_KEYS,
+        Action.ORGANIZATION_READ_PRIVATE,
+        Action.TEAM_READ,
+    }
+)
 """What a token made for single repositories may still do elsewhere, given the scope: read, never change."""
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryColumns:
-    """The columns of the repository table that the rule reads; ``access`` knows no more of it."""
-
-    repository_id: InstrumentedAttribute[int]
-    owner_id: InstrumentedAttribute[int]
-    visibility: InstrumentedAttribute[Visibility]
-    is_archived: InstrumentedAttribute[bool]
+def _lacking(actor: Actor, action: Action) -> Decision:
+    if actor.limits is not None and actor.limits.permissions is not None:
+        wanted = action.facts.permission or "no fine-grained token has it"
+        return _refused(f"This token lacks the permission for this on what it was made for; it needs: {wanted}.")
+    names = ", ".join(sorted(action.facts.token_scopes))
+    return _refused(f"This token lacks the scope for this; it needs one of: {names}.")
 
 
-def visible(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
-    """Return the rule of ``decide`` for repositories as a WHERE condition: true for the rows the actor may do it to."""
-    if actor.is_suspended:
-        return false()
-    if actor.kind is ActorKind.SYSTEM:
-        return true()
-    return and_(
-        _role_condition(actor, action, columns),
-        _token_condition(actor, action, columns),
-        _archive_condition(action, columns),
-    )
+def _hidden(reason: str) -> Decision:
+    return Decision(allowed=False, may_see=False, reason=reason)
 
 
-def _role_condition(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
-    if has_site_power(actor):
-        return true()
-    ways: list[ColumnElement[bool]] = []
-    if action in ACTIONS_OF_ROLE[Role.READ]:
-        open_to = [Visibility.PUBLIC, Visibility.INTERNAL] if actor.is_signed_in else [Visibility.PUBLIC]
-        ways.append(columns.visibility.in_(open_to))
-    if actor.is_signed_in:
-        ways.append(columns.owner_id == actor.account_id)
-        ways.append(
-            exists(
-                # ix_access_grant_account_id_repository_id
-                select(literal(1)).where(
-                    Grant.account_id == actor.account_id,
-                    Grant.repository_id == columns.repository_id,
-                    Grant.role.in_(roles_with(action)),
-                )
-            )
-        )
-    return or_(false(), *ways)
-
-
-def _token_condition(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
-    limits = actor.limits
-    if limits is None:
-        return true()
-    is_public = columns.visibility == Visibility.PUBLIC
-    reached: ColumnElement[bool] = true()
-    if limits.repository_ids is not None:
-        reached = columns.repository_id.in_(sorted(limits.repository_ids))
-    has = effective_scopes(limits.scopes)
-    wanted = action.facts.token_scopes
-    on_public = true() if action is Action.REPOSITORY_READ else and_(reached, true() if wanted & has else false())
-    private_allowed = "repo" in limits.scopes and bool((wanted - {"public_repo"}) & has)
-    on_private = and_(reached, true() if private_allowed else false())
-    return or_(and_(is_public, on_public), and_(~is_public, on_private))
-
-
-def _archive_condition(action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
-    if action is Action.REPOSITORY_READ or action in _ON_ARCHIVED:
-        return true()
-    return columns.is_archived.is_(False)
+def _refused(reason: str) -> Decision:
+    return Decision(allowed=False, may_see=True, reason=reason)

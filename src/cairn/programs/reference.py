@@ -54,15 +54,18 @@ def actions_page() -> str:
         facts = FACTS[action]
         roles = ", ".join(role.value for role in roles_with(action)) or "none"
         scopes = ", ".join(f"`{scope}`" for scope in sorted(facts.token_scopes)) or "any token"
-        rows.append((f"`{action.value}`", facts.resource.value, facts.meaning, roles, scopes))
+        permission = f"`{facts.permission}`" if facts.permission else "none" if facts.token_scopes else "any token"
+        rows.append((f"`{action.value}`", facts.resource.value, facts.meaning, roles, scopes, permission))
     return _page(
         "Actions",
         "Everything an actor can ask for has a name here. A role on a repository is a set of actions; a token narrows "
         "its owner's rights to the actions that one of its scopes allows. `(none)` is a scope no token can carry: such "
         "an action wants a person who signed in.",
-        "An action without roles is not decided by a role on a repository but by being that account, or by being an "
-        "administrator of the site.",
-        _table(("Action", "Done to", "Meaning", "Roles", "Token scopes (any one)"), rows),
+        "A fine-grained token carries permissions instead, on what belongs to one owner: the column *Permission* has "
+        "the one an action needs.",
+        "An action without roles is not decided by a role on a repository but by being that account, by being an owner "
+        "or member of that organization or team, or by being an administrator of the site.",
+        _table(("Action", "Done to", "Meaning", "Roles", "Token scopes (any one)", "Permission"), rows),
     )
 
 

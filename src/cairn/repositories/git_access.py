@@ -1,7 +1,8 @@
 """The hot path of git's doors: who asks, for which repository, in which state, by one statement.
 
-``GitDoor.resolve`` reads the credential's account, the repository, its store and the grant together; ``decide`` then
-runs in Python. Only a name that is not there costs a second look, for a rename.
+``GitDoor.resolve`` reads the credential's account, the repository, its store and the strongest role that a grant, a
+team or the owning organization gives together; ``decide`` then runs in Python. Only a name that is not there costs a
+second look, for a rename.
 """
 
 from dataclasses import dataclass
@@ -9,13 +10,19 @@ from typing import Any
 
 from cairn.access.actions import Action
 from cairn.access.decide import decide, require
-from cairn.access.roles import Role, Visibility
+from cairn.access.grants import ROLE_OF_RANK, role_rank_sql
+from cairn.access.roles import Visibility
 from cairn.access.scopes import RepositoryScope
 from cairn.base.actor import ANONYMOUS, Actor
 from cairn.base.errors import NotFound, Unauthenticated
 from cairn.db.database import Database, PointQuery, Row
 from cairn.git.store_state import STATE_COLUMNS, StoreState, from_row
-from cairn.identity.authenticate import ACCOUNT_COLUMNS, NARROWING_COLUMNS, Authenticator, BadCredentials
+from cairn.identity.authenticate import (
+    ACCOUNT_COLUMNS,
+    NARROWING_COLUMNS,
+    Authenticator,
+    BadCredentials,
+)
 from cairn.identity.credentials import Credential, KeyCredential, PasswordCredential, TokenCredential
 from cairn.identity.names import is_login
 from cairn.identity.token_format import hash_secret, is_well_formed_token
@@ -32,28 +39,28 @@ _REPOSITORY = (
     "LEFT JOIN repository r ON r.owner_id = o.id AND r.name_key = :name "
     "LEFT JOIN git_store s ON s.id = r.store_id "
 )
-# Primary key of access_grant.
-_GRANT = "LEFT JOIN access_grant g ON g.repository_id = r.id AND g.account_id = a.id"
+# The indexes are named in cairn.access.grants.
+_ROLE = role_rank_sql("a.id", "r.id", "r.owner_id")
 
 # Each statement gives exactly one row: what is not there is NULL, so that a wrong token and an absent repository can be
 # told apart.
 ANONYMOUSLY = PointQuery(f"SELECT {_TARGET} FROM (SELECT 1 AS one) one {_REPOSITORY}")  # noqa: S608 (constants)
 # uq_account_token_token_sha256, primary key of account.
 WITH_TOKEN = PointQuery(
-    f"SELECT {_TARGET}, {NARROWING_COLUMNS}, {ACCOUNT_COLUMNS}, g.role AS role FROM (SELECT 1 AS one) one "  # noqa: S608
-    "LEFT JOIN account_token t ON t.token_sha256 = :token LEFT JOIN account a ON a.id = t.account_id "
-    f"{_REPOSITORY}{_GRANT}"
+    f"SELECT {_TARGET}, {NARROWING_COLUMNS}, {ACCOUNT_COLUMNS}, {_ROLE} AS role_rank "  # noqa: S608 (constants)
+    "FROM (SELECT 1 AS one) one "
+    f"LEFT JOIN account_token t ON t.token_sha256 = :token LEFT JOIN account a ON a.id = t.account_id {_REPOSITORY}"
 )
 # uq_account_ssh_key_fingerprint, primary key of account.
 WITH_KEY = PointQuery(
-    f"SELECT {_TARGET}, k.id AS key_id, {ACCOUNT_COLUMNS}, g.role AS role FROM (SELECT 1 AS one) one "  # noqa: S608
-    "LEFT JOIN account_ssh_key k ON k.fingerprint = :fingerprint LEFT JOIN account a ON a.id = k.account_id "
-    f"{_REPOSITORY}{_GRANT}"
+    f"SELECT {_TARGET}, k.id AS key_id, {ACCOUNT_COLUMNS}, {_ROLE} AS role_rank "  # noqa: S608 (constants)
+    "FROM (SELECT 1 AS one) one LEFT JOIN account_ssh_key k ON k.fingerprint = :fingerprint "
+    f"LEFT JOIN account a ON a.id = k.account_id {_REPOSITORY}"
 )
 # Primary key of account.
 WITH_ACCOUNT = PointQuery(
-    f"SELECT {_TARGET}, {ACCOUNT_COLUMNS}, g.role AS role FROM (SELECT 1 AS one) one "  # noqa: S608 (constants)
-    f"LEFT JOIN account a ON a.id = :account {_REPOSITORY}{_GRANT}"
+    f"SELECT {_TARGET}, {ACCOUNT_COLUMNS}, {_ROLE} AS role_rank FROM (SELECT 1 AS one) one "  # noqa: S608 (constants)
+    f"LEFT JOIN account a ON a.id = :account {_REPOSITORY}"
 )
 # Primary keys of repository_rename and account_rename: where did owner/name go?
 RENAMED = PointQuery(
@@ -193,12 +200,12 @@ class GitDoor:
 
 def _target(actor: Actor, row: Row, *, was_renamed: bool) -> GitTarget:
     fields: dict[str, Any] = dict(row)
-    role = fields.get("role")
+    rank = fields.get("role_rank")
     scope = RepositoryScope(
         repository_id=int(fields["repository_id"]),
         owner_id=int(fields["owner_id"]),
         visibility=Visibility(fields["visibility"]),
-        role=None if role is None else Role(role),
+        role=None if rank is None else ROLE_OF_RANK[int(rank)],
         is_archived=bool(fields["is_archived"]),
     )
     return GitTarget(

@@ -1,13 +1,14 @@
-"""Repositories and the names they have had."""
+"""Repositories, the names they have had, and the work that goes on with them."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.access.decide import RepositoryColumns
 from cairn.access.roles import Visibility
-from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, UtcDateTime
+from cairn.access.visible import RepositoryColumns
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, HexId, UtcDateTime
 
 NAME_LENGTH_MAX = 100
 
@@ -19,6 +20,8 @@ class Repository(Base):
     __table_args__ = (
         UniqueConstraint("owner_id", "name_key"),
         Index("ix_repository_visibility_pushed_at", "visibility", "pushed_at"),
+        Index("ix_repository_parent_id", "parent_id"),
+        Index("ix_repository_source_id", "source_id"),
         NUMBERED_TABLE,
     )
 
@@ -35,6 +38,13 @@ class Repository(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     pushed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    parent_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The repository this one was forked from; None for a root. No foreign key: who deletes a parent lets its forks
+    go first (``network.leave_network``)."""
+    source_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The root of the network of forks; None for a root."""
+    is_withheld: Mapped[bool] = mapped_column(Boolean, default=False)
+    """A fork whose owner may no longer read the private parent: nobody but a site administrator sees it."""
 
 
 class RepositoryRename(Base):
@@ -46,6 +56,43 @@ class RepositoryRename(Base):
     owner_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     name_key: Mapped[str] = mapped_column(String(NAME_LENGTH_MAX), primary_key=True)
     repository_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("repository.id", ondelete="CASCADE"))
+
+
+class WorkKind(StrEnum):
+    """What a worker does with a repository while people wait for it."""
+
+    FILL = "fill"
+    """A fork gets its parent's branches and tags."""
+    SEPARATE = "separate"
+    """A repository gets packs of its own, shared with no fork and no parent."""
+
+
+class WorkStep(StrEnum):
+    """How far it is, in the order of the steps."""
+
+    WAITING = "waiting"
+    PACKING = "packing"
+    STORING = "storing"
+    FAILED = "failed"
+
+
+class RepositoryWork(Base):
+    """Work under way; the row goes in the transaction that ends it. ``failure`` says why it cannot be done."""
+
+    __tablename__ = "repository_work"
+    __table_args__ = (MYSQL_TABLE,)
+
+    repository_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    kind: Mapped[WorkKind] = mapped_column(EnumText(WorkKind, 16), primary_key=True)
+    step: Mapped[WorkStep] = mapped_column(EnumText(WorkStep, 16), default=WorkStep.WAITING)
+    failure: Mapped[str] = mapped_column(String(500), default="")
+    default_branch_only: Mapped[bool] = mapped_column(Boolean, default=False)
+    push_id: Mapped[str] = mapped_column(HexId)
+    """Under which it lands, whoever does it and how often: it lands once."""
+    actor_id: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 ACCESS_COLUMNS = RepositoryColumns(Repository.id, Repository.owner_id, Repository.visibility, Repository.is_archived)

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize, granted_role
-from cairn.access.decide import decide, effective_role, visible
+from cairn.access.decide import decide, effective_role
 from cairn.access.models import Grant
 from cairn.access.roles import Role, Visibility
 from cairn.access.scopes import RepositoryScope
+from cairn.access.visible import visible
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
 from cairn.git.models import ManifestEntry, Pack, Store
@@ -149,14 +150,14 @@ async def load_scope(session: AsyncSession, actor: Actor, repository_id: int) ->
     row = (
         await session.execute(
             select(
-                Repository.owner_id, Repository.visibility, Repository.is_archived, granted_role(actor, Repository.id)
+                Repository.owner_id, Repository.visibility, Repository.is_archived, granted_role(actor, ACCESS_COLUMNS)
             ).where(Repository.id == repository_id)
         )
     ).one_or_none()
     if row is None:
         return None
     owner_id, visibility, is_archived, role = row
-    return RepositoryScope(repository_id, owner_id, visibility, None if role is None else Role(role), is_archived)
+    return RepositoryScope(repository_id, owner_id, visibility, role, is_archived)
 
 
 async def list_repositories(
@@ -261,7 +262,7 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
 
 def _select(actor: Actor) -> Select[Repository, str, bytes, Role | None]:
     return (
-        select(Repository, Account.login, Store.head_target, granted_role(actor, Repository.id))
+        select(Repository, Account.login, Store.head_target, granted_role(actor, ACCESS_COLUMNS))
         .join(Account, Account.id == Repository.owner_id)
         .join(Store, Store.id == Repository.store_id)
     )
@@ -279,7 +280,7 @@ def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None]) -> Reposi
         repository.id,
         repository.owner_id,
         repository.visibility,
-        None if granted is None else Role(granted),
+        granted,
         repository.is_archived,
     )
     role = effective_role(actor, scope)
