@@ -1,0 +1,37 @@
+"""The frame every administration page stands in: navigation, no caching, and who may see it."""
+
+from datetime import UTC, datetime
+
+from litestar import Response
+
+from cairn.base.errors import FieldProblem, Invalid
+from cairn.web.context import RequestContext
+from cairn.web.render import render
+
+PATH = "/admin"
+SECTIONS = (
+    ("/mail", "Mail", "mail"),
+    ("/audit", "Audit log", "history"),
+)
+"""Path below ``/admin``, words and icon of each section."""
+
+PER_PAGE = 50
+
+
+def show(context: RequestContext, template: str, section: str, *, status: int = 200, **values: object) -> Response[str]:
+    """Return an administration page; ``section`` is the path of its entry in the navigation."""
+    sections = [(text, PATH + path, icon, path == section) for path, text, icon in SECTIONS]
+    headers = {"Cache-Control": "no-store"}
+    return render(context, f"ops/{template}", status=status, headers=headers, sections=sections, **values)
+
+
+def read_moment(text: str, field: str) -> datetime | None:
+    """Return a date or a date with time, UTC, as browsers' date fields send them; None for an empty text."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text[:40]!r} is no date; write 2026-01-31 or 2026-01-31T12:00."
+        raise Invalid(message, FieldProblem(field, "invalid", message)) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,25 @@
+"""A forge with its administration pages, and somebody who administers it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.factories.forge import HANDLERS, PACKAGES, Forge, Person, open_forge
+
+from cairn.ops import admin_audit
+
+ADMIN_HANDLERS = (*HANDLERS, *admin_audit.route_handlers)
+
+
+@pytest.fixture
+async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Forge]:
+    """A forge that has administration pages."""
+    async with open_forge(
+        tmp_path / "forge", sqlite_template, route_handlers=ADMIN_HANDLERS, packages=(*PACKAGES, "cairn.ops")
+    ) as forge:
+        yield forge
+
+
+async def administrator(site: Forge) -> Person:
+    """Return somebody who administers the site."""
+    return await site.person("root", is_site_admin=True)
