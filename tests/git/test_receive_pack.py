@@ -31,6 +31,7 @@ from tests.services.ports import eventually
 from cairn.base.errors import Forbidden
 from cairn.base.settings import Settings
 from cairn.git.engine import Engine
+from cairn.git.operator_hooks import open_hooks
 from cairn.git.pktline import FLUSH, ConversationEnded, PktReader, ProtocolError, encode
 from cairn.git.receive_pack import PushBy, PushRefused, ReceivePack, read_push_request, refuse_push
 from cairn.git.ref_transaction import RefOutcome, RefUpdate
@@ -78,7 +79,13 @@ async def test_a_file_beyond_the_limit_is_told_with_the_setting(tmp_path: Path, 
     small = replace(
         engine,
         settings=settings,
-        receive=ReceivePack(database=engine.database, settings=settings, refs=engine.refs, stager=engine.stager),
+        receive=ReceivePack(
+            database=engine.database,
+            settings=settings,
+            refs=engine.refs,
+            stager=engine.stager,
+            hooks=open_hooks(settings, home=engine.cache.root / "home"),
+        ),
     )
     report = await push_commit(small, store, client)
     assert "CAIRN_MAX_FILE_BYTES" in report.unpacked

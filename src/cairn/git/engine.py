@@ -22,6 +22,7 @@ from cairn.git.landing import Staged, Within, land
 from cairn.git.manifest import drop_manifest
 from cairn.git.models import Store
 from cairn.git.node_cache import NodeCache, View
+from cairn.git.operator_hooks import open_hooks
 from cairn.git.quarantine import sweep_quarantines
 from cairn.git.reachability import Reachability
 from cairn.git.receive_pack import ReceivePack
@@ -149,11 +150,13 @@ def _assemble(
         home=cache.root / "home",
         max_children=settings.max_git_children,
         deadline_seconds=settings.git_deadline_seconds,
+        queue_seconds=settings.git_queue_seconds,
     )
     refs = RefReader(database)
     views = Views(database, cache)
     stager = Stager(database, storage, cache, views, refs, runner)
     reachability = Reachability(database, runner)
+    hooks = open_hooks(settings, home=cache.root / "home")
     return Engine(
         database=database,
         storage=storage,
@@ -168,7 +171,7 @@ def _assemble(
         upload=UploadPack(
             refs=refs, views=views, cache=cache, answers=answers, reachability=reachability, runner=runner
         ),
-        receive=ReceivePack(database=database, settings=settings, refs=refs, stager=stager),
+        receive=ReceivePack(database=database, settings=settings, refs=refs, stager=stager, hooks=hooks),
     )
 
 

@@ -4,9 +4,9 @@ Source: gitprotocol-pack(5), "Reference Update Request and Packfile Transfer" an
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cairn import __version__
 from cairn.base.errors import CairnError
@@ -15,7 +15,9 @@ from cairn.base.log import get_logger
 from cairn.base.settings import GIB, Settings
 from cairn.db.database import Database
 from cairn.git.fail_points import Step, fail_point
+from cairn.git.hooked_push import HookedPush
 from cairn.git.landing import Staged, Within, land
+from cairn.git.operator_hooks import OperatorHooks, Say
 from cairn.git.pktline import DATA_BYTES_MAX, FLUSH, Band, Marker, PktReader, ProtocolError, encode_lines, side_band
 from cairn.git.ref_names import RefNameInvalid, check_ref_name, is_reserved
 from cairn.git.ref_queries import RefReader
@@ -70,6 +72,8 @@ class PushBy:
     actor: str
     within: Within
     remarks: Remarks
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What the operator's hooks are told of the pusher and the repository, as environment variables."""
 
 
 async def read_push_request(reader: PktReader, settings: Settings) -> PushRequest | None:
@@ -141,11 +145,15 @@ async def _read_options(reader: PktReader) -> tuple[bytes, ...]:
 class ReceivePack:
     """Takes pushes into any store; the door has decided that the pusher may push at all."""
 
-    def __init__(self, *, database: Database, settings: Settings, refs: RefReader, stager: Stager) -> None:
+    def __init__(
+        self, *, database: Database, settings: Settings, refs: RefReader, stager: Stager, hooks: OperatorHooks
+    ) -> None:
         self._database = database
         self._settings = settings
         self._refs = refs
         self._stager = stager
+        self._hooks = hooks
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def advertisement(self, state: StoreState) -> bytes:
         """Return the refs and capabilities that a pushing client reads first (protocol v0; there is no other)."""
@@ -163,11 +171,16 @@ class ReceivePack:
         Nothing raises: a refusal is a report. "ok" is said only after the COMMIT.
         """
         band = b"side-band-64k" in request.capabilities
-        work = asyncio.ensure_future(self._take(state, request, pack, by))
+        progress = _Progress()
+        work = asyncio.ensure_future(self._take(state, request, pack, by, progress.say))
+        work.add_done_callback(lambda _: progress.say(b""))
         try:
-            while not (await asyncio.wait({work}, timeout=KEEP_ALIVE_SECONDS))[0]:
-                if band:
-                    yield b"0005\x02"  # an empty progress packet: proxies and clients see that we live
+            while not work.done():
+                said = await progress.take(KEEP_ALIVE_SECONDS)
+                if band and not work.done():
+                    yield side_band(Band.PROGRESS, said)  # an empty one too: proxies and clients see that we live
+                elif band and said:
+                    yield side_band(Band.PROGRESS, said)
             unpacked, outcomes, remarks = work.result()
         finally:
             if not work.done():
@@ -185,20 +198,22 @@ class ReceivePack:
         await fail_point(Step.AFTER_REPORT)
 
     async def _take(
-        self, state: StoreState, request: PushRequest, pack: AsyncIterator[bytes], by: PushBy
+        self, state: StoreState, request: PushRequest, pack: AsyncIterator[bytes], by: PushBy, say: Say
     ) -> tuple[str, list[RefOutcome], Sequence[str]]:
         """Stage and land; return the word on unpacking ("ok" or why not), the outcomes and the remarks."""
         refusals = self._refusals_by_name(request.updates)
         possible = [update for update in request.updates if update.name not in refusals]
         if refusals and request.is_atomic:
             possible = []
+        hooked = self._hooked(state, request, by, say)
         try:
-            staged = await self._stage(state, request, possible, pack)
+            staged = await self._stage(state, request, possible, pack, hooked)
         except Exception as error:
             word = _explain(error, store_id=state.id)
             await _drain(pack)
             return word, _all_refused(request.updates, "unpacker error"), [word]
-        if staged is None:
+        refusals |= hooked.refused
+        if staged is None or not staged.updates:
             others = "atomic push failed: another ref was refused"
             return "ok", [RefOutcome(u.name, u.old, u.new, refusals.get(u.name, others)) for u in request.updates], ()
         try:
@@ -208,21 +223,51 @@ class ReceivePack:
             return "ok", _all_refused(request.updates, word), [word]
         by_name = {outcome.name: outcome for outcome in landed}
         outcomes = [by_name.get(u.name) or RefOutcome(u.name, u.old, u.new, refusals[u.name]) for u in request.updates]
+        await self._tell_hooks(hooked, landed)
         return "ok", outcomes, await _remarks(by, [outcome for outcome in landed if outcome.moved])
 
     async def _stage(
-        self, state: StoreState, request: PushRequest, possible: Sequence[RefUpdate], pack: AsyncIterator[bytes]
+        self,
+        state: StoreState,
+        request: PushRequest,
+        possible: Sequence[RefUpdate],
+        pack: AsyncIterator[bytes],
+        hooked: HookedPush,
     ) -> Staged | None:
         """Return the plan of what may be tried, the pack taken or read away; None if that is nothing."""
+        inspect = hooked.inspect if self._hooks.judge else None
         if any(not update.is_deletion for update in possible):
             is_first = not (await self._refs.snapshot(state)).refs
             limits = push_limits(self._settings, is_first=is_first)
-            return await self._stager.stage_push(state, possible, pack, limits=limits, is_atomic=request.is_atomic)
+            return await self._stager.stage_push(
+                state, possible, pack, limits=limits, is_atomic=request.is_atomic, inspect=inspect
+            )
         if request.brings_pack:
             await _drain(pack)
         if not possible:
             return None
-        return await self._stager.stage_deletions(state, possible, is_atomic=request.is_atomic)
+        return await self._stager.stage_deletions(state, possible, is_atomic=request.is_atomic, inspect=inspect)
+
+    def _hooked(self, state: StoreState, request: PushRequest, by: PushBy, say: Say) -> HookedPush:
+        return HookedPush(
+            hooks=self._hooks,
+            stager=self._stager,
+            state=state,
+            options=request.options,
+            variables=by.variables,
+            is_atomic=request.is_atomic,
+            say=say,
+        )
+
+    async def _tell_hooks(self, hooked: HookedPush, landed: Sequence[RefOutcome]) -> None:
+        """Run ``post-receive`` to its end, even if the client goes away: the refs have moved."""
+        moved = [RefUpdate(outcome.name, outcome.old, outcome.new) for outcome in landed if outcome.moved]
+        if not moved or not self._hooks.listen:
+            return
+        task = asyncio.create_task(hooked.tell(moved))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        await asyncio.shield(task)
 
     def _refusals_by_name(self, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
         """Refuse names that no push may use, before anything is received for them."""
@@ -236,6 +281,30 @@ class ReceivePack:
             except RefNameInvalid as error:
                 refusals[update.name] = error.message
         return refusals
+
+
+class _Progress:
+    """What the client's terminal is to show while the push is worked on."""
+
+    def __init__(self) -> None:
+        self._said = bytearray()
+        self._has_more = asyncio.Event()
+
+    def say(self, data: bytes) -> None:
+        """Show this; nothing at all just wakes whoever waits."""
+        self._said += data
+        self._has_more.set()
+
+    async def take(self, seconds: float) -> bytes:
+        """Return what was said and not yet taken, up to one packet; empty after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._has_more.wait()
+        taken = bytes(self._said[: DATA_BYTES_MAX - 1])
+        del self._said[: len(taken)]
+        if not self._said:
+            self._has_more.clear()
+        return taken
 
 
 async def _drain(pack: AsyncIterator[bytes], *, max_bytes: int = GIB) -> None:

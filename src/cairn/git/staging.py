@@ -5,7 +5,8 @@ Objects come from a client's pack or from the server's own hand; either way they
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from cairn.git.fail_points import Step, fail_point
 from cairn.git.landing import Staged
 from cairn.git.node_cache import NodeCache
 from cairn.git.pack_files import AnnouncedUpload, UploadedPack, announce_upload, upload_pack
+from cairn.git.purged_objects import refuse_purged
 from cairn.git.quarantine import (
     IndexedPack,
     Limit,
@@ -42,8 +44,15 @@ from cairn.git.types import Oid, show
 from cairn.git.views import Views
 from cairn.storage.storage import Storage
 
+HISTORY_STEPS_MAX = 5_000
+"""Commits of one push that are read to see whether old values stay reachable; beyond, they become roots themselves."""
+
 Write = Callable[[Quarantine], Awaitable[Sequence[RefUpdate]]]
 """Writes objects into the quarantine and returns the ref updates that need them."""
+
+
+Inspect = Callable[[RefSnapshot, Quarantine, Sequence[RefUpdate]], Awaitable[Sequence[RefUpdate]]]
+"""Looks at a push in its quarantine and returns the updates it lets pass, of those it was given."""
 
 
 class NotACommit(Invalid):
@@ -95,10 +104,13 @@ class Stager:
         *,
         limits: PackLimits,
         is_atomic: bool,
+        inspect: Inspect | None = None,
     ) -> Staged:
         """Receive a client's pack for these updates and return the staged plan.
 
-        Errors: PackTooLarge, PackCorrupt, PackRefused, ObjectMissing, NotACommit, the engine's Unavailable.
+        ``inspect`` looks at what passed the checks and returns the updates that go on; without any the plan is empty.
+        Errors: PackTooLarge, PackCorrupt, PackRefused, ObjectMissing, ObjectPurged, NotACommit, the engine's
+        Unavailable.
         """
         snapshot = await self.refs.snapshot(state)
         state = snapshot.fresher(state)
@@ -122,16 +134,32 @@ class Stager:
                 await closure
             else:
                 # The row costs a commit, so it is written while the children judge; a refused push leaves it to expire.
-                await together(closure, check_objects(self.runner, quarantine, received, limits=limits), announce())
-            peeled = await asyncio.to_thread(_peel, quarantine, updates)
+                await together(
+                    closure,
+                    check_objects(self.runner, quarantine, received, limits=limits),
+                    refuse_purged(self.database, state.id, received),
+                    announce(),
+                )
+            moves: Sequence[RefUpdate] = await asyncio.to_thread(_look_closer, quarantine, updates)
             await fail_point(Step.AFTER_CHECKS)
+            if inspect is not None:
+                moves = await inspect(snapshot, quarantine, moves)
             uploaded = None
-            if received is not None:
+            if received is not None and any(not update.is_deletion for update in moves):
                 uploaded = await upload_pack(self.storage, upload[0], received, adopt=self.cache.adopt)
-            return _staged(state, peeled, uploaded, checked_at, is_atomic=is_atomic)
+            return _staged(state, moves, uploaded, checked_at, is_atomic=is_atomic)
 
-    async def stage_deletions(self, state: StoreState, updates: Sequence[RefUpdate], *, is_atomic: bool) -> Staged:
+    async def stage_deletions(
+        self, state: StoreState, updates: Sequence[RefUpdate], *, is_atomic: bool, inspect: Inspect | None = None
+    ) -> Staged:
         """Return a plan that only deletes refs: it brings no object and relies on none."""
+        if inspect is not None:
+            snapshot = await self.refs.snapshot(state)
+            async with (
+                self.views.open(snapshot.fresher(state)) as view,
+                open_quarantine(self.cache.quarantines, alternates=[view.objects]) as quarantine,
+            ):
+                updates = await inspect(snapshot, quarantine, updates)
         return _staged(state, updates, None, await self.database.now(), is_atomic=is_atomic)
 
     async def stage_written(
@@ -156,12 +184,14 @@ class Stager:
             if tips:
                 roots = sorted({ref.oid for ref in snapshot.refs})
                 written = await pack_new_objects(self.runner, quarantine, tips=tips, roots=roots)
-            peeled = await asyncio.to_thread(_peel, quarantine, updates)
+                if written is not None:
+                    await refuse_purged(self.database, state.id, written)
+            moves = await asyncio.to_thread(_look_closer, quarantine, updates)
             uploaded = None
             if written is not None:
                 upload = await announce_upload(self.database, state.id, at=checked_at)
                 uploaded = await upload_pack(self.storage, upload, written, adopt=self.cache.adopt)
-            return _staged(state, peeled, uploaded, checked_at, is_atomic=is_atomic, verify=verify)
+            return _staged(state, moves, uploaded, checked_at, is_atomic=is_atomic, verify=verify)
 
     @asynccontextmanager
     async def _making_room(self) -> AsyncIterator[None]:
@@ -216,13 +246,42 @@ def _staged(
         pack=pack,
         is_atomic=is_atomic,
         verify=tuple(verify),
+        cache_epoch=state.cache_epoch,
     )
 
 
-def _peel(quarantine: Quarantine, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
-    """Fill in what annotated tags finally point to; NotACommit for a branch that would point elsewhere. Blocks."""
+def _look_closer(quarantine: Quarantine, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+    """Fill in what annotated tags finally point to and which old values are kept; NotACommit for a branch that would
+    point elsewhere. Blocks.
+    """
     repository = open_repository(quarantine.path, alternates=quarantine.alternates)
-    return [update if update.is_deletion else _peeled(repository, update) for update in updates]
+    steps = iter(range(HISTORY_STEPS_MAX))
+    return [
+        update
+        if update.is_deletion
+        else replace(
+            _peeled(repository, update),
+            keeps_old=not update.is_creation and _reaches(repository, update.new, update.old, steps),
+        )
+        for update in updates
+    ]
+
+
+def _reaches(repository: pygit2.Repository, new: Oid, old: Oid, steps: Iterator[int]) -> bool:
+    """Tell whether a walk back from ``new`` meets ``old`` before the steps are used up."""
+    waiting, seen = deque([str(new)]), {str(new)}
+    while waiting:
+        oid = waiting.popleft()
+        if oid == old:
+            return True
+        if next(steps, None) is None:
+            return False
+        found: object = repository.get(oid)
+        if isinstance(found, pygit2.Commit):
+            parents = [str(parent) for parent in found.parent_ids if str(parent) not in seen]
+            seen.update(parents)
+            waiting.extend(parents)
+    return False
 
 
 def _peeled(repository: pygit2.Repository, update: RefUpdate) -> RefUpdate:

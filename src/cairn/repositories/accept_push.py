@@ -63,7 +63,13 @@ def push_by(target: GitTarget, *, settings: Settings) -> PushBy:
         return remote_messages(target, outcomes, origin=settings.origin)
 
     within = make_within(target.actor, target.repository_id)
-    return PushBy(actor=target.actor.label, within=within, remarks=remarks)
+    variables = {
+        "CAIRN_ACTOR": target.actor.label,
+        "CAIRN_REPOSITORY": target.full_name,
+        "CAIRN_REPOSITORY_ID": str(target.repository_id),
+        "CAIRN_VISIBILITY": target.scope.visibility.value,
+    }
+    return PushBy(actor=target.actor.label, within=within, remarks=remarks, variables=variables)
 
 
 def make_within(actor: Actor, repository_id: int) -> Within:
