@@ -417,10 +417,8 @@ def default_text(field: str) -> str:
     default = next(found.default for found in msgspec.structs.fields(Settings) if found.name == field)
     if isinstance(default, tuple):
         return ",".join(default)
-    if annotations_of(field).get("unit") == "bytes":
-        return next(
-            f"{default // size} {unit}" for unit, size in _BYTE_UNITS_SHOWN.items() if default and default % size == 0
-        )
+    if annotations_of(field).get("unit") == "bytes" and default:
+        return next(f"{default // size} {unit}" for unit, size in _BYTE_UNITS_SHOWN.items() if default % size == 0)
     return "" if default in {"", Path()} else str(default)
 
 
