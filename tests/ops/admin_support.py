@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tests.factories.forge import HANDLERS, PACKAGES, Forge, Person, open_forge
 
-from cairn.ops import admin_audit
+from cairn.ops import admin_audit, organization_audit
 
-ADMIN_HANDLERS = (*HANDLERS, *admin_audit.route_handlers)
+ADMIN_HANDLERS = (*HANDLERS, *admin_audit.route_handlers, *organization_audit.route_handlers)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The installation's audit log: a page with filters, and all of it as JSON lines."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Response
@@ -44,12 +45,19 @@ async def export_page(
     return answer_lines(context, database, wanted, name="audit")
 
 
-def answer_lines(context: RequestContext, database: Database, wanted: AuditFilter, *, name: str) -> Response[Any]:
+def answer_lines(
+    context: RequestContext,
+    database: Database,
+    wanted: AuditFilter,
+    *,
+    name: str,
+    organizations: Mapping[int, str] | None = None,
+) -> Response[Any]:
     """Return a log as a file that a browser saves; entries are read while they are sent."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"', "Cache-Control": "no-store"}
     if context.request.method == "HEAD":
         return Response(content=b"", media_type=MEDIA_TYPE, headers=headers)
-    return Stream(export_lines(database, wanted), media_type=MEDIA_TYPE, headers=headers)
+    return Stream(export_lines(database, wanted, organizations=organizations), media_type=MEDIA_TYPE, headers=headers)
 
 
 route_handlers: list[HTTPRouteHandler] = [audit_page, export_page]

@@ -1,12 +1,16 @@
-"""What the health and metrics pages read from the database."""
+"""What the health, metrics and audit pages read from the database."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database
+from cairn.identity.models import Account
 from cairn.jobs.models import Job, JobState
+from cairn.repositories.models import Repository
 
 _SHOWN = (JobState.WAITING, JobState.RUNNING, JobState.DEAD)
 
@@ -31,3 +35,23 @@ async def count_jobs(database: Database) -> JobCounts:
     waiting = found.get(JobState.WAITING)
     age = 0.0 if waiting is None else max(0.0, (now - waiting[1]).total_seconds())
     return JobCounts({state.value: found[state][0] if state in found else 0 for state in _SHOWN}, age)
+
+
+async def repository_names(session: AsyncSession, ids: Collection[int]) -> dict[int, str]:
+    """Return the full names of the repositories that still are; for at most a page of ids. Primary keys."""
+    rows = await session.execute(
+        select(Repository.id, Account.login, Repository.name)
+        .join(Account, Account.id == Repository.owner_id)
+        .where(Repository.id.in_(ids))
+    )
+    return {repository_id: f"{login}/{name}" for repository_id, login, name in rows}
+
+
+async def find_repository_id(session: AsyncSession, full_name: str, owner_id: int) -> int | None:
+    """Return the id of this owner's repository ``owner/name``. uq_repository_owner_id_name_key."""
+    owner, _, name = full_name.lower().partition("/")
+    return await session.scalar(
+        select(Repository.id)
+        .join(Account, Account.id == Repository.owner_id)
+        .where(Repository.owner_id == owner_id, Repository.name_key == name, Account.login_key == owner)
+    )
