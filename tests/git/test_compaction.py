@@ -31,7 +31,7 @@ from tests.factories.small_pushes import SmallPusher
 from cairn.base.ids import random_id
 from cairn.db.database import Database
 from cairn.git import compaction, fail_points
-from cairn.git.compaction import PacksReplaced, SourcePack, choose_packs, compact, compact_once, find_crowded
+from cairn.git.compaction import SourcePack, choose_packs, compact, compact_once, find_crowded
 from cairn.git.condemned_packs import delete_condemned
 from cairn.git.engine import Engine
 from cairn.git.fail_points import FailPointError, Step
@@ -39,6 +39,7 @@ from cairn.git.fetch_cache import Flight
 from cairn.git.manifest import read_manifest
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState, Upload, UploadState
 from cairn.git.pack_files import UploadExpired
+from cairn.git.pack_swap import PacksReplaced
 from cairn.git.pktline import PktReader
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.staging import push_limits

@@ -49,7 +49,7 @@ def test_the_worker_knows_the_housekeeping_of_the_engine() -> None:
         "ops.expire_answers": timedelta(hours=6),
         "ops.sweep_uploads": timedelta(minutes=10),
         "ops.expire_rows": timedelta(days=1),
-        "ops.find_crowded": timedelta(minutes=1),
+        "ops.find_crowded": maintenance.COMPACTION_SCANNED_EVERY,
         "ops.find_all_crowded": timedelta(days=1),
         "ops.delete_condemned": timedelta(minutes=30),
     }

@@ -10,29 +10,25 @@ are not touched. The old packs are condemned, and ``condemned_packs`` deletes th
 """
 
 import asyncio
-import hashlib
-import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cairn.base.errors import Conflict
 from cairn.base.log import get_logger
 from cairn.db.clock import database_now
 from cairn.db.database import Database
-from cairn.git.commands import GitCommand
 from cairn.git.engine import Engine
 from cairn.git.fail_points import Step, fail_point
+from cairn.git.indexes import carry_over
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState
-from cairn.git.node_cache import View
-from cairn.git.pack_files import UploadedPack, announce_upload, enter_manifest, upload_pack
+from cairn.git.pack_files import UploadedPack, announce_upload, upload_pack
+from cairn.git.pack_swap import Within, link_packs, read_own_packs, swap_packs, write_pack
 from cairn.git.packfile import PackIndex
 from cairn.git.quarantine import IndexedPack, Quarantine, open_quarantine
-from cairn.git.store_state import lock_stores
 
 PACKS_MAX = 30
 """From here on a store is compacted: git looks into each pack in turn, and a clone opens all of them."""
@@ -45,16 +41,6 @@ BYTES_AT_ONCE = 16 << 30
 
 _FACTOR = 2
 _log = get_logger(__name__)
-
-Within = Callable[[AsyncSession], Awaitable[None]]
-"""Runs in the transaction of the swap: a job asks there whether it is still its own. Raising leaves all as it was."""
-
-
-class PacksReplaced(Conflict):
-    """The manifest no longer names a pack that was read: the store was deleted, or another worker compacted it."""
-
-    def __init__(self) -> None:
-        super().__init__("the packs of this store changed while they were compacted; nothing was replaced")
 
 
 class CompactionWrong(Exception):
@@ -118,8 +104,8 @@ async def compact_once(
         open_quarantine(engine.cache.quarantines) as quarantine,
     ):
         sources = [pack.id for pack in chosen]
-        await asyncio.to_thread(_link_packs, view, quarantine, sources)
-        written = await _combine(engine, quarantine, sources)
+        await asyncio.to_thread(link_packs, view, quarantine, sources)
+        written = await combine_packs(engine, quarantine, sources)
         await fail_point(Step.COMPACTION_PACKED)
         upload = await announce_upload(engine.database, store_id, at=await engine.database.now())
         uploaded = await upload_pack(engine.storage, upload, written, adopt=engine.cache.adopt)
@@ -162,67 +148,30 @@ def _bounded(packs: Sequence[SourcePack]) -> list[SourcePack]:
 
 
 async def _choose(database: Database, store_id: int, packs_max: int) -> list[SourcePack]:
-    """Return what to compact now. Base packs are shared with forks and stay whole."""
-    async with database.read() as session:
-        # Primary keys of git_manifest and git_pack.
-        rows = await session.execute(
-            select(Pack.id, Pack.objects, Pack.pack_bytes)
-            .join(ManifestEntry, (ManifestEntry.pack_store_id == Pack.store_id) & (ManifestEntry.pack_id == Pack.id))
-            .where(_own_entries(store_id))
-        )
-        packs = [SourcePack(*row) for row in rows]
+    """Return what to compact now."""
+    packs = [SourcePack(pack.id, pack.objects, pack.pack_bytes) for pack in await read_own_packs(database, store_id)]
     return choose_packs(packs) if len(packs) >= packs_max else []
 
 
-def _own_entries(store_id: int) -> ColumnElement[bool]:
-    return (
-        (ManifestEntry.store_id == store_id)
-        & (ManifestEntry.pack_store_id == store_id)
-        & (ManifestEntry.kind != ManifestKind.BASE)
-    )
-
-
-def _link_packs(view: View, quarantine: Quarantine, pack_ids: Sequence[str]) -> None:
-    """Give the quarantine these packs and no others: git walks only what it finds there, not the whole history."""
-    for pack_id in pack_ids:
-        for ending in ("pack", "idx"):
-            name = f"pack-{pack_id}.{ending}"
-            os.link(view.objects / "pack" / name, quarantine.packs / name)
-
-
-async def _combine(engine: Engine, quarantine: Quarantine, sources: Sequence[str]) -> IndexedPack:
-    """Write one pack of exactly the objects of the source packs; every object was read back and compared."""
-    folder = quarantine.path / "compacted"
-    folder.mkdir()
-    pack = GitCommand(
-        name="pack-objects",
-        # One thread: whoever clones meanwhile comes first.
-        options=("--stdin-packs", "--delta-base-offset", "--threads=1", "-q"),
-        folders=(folder / "pack",),
-    )
+async def combine_packs(engine: Engine, quarantine: Quarantine, sources: Sequence[str]) -> IndexedPack:
+    """Write one pack of exactly the objects of the linked source packs; every object was read back and compared."""
     names = "".join(f"pack-{pack_id}.pack\n" for pack_id in sources).encode("ascii")
-    output = await engine.runner.run(pack, git_dir=quarantine.path, stdin=names)
-    checksum = output.split()[-1].decode("ascii")
-    written = folder / f"pack-{checksum}.pack"
-    # It hashes every object and, because the sources are at hand, compares it with theirs byte by byte.
-    verify = GitCommand(name="index-pack", options=("--threads=1",), folders=(written,))
-    await engine.runner.run(verify, git_dir=quarantine.path)
+    written = await write_pack(engine.runner, quarantine, "compacted", ("--stdin-packs",), names)
+    if written is None:
+        raise CompactionWrong(f"git found no object in {len(sources)} packs")
     indexes = [quarantine.packs / f"pack-{pack_id}.idx" for pack_id in sources]
-    return await asyncio.to_thread(_describe, written, indexes, checksum)
+    await asyncio.to_thread(_compare, written, indexes)
+    return written
 
 
-def _describe(written: Path, sources: Sequence[Path], checksum: str) -> IndexedPack:
-    """Return the new pack, proved to have the objects of its sources; CompactionWrong otherwise. Blocks."""
-    path_idx = written.with_suffix(".idx")
-    with PackIndex.open(path_idx) as index:
+def _compare(written: IndexedPack, sources: Sequence[Path]) -> None:
+    """Return if the new pack has the objects of its sources and no others; CompactionWrong otherwise. Blocks."""
+    with PackIndex.open(written.path_idx) as index:
         is_wanted = bytearray(len(index))
         for source in sources:
             _mark_objects(source, index, is_wanted)
         if not all(is_wanted):
-            raise CompactionWrong(f"{written.name} has objects that none of its {len(sources)} sources has")
-    with written.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return IndexedPack(written, path_idx, len(is_wanted), (), written.stat().st_size, sha256, checksum)
+            raise CompactionWrong(f"the new pack has objects that none of its {len(sources)} sources has")
 
 
 def _mark_objects(source: Path, index: PackIndex, is_wanted: bytearray) -> None:
@@ -237,28 +186,6 @@ def _mark_objects(source: Path, index: PackIndex, is_wanted: bytearray) -> None:
 async def _swap(
     session: AsyncSession, store_id: int, sources: Sequence[str], uploaded: UploadedPack, within: Within | None
 ) -> None:
-    """The manifest names the new pack instead of its sources; whoever reads sees all of it or nothing."""
-    store = (await lock_stores(session, [store_id]))[store_id]
-    if within is not None:
-        await within(session)
-    is_source = (Pack.store_id == store_id) & Pack.id.in_(sources)
-    locked = await session.scalars(
-        select(Pack.id).where(is_source, Pack.state == PackState.LIVE).order_by(Pack.id).with_for_update()
-    )
-    entries = _own_entries(store_id) & ManifestEntry.pack_id.in_(sources)
-    # A locking read: under MariaDB's snapshots a plain one could be older than the lock on the store.
-    named = await session.scalars(select(ManifestEntry.pack_id).where(entries).with_for_update())
-    if len(locked.all()) != len(sources) or len(named.all()) != len(sources):
-        raise PacksReplaced
-    now = await database_now(session)
-    await enter_manifest(session, store, uploaded, kind=ManifestKind.COMPACTED, at=now)
-    await session.execute(delete(ManifestEntry).where(entries).execution_options(synchronize_session=False))
-    still_named = exists().where(ManifestEntry.pack_store_id == Pack.store_id, ManifestEntry.pack_id == Pack.id)
-    await session.execute(
-        update(Pack)
-        .where(is_source, ~still_named)
-        .values(state=PackState.CONDEMNED, condemned_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    await session.flush()
+    await swap_packs(session, store_id, sources, uploaded, within=within)
+    await carry_over(session, store_id, sources, uploaded.id)
     await fail_point(Step.COMPACTION_BEFORE_COMMIT)

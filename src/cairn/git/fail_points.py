@@ -24,7 +24,35 @@ COMPACTION_AFTER_COMMIT   the new manifest is committed
 UPLOADS_EXPIRED           uploads are ``expired``, their keys not yet deleted
 PACKS_MARKED              condemned packs are ``deleting``, their bytes not yet deleted
 PACKS_BYTES_DELETED       the bytes are gone, the rows are not
+COLLECTION_PACKED         the pack of what stays and the undo pack are written and verified
+COLLECTION_UPLOADED       both are in the object store
+COLLECTION_BEFORE_COMMIT  the swap of the manifest is written but not committed
+COLLECTION_AFTER_COMMIT   the new manifest is committed
+UNDO_BYTES_DELETED        the bytes of undo packs whose time is over are gone, the rows are not
+PURGE_UPLOADED            the packs without the purged objects are in the object store
+PURGE_BEFORE_COMMIT       the manifests without the purged objects are written but not committed
+PURGE_AFTER_COMMIT        they are committed, no byte is deleted
+BACKUP_PINNED             what is live is pinned, nothing is read yet
+BACKUP_DUMPED             the database is in files on this machine, nothing is in the target
+BACKUP_COPIED             the objects are in the target, the database is not
+BACKUP_BEFORE_MANIFEST    everything is in the target but the manifest
+RESTORE_MARKED            the database says that it is being restored, and is empty
+RESTORE_COPIED            the objects are in the object store, no row is loaded
+RESTORE_LOADED            the rows are loaded, the schema is the backup's
+RESTORE_BEFORE_END        everything is done, the database still says that it is being restored
 ========================  =========================================================================
+
+Forks: cutting a base pack and giving a store packs of its own upload like compaction; around that:
+
+===================  ==============================================================================
+BASE_PACKED          the packs of a cut are in the quarantine, verified
+BASE_BEFORE_COMMIT   the parent's new manifest is written but not committed
+BASE_AFTER_COMMIT    it is committed
+FORK_MADE            the fork's row is committed, it has no refs and no packs yet
+FORK_SHARED          a synced fork names the parent's new packs, its branch has not moved
+OWN_BEFORE_COMMIT    a store's packs of its own are written into its manifest but not committed
+OWN_AFTER_COMMIT     they are committed
+===================  ==============================================================================
 """
 
 import os
@@ -56,6 +84,29 @@ class Step(Enum):
     UPLOADS_EXPIRED = "uploads_expired"
     PACKS_MARKED = "packs_marked"
     PACKS_BYTES_DELETED = "packs_bytes_deleted"
+    COLLECTION_PACKED = "collection_packed"
+    COLLECTION_UPLOADED = "collection_uploaded"
+    COLLECTION_BEFORE_COMMIT = "collection_before_commit"
+    COLLECTION_AFTER_COMMIT = "collection_after_commit"
+    UNDO_BYTES_DELETED = "undo_bytes_deleted"
+    PURGE_UPLOADED = "purge_uploaded"
+    PURGE_BEFORE_COMMIT = "purge_before_commit"
+    PURGE_AFTER_COMMIT = "purge_after_commit"
+    BACKUP_PINNED = "backup_pinned"
+    BACKUP_DUMPED = "backup_dumped"
+    BACKUP_COPIED = "backup_copied"
+    BACKUP_BEFORE_MANIFEST = "backup_before_manifest"
+    RESTORE_MARKED = "restore_marked"
+    RESTORE_COPIED = "restore_copied"
+    RESTORE_LOADED = "restore_loaded"
+    RESTORE_BEFORE_END = "restore_before_end"
+    BASE_PACKED = "base_packed"
+    BASE_BEFORE_COMMIT = "base_before_commit"
+    BASE_AFTER_COMMIT = "base_after_commit"
+    FORK_MADE = "fork_made"
+    FORK_SHARED = "fork_shared"
+    OWN_BEFORE_COMMIT = "own_before_commit"
+    OWN_AFTER_COMMIT = "own_after_commit"
 
 
 class FailPointSpecInvalid(CairnError):

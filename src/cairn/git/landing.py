@@ -7,7 +7,7 @@ committed push, or makes it impossible for that push to commit later.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -21,12 +21,10 @@ from cairn.db.failures import is_away
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.models import ManifestKind, Push
 from cairn.git.pack_files import UploadedPack, enter_manifest
+from cairn.git.ref_queries import PLAN_LIFETIME, ROOTS_KEPT
 from cairn.git.ref_transaction import RefOutcome, RefUpdate, VerifyRef, find_refusals, verify, write_refs
 from cairn.git.store_state import lock_stores
 from cairn.git.types import Oid, RefName
-
-PLAN_LIFETIME = timedelta(hours=1)
-"""RELIABILITY 1.3 B: a plan older than this may rely on objects that collection is about to drop."""
 
 _ATTEMPTS = 5
 _LAND_SECONDS = 30.0
@@ -48,6 +46,13 @@ class PlanTooOld(Conflict):
         super().__init__("this change was prepared more than an hour ago; prepare it again")
 
 
+class ObjectsPurged(Conflict):
+    """Something was purged from the store after the plan was checked, and the plan may rely on it."""
+
+    def __init__(self) -> None:
+        super().__init__("this repository's data or visibility changed meanwhile; fetch and push again")
+
+
 class OutcomeUnknown(Unavailable):
     """The database took the COMMIT but its answer was lost, and it stayed away while we asked again."""
 
@@ -61,8 +66,8 @@ class OutcomeUnknown(Unavailable):
 class Staged:
     """Everything a plan needs to land: objects uploaded, checks done, no transaction held.
 
-    ``checked_at`` is the database's time when the roots were read. ``is_atomic``: all updates or none. ``verify`` pins
-    refs, of any store, that must not have moved.
+    ``checked_at`` is the database's time when the roots were read, ``cache_epoch`` the store's then (None: nothing was
+    relied on). ``is_atomic``: all updates or none. ``verify`` pins refs, of any store, that must not have moved.
     """
 
     store_id: int
@@ -71,6 +76,7 @@ class Staged:
     pack: UploadedPack | None = None
     is_atomic: bool = False
     verify: tuple[VerifyRef, ...] = ()
+    cache_epoch: int | None = None
 
 
 class _AllRefused(Exception):
@@ -90,8 +96,8 @@ class _RefusedLate(Exception):
 async def land(database: Database, staged: Staged, *, push_id: str, actor: str, within: Within) -> list[RefOutcome]:
     """Make the plan true in one transaction and return what became of each update, in their order.
 
-    A push id that already landed returns its first result again. Errors: PlanTooOld, RefMoved (a pinned ref),
-    UploadExpired, whatever ``within`` raises, DatabaseAway (nothing happened), OutcomeUnknown.
+    A push id that already landed returns its first result again. Errors: PlanTooOld, ObjectsPurged, RefMoved (a
+    pinned ref), UploadExpired, whatever ``within`` raises, DatabaseAway (nothing happened), OutcomeUnknown.
     """
     give_up_at = asyncio.get_running_loop().time() + _LAND_SECONDS
     refused: dict[RefName, str] = {}
@@ -142,6 +148,8 @@ async def _land_within(
         return _decode(earlier)
     if at - staged.checked_at > PLAN_LIFETIME:
         raise PlanTooOld
+    if staged.cache_epoch not in {None, store.cache_epoch}:
+        raise ObjectsPurged
     await verify(session, staged.verify)
     asked = [update for update in staged.updates if update.name not in refused]
     refusals = refused | await find_refusals(session, store.id, asked)
@@ -162,6 +170,8 @@ async def _land_within(
         await write_refs(session, store, moving, push_id=push_id, actor=actor, at=at)
     if staged.pack is not None and any(not update.is_deletion for update in moving):
         await enter_manifest(session, store, staged.pack, kind=ManifestKind.PUSH, at=at)
+        if refusals and store.collect_after is None:
+            store.collect_after = at + ROOTS_KEPT  # the pack has objects that only a refused update wanted
     result = _encode(outcomes)
     if earlier is None:
         await session.execute(insert(Push).values(store_id=store.id, id=push_id, result=result, at=at))

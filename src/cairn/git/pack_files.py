@@ -60,10 +60,12 @@ class AnnouncedUpload:
     key: str
 
 
-async def announce_upload(database: Database, store_id: int, *, at: datetime) -> AnnouncedUpload:
+async def announce_upload(
+    database: Database, store_id: int, *, at: datetime, key_of: Callable[[int, str], str] = pack_key
+) -> AnnouncedUpload:
     """Commit the row that names a new pack's keys. ``at`` is the database's time when the plan began."""
     upload_id = random_id()
-    key = pack_key(store_id, upload_id)
+    key = key_of(store_id, upload_id)
     async with database.write() as session:
         await session.execute(
             insert(Upload).values(
@@ -104,14 +106,7 @@ async def enter_manifest(
     session: AsyncSession, store: Store, pack: UploadedPack, *, kind: ManifestKind, at: datetime
 ) -> None:
     """Close the upload and make the pack part of the store; UploadExpired if the sweeper was first."""
-    closed = await session.execute(
-        update(Upload)
-        .where(Upload.store_id == store.id, Upload.id == pack.id, Upload.state == UploadState.OPEN)
-        .values(state=UploadState.CLOSED)
-    )
-    assert isinstance(closed, CursorResult)
-    if closed.rowcount != 1:
-        raise UploadExpired
+    await close_upload(session, store.id, pack.id)
     await session.execute(
         insert(Pack).values(
             store_id=store.id,
@@ -130,6 +125,18 @@ async def enter_manifest(
         insert(ManifestEntry).values(store_id=store.id, pack_store_id=store.id, pack_id=pack.id, kind=kind)
     )
     store.manifest_version += 1
+
+
+async def close_upload(session: AsyncSession, store_id: int, upload_id: str) -> None:
+    """The upload's files are somebody's from now on; UploadExpired if the sweeper was first."""
+    closed = await session.execute(
+        update(Upload)
+        .where(Upload.store_id == store_id, Upload.id == upload_id, Upload.state == UploadState.OPEN)
+        .values(state=UploadState.CLOSED)
+    )
+    assert isinstance(closed, CursorResult)
+    if closed.rowcount != 1:
+        raise UploadExpired
 
 
 def _sha256(path: Path) -> str:

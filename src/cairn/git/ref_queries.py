@@ -10,12 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database, PointQuery, Row
-from cairn.git.models import RefLog
+from cairn.git.models import PurgedRoot, RefLog
 from cairn.git.store_state import STATE_COLUMNS, StoreGone, StoreState, from_row
 from cairn.git.types import ZERO_OID, Oid, RefName
 
 RETENTION = timedelta(days=14)
 """What was reachable from any ref value of this long is kept, served and may be relied on (RELIABILITY P-4)."""
+
+PLAN_LIFETIME = timedelta(hours=1)
+"""RELIABILITY 1.3 B: a plan older than this may rely on objects that collection is about to drop."""
+
+ROOTS_KEPT = RETENTION + 2 * PLAN_LIFETIME
+"""RELIABILITY 1.3 C: what collection keeps. So what a plan relied on is still there when it lands."""
 
 _SNAPSHOT_REFS_MAX = 500_000
 """Refs one process keeps in snapshots, all stores together (about 300 bytes each)."""
@@ -121,20 +127,25 @@ class RefReader:
             self._held -= len(dropped.refs) + 1
 
 
-async def retained_roots(session: AsyncSession, state: StoreState, tips: Iterable[Oid]) -> list[Oid]:
-    """Return ``tips`` (the refs of ``state``) and every ref value of the last 14 days: the roots of RELIABILITY 1.3 A.
+async def retained_roots(
+    session: AsyncSession, state: StoreState, tips: Iterable[Oid], *, kept: timedelta = RETENTION
+) -> list[Oid]:
+    """Return ``tips`` (the refs of ``state``) and what reaches every other ref value of the last 14 days.
 
-    Values that came after ``state`` are left out: their objects need not be in its view.
+    These are the roots of RELIABILITY 1.3 A. Values that came after ``state`` are left out: their objects need not be
+    in its view. So are values that reached what was purged.
     """
-    since = await database_now(session, plus=-RETENTION)
-    # ix_git_ref_log_store_id_at; what a ref pointed to when the window opened is the old value of its first change.
-    past = await session.execute(
-        select(RefLog.old_oid, RefLog.new_oid).where(
-            RefLog.store_id == state.id, RefLog.at >= since, RefLog.ref_version <= state.ref_version
-        )
+    since = await database_now(session, plus=-kept)
+    # ix_git_ref_log_store_id_is_rewind_at. A value is reachable from the one after it, and so on to a present tip,
+    # unless a rewind comes first: then from that one's old value. So 100,000 plain pushes add no root.
+    rewound = (
+        select(RefLog.old_oid)
+        .where(RefLog.store_id == state.id, RefLog.is_rewind.is_(True), RefLog.at >= since)
+        .where(RefLog.ref_version <= state.ref_version)
     )
-    found: set[str] = set(tips).union(*((old, new) for old, new in past))
-    return [Oid(oid) for oid in sorted(found - {ZERO_OID})]
+    purged = select(PurgedRoot.oid).where(PurgedRoot.store_id == state.id)
+    past = await session.scalars(rewound.where(RefLog.old_oid.not_in(purged)).distinct())
+    return [Oid(oid) for oid in sorted({*tips, *past} - {ZERO_OID})]
 
 
 def after_prefix(prefix: bytes) -> bytes:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.errors import Conflict
 from cairn.git.models import Ref, RefLog, Store
-from cairn.git.ref_queries import after_prefix
+from cairn.git.ref_queries import ROOTS_KEPT, after_prefix
 from cairn.git.types import ZERO_OID, Oid, RefName, show
 
 _BATCH = 500
@@ -26,12 +26,16 @@ class RefMoved(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class RefUpdate:
-    """Move one ref from ``old`` to ``new``; ZERO_OID means "does not exist". ``peeled`` is for annotated tags."""
+    """Move one ref from ``old`` to ``new``; ZERO_OID means "does not exist". ``peeled`` is for annotated tags.
+
+    ``keeps_old``: the new value was seen to reach the old one. False only costs the old value a place among the roots.
+    """
 
     name: RefName
     old: Oid
     new: Oid
     peeled: Oid | None = None
+    keeps_old: bool = False
 
     @property
     def is_creation(self) -> bool:
@@ -42,6 +46,11 @@ class RefUpdate:
     def is_deletion(self) -> bool:
         """True if the ref is gone afterwards."""
         return self.new == ZERO_OID
+
+    @property
+    def is_rewind(self) -> bool:
+        """True if objects may be reachable from the old value alone."""
+        return not self.is_creation and not self.keeps_old
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,8 @@ async def write_refs(
 ) -> None:
     """Make the updates true, log them and raise the store's versions. The caller has the lock and found no refusal."""
     store.ref_version += 1
+    if store.collect_after is None and any(change.is_rewind for change in updates):
+        store.collect_after = at + ROOTS_KEPT
     if any(change.name.startswith(b"refs/tags/") for change in updates):
         store.tags_version += 1
     gone = [change.name for change in updates if change.is_deletion]
@@ -128,6 +139,7 @@ async def write_refs(
                 "new_oid": change.new,
                 "push_id": push_id,
                 "actor": actor[:255],
+                "is_rewind": change.is_rewind,
                 "at": at,
             }
             for position, change in enumerate(updates)

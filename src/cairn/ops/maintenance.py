@@ -25,7 +25,9 @@ from cairn.jobs.registry import handler, scheduled
 
 COMPACT_KIND = "ops.compact"
 LOOK_BACK = timedelta(minutes=15)
-"""What the scan of each minute looks at: long enough for a worker that was restarted; the daily scan sees the rest."""
+"""What each scan for busy stores looks at: long enough for a worker that was restarted; the daily scan sees the rest."""
+
+COMPACTION_SCANNED_EVERY = timedelta(seconds=10)
 
 COMPACTED_AT_ONCE = 4
 """Stores compacted at a time in the whole installation: it is work for idle hours, not a reason to be slow."""
@@ -64,7 +66,7 @@ async def expire_old_rows(context: JobContext) -> None:
     _log.info("rows_expired", pushes=pushes, ref_log_lines=lines)
 
 
-@scheduled("ops.find_crowded", every=timedelta(minutes=1))
+@scheduled("ops.find_crowded", every=COMPACTION_SCANNED_EVERY)
 async def compact_what_was_pushed_to(context: JobContext) -> None:
     """Have the stores compacted that a push of the last minutes left with many packs."""
     await enqueue_compactions(context.database, await find_crowded(context.database, pushed_within=LOOK_BACK))
