@@ -10,7 +10,6 @@ import pytest
 
 from cairn.base.ids import random_id
 from cairn.base.settings import Settings
-from cairn.git import cached_files
 from cairn.git.cached_files import SUSPECTED_SECONDS, VERIFIED_SECONDS, PackDamaged, PackRow
 from cairn.git.node_cache import NodeCache, View
 from cairn.storage.storage import Downloaded, Storage, open_storage
@@ -107,7 +106,7 @@ async def test_a_complaint_has_the_view_verified_again_but_not_at_every_complain
         flip(pack_file(view, pack))
         assert not await cache.suspect(view)
         later = time.monotonic() + SUSPECTED_SECONDS + 1
-        monkeypatch.setattr(cached_files.time, "monotonic", lambda: later)
+        monkeypatch.setattr("cairn.git.cached_files.time.monotonic", lambda: later)
         assert await cache.suspect(view)
         assert is_whole(view, pack)
         assert not await cache.suspect(view)
@@ -125,7 +124,7 @@ async def test_a_scrub_finds_what_nobody_complains_about(
         await cache.scrub()
         assert not is_whole(view, pack)  # verified a moment ago, it is believed
         later = time.monotonic() + VERIFIED_SECONDS + 1
-        monkeypatch.setattr(cached_files.time, "monotonic", lambda: later)
+        monkeypatch.setattr("cairn.git.cached_files.time.monotonic", lambda: later)
         await cache.scrub()
         assert is_whole(view, pack)
         assert is_whole(second, pack)

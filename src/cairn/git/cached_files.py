@@ -15,14 +15,14 @@ import os
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from cairn.base.errors import Unavailable
+from cairn.base.errors import CairnError, Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
 from cairn.git.together import together
@@ -161,18 +161,40 @@ class CachedFiles:
                 healed += await self.check_all([found.group], found.objects)
         return healed
 
-    def adopt(self, pack_id: str, path_pack: Path, path_idx: Path) -> int:
-        """Link a pack that was just uploaded from here into the cache; return its bytes, 0 if the disk refused."""
+    async def link_available(self, groups: Iterable[StoredGroup], objects: Path) -> int:
+        """As ``link_all`` for what nothing depends on: a group that cannot be had is left out."""
+        added_bytes = 0
+        for group in groups:
+            try:
+                added_bytes += await self.link_all([group], objects)
+            except CairnError as error:
+                _log.warning("index_left_out", id=group.id, error=error.message)
+        return added_bytes
+
+    async def check_available(self, groups: Iterable[StoredGroup], objects: Path) -> None:
+        """As ``check_all`` for what nothing depends on: what is damaged and cannot be had anew is taken out."""
+        for group in groups:
+            if not any((objects / file.place).exists() for file in group.files):
+                continue
+            try:
+                await self.check_all([group], objects)
+            except CairnError as error:
+                _log.warning("index_left_out", id=group.id, error=error.message)
+                for file in group.files:
+                    (objects / file.place).unlink(missing_ok=True)
+
+    def adopt(self, group_id: str, files: Mapping[str, Path]) -> int:
+        """Link what was just uploaded from here into the cache, by name; return its bytes, 0 if the disk refused."""
         temporary = self._root / "tmp" / random_id()
         try:
             temporary.mkdir()
-            os.link(path_idx, temporary / f"pack-{pack_id}.idx")
-            os.link(path_pack, temporary / f"pack-{pack_id}.pack")
-            temporary.rename(self._folder / pack_id)
-            return path_pack.stat().st_size + path_idx.stat().st_size
+            for name, path in files.items():
+                os.link(path, temporary / name)
+            temporary.rename(self._folder / group_id)
+            return sum(path.stat().st_size for path in files.values())
         except OSError as error:
             # Only a shortcut is lost.
-            _log.warning("pack_not_adopted", pack_id=pack_id, error=error.strerror)
+            _log.warning("files_not_adopted", id=group_id, error=error.strerror)
             shutil.rmtree(temporary, ignore_errors=True)
             return 0
 

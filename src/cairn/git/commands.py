@@ -94,7 +94,12 @@ _GRAMMARS = {
     "commit-graph": _Grammar(
         ("write", "verify", "--reachable", "--stdin-commits", "--changed-paths", "--no-progress", "--split=no-merge")
     ),
-    "multi-pack-index": _Grammar(("write", "verify", "--bitmap", "--no-bitmap", "--no-progress")),
+    "multi-pack-index": _Grammar(
+        (
+            *("write", "verify", "--bitmap", "--no-bitmap", "--no-progress"),
+            *("--preferred-pack=<text>", "--refs-snapshot=<text>"),
+        )
+    ),
     "upload-pack": _Grammar(
         ("--stateless-rpc", "--strict", "--no-strict", "--timeout=<count>", "--http-backend-info-refs")
     ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-from cairn.git.commands import LOG_FORMAT, GitCommand, exclude
+from cairn.git.commands import LOG_FORMAT, GitCommand, exclude, symmetric
 from cairn.git.reading import Commit, open_repository
 from cairn.git.runner import GitRunner
 from cairn.git.types import Oid, Signature
@@ -92,8 +92,10 @@ async def count_commits(
 
 async def count_ahead_behind(runner: GitRunner, objects: Objects, *, head: Oid, base: Oid) -> tuple[int, int]:
     """Return (commits only ``head`` has, commits only ``base`` has)."""
-    ahead = await count_commits(runner, objects, [head], without=[base])
-    return ahead, await count_commits(runner, objects, [base], without=[head])
+    command = GitCommand(name="rev-list", options=("--left-right", "--count"), revisions=(symmetric(head, base),))
+    output = await runner.run(command, git_dir=objects.git_dir, alternates=objects.alternates)
+    ahead, behind = map(int, output.split())
+    return ahead, behind
 
 
 async def is_ancestor(runner: GitRunner, objects: Objects, *, ancestor: Oid, descendant: Oid) -> bool:
@@ -117,21 +119,52 @@ async def find_unreachable(
 ) -> set[Oid]:
     """Return those ``oids`` of any kind that no root reaches, absent ones included.
 
-    Roots themselves cost nothing, commits one child; other objects are sought in the roots' own trees, then everywhere.
+    The first root is the likeliest: it is asked alone before the others are. Roots themselves cost nothing. Each step
+    is one child; without a bitmap, other objects than commits are sought in the roots' own trees, then everywhere.
     """
     wanted = set(oids) - set(roots)
     if not wanted or not roots:
         return wanted
     kinds = await asyncio.to_thread(_kinds, objects, wanted)
+    absent = wanted - kinds.keys()
     commits = {oid for oid, kind in kinds.items() if kind == "commit"}
-    unreachable = wanted - kinds.keys()
-    if commits:
-        unreachable |= await _commits_beyond(runner, objects, commits, roots)
     others = kinds.keys() - commits
-    for options in (("--no-walk",), ("--use-bitmap-index",)):
-        if others:
-            others = await _not_listed(runner, objects, others, roots, options)
-    return unreachable | others
+    is_mapped = has_bitmap(objects)
+    for asked in (roots[:1], roots):
+        if commits:
+            commits = await _commits_beyond(runner, objects, commits, asked)
+        if others and is_mapped:
+            others = await _beyond_bitmap(runner, objects, others, asked)
+        elif others:
+            others = await _not_listed(runner, objects, others, asked, ("--no-walk",))
+    if others:
+        # Without a bitmap nothing else would settle it; with one, git may have refused it and walked only a little.
+        others = await _not_listed(runner, objects, others, roots, ())
+    return absent | commits | others
+
+
+def has_bitmap(objects: Objects) -> bool:
+    """Tell whether git can look up what commits reach instead of walking there."""
+    return any(
+        (folder / "pack" / "multi-pack-index").exists() for folder in (objects.git_dir / "objects", *objects.alternates)
+    )
+
+
+async def _beyond_bitmap(runner: GitRunner, objects: Objects, oids: Iterable[Oid], roots: Sequence[Oid]) -> set[Oid]:
+    """Return those ``oids``, none of them a commit, that no root reaches.
+
+    What the child leaves out is reachable, also if git should refuse the bitmap: then it walks, and lists more.
+    """
+    wanted = set(oids)
+    listed: set[Oid] = set()
+
+    def feed(lines: list[bytes]) -> bool:
+        listed.update(Oid(line.decode("ascii")) for line in lines)
+        return False
+
+    command = GitCommand(name="rev-list", options=("--objects", "--no-object-names", "--use-bitmap-index", "--stdin"))
+    await _stream(runner, objects, command, [*wanted, *map(exclude, roots)], feed)
+    return wanted & listed
 
 
 async def _commits_beyond(runner: GitRunner, objects: Objects, commits: set[Oid], roots: Sequence[Oid]) -> set[Oid]:

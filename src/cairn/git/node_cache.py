@@ -63,6 +63,11 @@ class View:
         """Its object directory: what quarantines name as alternate."""
         return self.path / "objects"
 
+    @property
+    def has_bitmap(self) -> bool:
+        """Whether git can tell at once what commits reach."""
+        return (self.objects / "pack" / "multi-pack-index").exists()
+
 
 class NodeCache:
     """Keeps packs and views on the node's disk within ``max_bytes``."""
@@ -93,22 +98,27 @@ class NodeCache:
 
     @asynccontextmanager
     async def view(
-        self, store_id: int, manifest_version: int, groups: Sequence[StoredGroup] | None
+        self,
+        store_id: int,
+        manifest_version: int,
+        packs: Sequence[StoredGroup] | None,
+        *,
+        indexes: Sequence[StoredGroup] = (),
     ) -> AsyncIterator[View]:
         """Yield the view of a manifest version, kept until the block ends.
 
-        ``groups`` are its packs and indexes; None means "only if it is on this node and known to be right": raises
-        ViewMissing otherwise. Errors: PackDamaged, DiskFull.
+        ``packs`` None means "only if it is on this node and known to be right": raises ViewMissing otherwise. It has
+        those of ``indexes`` that can be had. Errors: PackDamaged, DiskFull.
         """
         name = f"{store_id}-{manifest_version}"
         lock = self._take(name)
         if lock is not None:
             self.hits += 1
-        elif groups is None:
+        elif packs is None:
             raise ViewMissing(name)
         else:
             self.misses += 1
-            lock = await self._make(name, groups)
+            lock = await self._make(name, packs, indexes)
         try:
             yield View(self.root / "views" / name, store_id, manifest_version)
         finally:
@@ -125,7 +135,13 @@ class NodeCache:
 
     def adopt(self, pack_id: str, path_pack: Path, path_idx: Path) -> None:
         """Link a pack that was just uploaded from here into the cache; a full disk only loses the shortcut."""
-        self._unweighed_bytes += self._files.adopt(pack_id, path_pack, path_idx)
+        self._unweighed_bytes += self._files.adopt(
+            pack_id, {f"pack-{pack_id}.idx": path_idx, f"pack-{pack_id}.pack": path_pack}
+        )
+
+    def adopt_files(self, group_id: str, paths: Sequence[Path]) -> None:
+        """The same for files that keep their names: those of an index."""
+        self._unweighed_bytes += self._files.adopt(group_id, {path.name: path for path in paths})
 
     async def weigh(self, *, added_bytes: int = 0) -> None:
         """Note what was added; evict the least recently used when the cache may be beyond its bound."""
@@ -210,7 +226,7 @@ class NodeCache:
         os.close(lock)
         return None
 
-    async def _make(self, name: str, groups: Sequence[StoredGroup]) -> int:
+    async def _make(self, name: str, packs: Sequence[StoredGroup], indexes: Sequence[StoredGroup]) -> int:
         """The view is there and right; return the lock that keeps it."""
         async with self._making.setdefault(name, asyncio.Lock()):
             if (lock := self._take(name)) is not None:
@@ -220,7 +236,7 @@ class NodeCache:
                 # Held from here on, so that nobody removes the view between its making and its use.
                 lock = await asyncio.to_thread(self._keep, name)
                 try:
-                    await self._complete(self.root / "views" / name, groups)
+                    await self._complete(self.root / "views" / name, packs, indexes)
                 except BaseException:
                     os.close(lock)
                     raise
@@ -239,17 +255,19 @@ class NodeCache:
                 return lock
             os.close(lock)  # it went away with the view it belonged to
 
-    async def _complete(self, path: Path, groups: Sequence[StoredGroup]) -> None:
+    async def _complete(self, path: Path, packs: Sequence[StoredGroup], indexes: Sequence[StoredGroup]) -> None:
         """The view is there, made now, by another program of the node or in an earlier life; its files are right."""
         if not path.is_dir():
-            await self._build(path, groups)
-        await self._files.check_all(groups, path / "objects")
+            await self._build(path, packs, indexes)
+        await self._files.check_all(packs, path / "objects")
+        await self._files.check_available(indexes, path / "objects")
 
-    async def _build(self, path: Path, groups: Sequence[StoredGroup]) -> None:
+    async def _build(self, path: Path, packs: Sequence[StoredGroup], indexes: Sequence[StoredGroup]) -> None:
         building = self.root / "tmp" / random_id()
         try:
             _lay_out(building)
-            added_bytes = await self._files.link_all(groups, building / "objects")
+            added_bytes = await self._files.link_all(packs, building / "objects")
+            added_bytes += await self._files.link_available(indexes, building / "objects")
             try:
                 building.rename(path)
             except OSError as error:

@@ -10,15 +10,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from sqlalchemy import select
+
 from cairn.base.errors import NotFound
 from cairn.db.database import Database
 from cairn.git.history import Objects, find_unreachable
+from cairn.git.models import RefLog
 from cairn.git.node_cache import View
 from cairn.git.reading import open_repository
 from cairn.git.ref_queries import retained_roots
 from cairn.git.runner import GitFailed, GitRunner
 from cairn.git.store_state import StoreState
-from cairn.git.types import Oid
+from cairn.git.types import ZERO_OID, Oid
 
 _REMEMBERED_MAX = 200_000
 _REMEMBERED_SECONDS = 3600
@@ -59,9 +62,9 @@ class Reachability:
         try:
             missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=roots)
         except GitFailed:
-            # A tip that was read after the view was made: its objects are not there, and it proves nothing here.
-            present = await asyncio.to_thread(_present, view, roots)
-            if len(present) == len(roots):
+            # A tip that was read after the view was made: its objects are not there, but what it replaced is.
+            present = await asyncio.to_thread(_present, view, [*roots, *await self._replaced_since(state)])
+            if set(present) >= set(roots):
                 raise
             missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=present)
         if missing:
@@ -72,6 +75,15 @@ class Reachability:
             self._proved.move_to_end((state.id, state.cache_epoch, oid))
         while len(self._proved) > _REMEMBERED_MAX:
             self._proved.popitem(last=False)
+
+    async def _replaced_since(self, state: StoreState) -> list[Oid]:
+        """Return the values that refs had at the state and have no more."""
+        async with self._database.read() as session:
+            # Primary key of git_ref_log.
+            found = await session.scalars(
+                select(RefLog.old_oid).where(RefLog.store_id == state.id, RefLog.ref_version > state.ref_version)
+            )
+            return [Oid(oid) for oid in found if oid != ZERO_OID]
 
 
 def _present(view: View, oids: Iterable[Oid]) -> list[Oid]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cairn.db.database import Database
+from cairn.git.indexes import read_indexes
 from cairn.git.manifest import read_manifest
 from cairn.git.node_cache import NodeCache, View, ViewMissing
 from cairn.git.store_state import StoreState
@@ -28,7 +29,8 @@ class Views:
             view = await opened.__aenter__()
         except ViewMissing:
             version, packs = await read_manifest(self._database, state.id)
-            opened = self._cache.view(state.id, version, packs)
+            indexes = await read_indexes(self._database, state.id, [pack.id for pack in packs])
+            opened = self._cache.view(state.id, version, packs, indexes=indexes)
             view = await opened.__aenter__()
         try:
             yield view

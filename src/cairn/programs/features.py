@@ -14,6 +14,8 @@ JOBS = (
     "cairn.identity.jobs",
     "cairn.mail.jobs",
     "cairn.ops.maintenance",
+    "cairn.ops.backup.jobs",
+    "cairn.ops.indexing",
 )
 
 
