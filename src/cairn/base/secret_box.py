@@ -64,9 +64,19 @@ class SecretBox:
         except InvalidTag:
             raise SecretUnreadable(f"{where} was changed, or sealed for another place.") from None
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of the keys that this box can open with, as ``key_id_of`` tells them."""
+        return frozenset(id_.hex() for id_, _ in self._keys)
+
     def is_current(self, sealed: bytes) -> bool:
         """Tell whether a value was sealed with the first key, so that a rotation knows what is left to seal anew."""
         return sealed[1 : 1 + _KEY_ID_BYTES] == self._keys[0][0]
+
+
+def key_id_of(sealed: bytes) -> str:
+    """Return the id of the key that sealed a value: 8 hex digits."""
+    return bytes(sealed)[1 : 1 + _KEY_ID_BYTES].hex()
 
 
 def load_secret_key(settings: Settings) -> str:

@@ -230,7 +230,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 32 * MIB
     max_body_bytes: Annotated[Bytes, Meta(description="Largest body of a page form or an API request.")] = 10 * MIB
     body_deadline_seconds: Annotated[
-        Seconds, Meta(description="A request body must arrive within this time plus one second per 16 KiB.")
+        Seconds,
+        Meta(
+            description="The head of a request must arrive within this time, its body within the same plus one second "
+            "per 16 KiB."
+        ),
     ] = 15
     max_git_children: Annotated[
         Count, Meta(description="Git processes one program runs at the same time; the rest waits.")

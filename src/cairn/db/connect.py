@@ -25,6 +25,7 @@ CONNECT_SECONDS = 5
 LOCK_SECONDS = 5
 IDLE_SECONDS = 30
 STATEMENT_SECONDS = 60
+SNAPSHOT_PAUSE_SECONDS = 3600
 
 
 def parse_database_url(url: str) -> tuple[Dialect, URL]:
@@ -66,6 +67,31 @@ def make_engine(dialect: Dialect, url: URL, *, pool_size: int, for_reading: bool
 def make_migration_engine(dialect: Dialect, url: URL) -> AsyncEngine:
     """Return an engine for one connection whose statements may take as long as they need but wait for no lock."""
     return _create(dialect, url, statement_seconds=None, for_reading=False, poolclass=NullPool)
+
+
+def make_snapshot_engine(dialect: Dialect, url: URL) -> AsyncEngine:
+    """Return an engine for one connection whose transaction reads one state of everything, for as long as it takes."""
+    if dialect == "sqlite":
+        return _create(dialect, url, statement_seconds=None, for_reading=True, poolclass=NullPool)
+    readonly = {"postgresql_readonly": True} if dialect == "postgresql" else {"readonly": True}
+    engine = _create(
+        dialect,
+        url,
+        statement_seconds=None,
+        for_reading=False,
+        poolclass=NullPool,
+        isolation_level="REPEATABLE READ",
+        execution_options=readonly,
+    )
+    if dialect == "mysql":
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _connect(dbapi: Any, record: object) -> None:  # noqa: ANN401 (the driver's adapter)
+            # A reader that stops to compress is not a dead one.
+            _execute(dbapi, f"SET SESSION wait_timeout = {SNAPSHOT_PAUSE_SECONDS}, "
+                            f"net_write_timeout = {SNAPSHOT_PAUSE_SECONDS}")  # fmt: skip
+
+    return engine
 
 
 def make_point_engine(url: URL, *, pool_size: int) -> AsyncEngine:

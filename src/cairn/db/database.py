@@ -12,11 +12,17 @@ from typing import TypeVar
 
 from sqlalchemy import event, text
 from sqlalchemy import exc as sql_errors
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from cairn.db.clock import NOW_SQL, as_utc
-from cairn.db.connect import Dialect, make_engine, make_migration_engine, parse_database_url
+from cairn.db.connect import (
+    Dialect,
+    make_engine,
+    make_migration_engine,
+    make_snapshot_engine,
+    parse_database_url,
+)
 from cairn.db.failures import (
     CommitUnknown,
     DatabaseAway,
@@ -122,6 +128,25 @@ class Database:
                 await session.flush()
                 with committing():
                     await session.commit()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection that sees the database as it is at its first read, however long that takes.
+
+        For reading everything: no statement has a time limit, and the database refuses writes.
+        """
+        engine = make_snapshot_engine(self.dialect, self.url)
+        try:
+            async with acquiring():
+                connection = await engine.connect()
+            try:
+                with translated():
+                    async with connection.begin():
+                        yield connection
+            finally:
+                await connection.close()
+        finally:
+            await engine.dispose()
 
     async def now(self) -> datetime:
         """Return the database's time, outside any transaction: one point query."""

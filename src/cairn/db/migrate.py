@@ -30,8 +30,22 @@ _ATTEMPTS = 5
 _log = get_logger(__name__)
 
 
+RESTORE_TABLE = "restore_unfinished"
+"""Exists while a backup is being restored; nothing but that restore may use the database meanwhile."""
+
+
 class SchemaTooOld(Misconfigured):
     """The database lacks a version that this program needs."""
+
+
+class RestoreUnfinished(Misconfigured):
+    """A backup was being restored into this database and that did not end."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A backup is being restored into this database, or that was broken off: "
+            "let it end, or run the same `cairnd backup restore` again."
+        )
 
 
 def head() -> int:
@@ -64,9 +78,10 @@ async def require_current(database: Database) -> None:
         )
 
 
-async def upgrade(database: Database) -> int:
-    """Bring the database to the newest version and return the number it was at.
+async def upgrade(database: Database, *, to: int | None = None, is_restoring: bool = False) -> int:
+    """Bring the database to the newest version, or to version ``to``, and return the number it was at.
 
+    ``is_restoring``: this is the restore, which alone may go on where RestoreUnfinished stops everybody else.
     Nodes that start together migrate once: the others wait here. A lock that the running programs hold for longer than
     5 seconds ends the attempt (tried 5 times), so a migration never makes them queue.
     """
@@ -85,23 +100,24 @@ async def upgrade(database: Database) -> int:
             connection = await engine.connect()
         try:
             async with _alone(database, connection):
-                return await _upgrade_retrying(database, connection)
+                target = head() if to is None else to
+                return await _upgrade_retrying(database, connection, target, is_restoring=is_restoring)
         finally:
             await connection.close()
     finally:
         await engine.dispose()
 
 
-async def _upgrade_retrying(database: Database, connection: AsyncConnection) -> int:
-    before = await connection.run_sync(_read_version)
+async def _upgrade_retrying(database: Database, connection: AsyncConnection, target: int, *, is_restoring: bool) -> int:
+    before = await connection.run_sync(_read_version, is_restoring=is_restoring)
     await connection.rollback()
-    if before >= head():
+    if before >= target:
         return before
     # MySQL commits each statement, so a version that failed in its middle cannot simply start again there.
     attempts = 1 if database.dialect == "mysql" else _ATTEMPTS
     for attempt in range(1, attempts + 1):
         try:
-            await connection.run_sync(_run_alembic, transactional=database.dialect != "mysql")
+            await connection.run_sync(_run_alembic, target, transactional=database.dialect != "mysql")
             break
         except DBAPIError as error:
             if not is_away(error):
@@ -111,22 +127,25 @@ async def _upgrade_retrying(database: Database, connection: AsyncConnection) -> 
                                    "Run `cairnd migrate` again.") from error  # fmt: skip
         await connection.rollback()
         await asyncio.sleep(2**attempt)
-    _log.info("schema_upgraded", before=before, after=head())
+    _log.info("schema_upgraded", before=before, after=target)
     return before
 
 
-def _run_alembic(connection: Connection, *, transactional: bool) -> None:
+def _run_alembic(connection: Connection, target: int, *, transactional: bool) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes.update(connection=connection, transactional_ddl=transactional)
-    command.upgrade(config, "head")
+    command.upgrade(config, f"{target:04}")
 
 
-def _read_version(connection: Connection) -> int:
-    if not inspect(connection).has_table("alembic_version"):
+def _read_version(connection: Connection, *, is_restoring: bool = False) -> int:
+    tables = inspect(connection).get_table_names()
+    if RESTORE_TABLE in tables and not is_restoring:
+        raise RestoreUnfinished
+    if "alembic_version" not in tables:
         return 0
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     if found is None:

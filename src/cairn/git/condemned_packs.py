@@ -14,12 +14,13 @@ from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.models import ManifestEntry, Pack, PackState
+from cairn.git.pins import spared_by_a_pin
 from cairn.storage.storage import Storage
 
 CONDEMNED_KEPT = timedelta(hours=6)
 """The longest transfer: a node that began to read a manifest's packs has them by then, or has failed.
 
-A backup that has to be restorable for longer will hold its packs back here by a pin of its own.
+A backup that needs them for longer holds them back by a pin (``cairn.git.pins``).
 """
 
 BATCH_PACKS = 100
@@ -64,7 +65,7 @@ async def _mark(session: AsyncSession) -> int:
     # ix_git_pack_state_created_at. Whoever would name a pack anew locks its row too, and only a live one may be named.
     found = await session.scalars(
         select(Pack)
-        .where(Pack.state == PackState.CONDEMNED, Pack.condemned_at < before, ~named)
+        .where(Pack.state == PackState.CONDEMNED, Pack.condemned_at < before, ~named, ~spared_by_a_pin())
         .order_by(Pack.store_id, Pack.id)
         .limit(BATCH_PACKS)
         .with_for_update()

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from sqlalchemy import MetaData
+
 from cairn.base.log import get_logger
 from cairn.base.settings import Settings
 from cairn.db.startup import open_ready_database
@@ -30,10 +32,12 @@ async def work(settings: Settings) -> int:
     from cairn.git.engine import Engine, open_engine
     from cairn.mail.outbox import Outbox
     from cairn.programs.features import MAIL_PACKAGES, load_jobs
+    from cairn.programs.schema import metadata
     from cairn.storage.storage import Storage, open_storage
 
     load_jobs()
-    outbox = Outbox(settings, SecretBox([load_secret_key(settings)]), MAIL_PACKAGES)
+    secrets = SecretBox([load_secret_key(settings)])
+    outbox = Outbox(settings, secrets, MAIL_PACKAGES)
     stop = stop_requested()
     database, _ = await open_ready_database(settings)
     try:
@@ -45,7 +49,14 @@ async def work(settings: Settings) -> int:
                 get_logger(__name__).info("worker_started", concurrency=CONCURRENCY)
                 await run_worker(
                     database,
-                    {Engine: engine, Storage: storage, Settings: settings, Outbox: outbox},
+                    {
+                        Engine: engine,
+                        Storage: storage,
+                        Settings: settings,
+                        Outbox: outbox,
+                        SecretBox: secrets,
+                        MetaData: metadata(),
+                    },
                     concurrency=CONCURRENCY,
                     stop=stop,
                     wakeups=wakeups,

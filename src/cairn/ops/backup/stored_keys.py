@@ -1,0 +1,73 @@
+"""Which columns name objects in the object store, so that a backup copies what its rows speak of.
+
+A feature that keeps objects adds one line to ``SOURCES``; a test finds the table that should have one and has none.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import MetaData, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cairn.ops.backup.tables import rows_kept
+
+ROWS_AT_ONCE = 2000
+
+
+class StoredKey(msgspec.Struct, frozen=True, array_like=True):
+    """An object of the object store. Size and SHA-256 are what the row says of it; None where it says nothing."""
+
+    key: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One object a row names: the column of its key, what stands around it, the columns of size and SHA-256, if any."""
+
+    key: str
+    ending: str = ""
+    prefix: str = ""
+    size: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table whose rows name objects."""
+
+    table: str
+    files: tuple[StoredFile, ...]
+
+
+SOURCES: tuple[Source, ...] = (
+    Source(
+        "git_pack",
+        (
+            StoredFile("key", ".pack", size="pack_bytes", sha256="pack_sha256"),
+            StoredFile("key", ".idx", size="index_bytes", sha256="index_sha256"),
+        ),
+    ),
+)
+
+
+async def stored_keys(connection: AsyncConnection, metadata: MetaData) -> AsyncIterator[list[StoredKey]]:
+    """Yield the keys that the rows of a backup name, as the connection's snapshot has them, in batches."""
+    for source in SOURCES:
+        found = metadata.tables[source.table]
+        names = sorted({name for file in source.files for name in (file.key, file.size, file.sha256) if name})
+        statement = select(*(found.columns[name] for name in names)).where(rows_kept(found))
+        async with connection.stream(statement, execution_options={"yield_per": ROWS_AT_ONCE}) as result:
+            async for rows in result.mappings().partitions():
+                yield [
+                    StoredKey(
+                        f"{file.prefix}{row[file.key]}{file.ending}",
+                        row[file.size] if file.size else None,
+                        row[file.sha256] if file.sha256 else None,
+                    )
+                    for row in rows
+                    for file in source.files
+                    if row[file.key] is not None
+                ]
