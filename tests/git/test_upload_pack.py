@@ -1,6 +1,7 @@
 """Serving fetches: what is parsed, listed, proved and answered, in protocol v2 and in the older ones."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,38 @@ async def test_a_reader_of_an_older_protocol_that_stalls_holds_no_child(
         await asyncio.wait({flight.task})
         assert engine.runner.running == 0
         assert b"PACK" in b"".join([chunk async for chunk in reading])
+
+
+async def test_a_copy_damaged_under_a_running_program_is_replaced_and_the_fetch_answered(
+    engine: Engine, client: StockRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D6: git itself finds the flipped byte; the pack is verified, fetched anew and the request done once more."""
+    monkeypatch.setattr("cairn.git.cached_files.SUSPECTED_SECONDS", -1)
+    client.commit({"random": os.urandom(20_000)}, "what does not compress")
+    store = await make_store(engine)
+    await push_commit(engine, store, client)
+    async with engine.view(await engine.state(store)) as view:
+        [pack] = (view.objects / "pack").glob("*.pack")
+        whole = pack.read_bytes()
+        with pack.open("r+b") as file:
+            file.write(b"PACK" + bytes(len(whole) - 4))
+    tip = client.oid("HEAD").encode()
+    answer = await v2(engine, store, b"fetch", b"want " + tip, b"done", b"no-progress", b"ofs-delta")
+    assert b"PACK" in answer
+    assert pack.read_bytes() == whole
+    receiver = init(client.path.parent / "receiver")
+    receiver.git("index-pack", "--stdin", "--strict", stdin=pack_of(answer))
+    assert receiver.git("cat-file", "-t", tip.decode()) == b"commit\n"
+
+
+def pack_of(answer: bytes) -> bytes:
+    """Return the pack inside a fetch's answer."""
+    place, pack = len(encode(b"packfile\n")), b""
+    while size := int(answer[place : place + 4], 16):
+        assert answer[place + 4] == 1, answer[place : place + size]
+        pack += answer[place + 5 : place + size]
+        place += size
+    return pack
 
 
 def test_errors_fit_into_a_packet() -> None:

@@ -14,7 +14,7 @@ from cairn import __version__
 from cairn.base.settings import MIB
 from cairn.git.commands import GitCommand
 from cairn.git.fetch_cache import SHARED_PREFIX, Answer, FetchCache, Flight, answer_key
-from cairn.git.node_cache import NodeCache, View
+from cairn.git.node_cache import NodeCache
 from cairn.git.pktline import (
     DELIM,
     FLUSH,
@@ -32,7 +32,7 @@ from cairn.git.refs_directory import refs_directory
 from cairn.git.runner import GitChild, GitRunner, StdinPipe
 from cairn.git.store_state import StoreState
 from cairn.git.types import Oid, is_oid, show
-from cairn.git.views import Views
+from cairn.git.views import ViewMended, Views
 
 AGENT = b"agent=cairn/" + __version__.encode("ascii")
 SHARED_FROM_BYTES = MIB
@@ -53,6 +53,7 @@ _V0_CAPABILITIES = (
     b"no-progress include-tag multi_ack_detailed allow-tip-sha1-in-want allow-reachable-sha1-in-want no-done filter "
     b"object-format=sha1 " + AGENT
 )
+_PACK_FOLLOWS = encode(b"packfile\n")
 _LS_REFS_MEMORY_BYTES = 16 * MIB
 _FLAGS = frozenset(
     {b"done", b"thin-pack", b"no-progress", b"include-tag", b"ofs-delta", b"deepen-relative", b"wait-for-done"}
@@ -225,9 +226,7 @@ class UploadPack:
         snapshot = await self._refs.snapshot(state)
         state = snapshot.fresher(state)
         beyond = [oid for oid in wants if oid not in snapshot.tips]
-        if beyond:
-            async with self._views.open(state) as view:
-                await self._prove(state, view, snapshot, beyond)
+        await self._prove(state, snapshot, beyond)
         key = answer_key(state.id, state.cache_epoch, state.ref_version, state.head_target, b"v%d" % version, body)
         async with self._answers.fly(
             key,
@@ -302,16 +301,14 @@ class UploadPack:
         snapshot = await self._refs.snapshot(state)
         state = snapshot.fresher(state)
         beyond = self._reachability.unproved(state, [oid for oid in request.wants if oid not in snapshot.tips])
-        if beyond:
-            async with self._views.open(state) as view:
-                await self._prove(state, view, snapshot, beyond)
         key = self._key(state, request)
         answer = self._answers.find(key)
         if answer is not None:
+            await self._prove(state, snapshot, beyond)
             yield answer
             return
         shared_key = None
-        if not request.has_haves and await self._views.bytes_of(state) >= SHARED_FROM_BYTES:
+        if not request.has_haves and not beyond and await self._views.bytes_of(state) >= SHARED_FROM_BYTES:
             shared_key = f"{SHARED_PREFIX}/{state.id}/{key}"
         async with self._answers.fly(
             key,
@@ -319,6 +316,8 @@ class UploadPack:
             shared_key=shared_key,
             is_final=lambda head: request.is_done or encode(b"packfile\n") in head,
         ) as flight:
+            # Side by side with the run, of which nobody reads a byte before the proof.
+            await self._prove(state, snapshot, beyond)
             yield flight
 
     def _key(self, state: StoreState, request: FetchRequest) -> str:
@@ -326,13 +325,12 @@ class UploadPack:
         names = state.ref_version if request.names_refs else ""
         return answer_key(state.id, state.cache_epoch, tags, names, *request.lines)
 
-    async def _prove(
-        self, state: StoreState, view: View, snapshot: RefSnapshot, wanted: Sequence[Oid] | set[Oid]
-    ) -> None:
+    async def _prove(self, state: StoreState, snapshot: RefSnapshot, wanted: Sequence[Oid] | set[Oid]) -> None:
         if wanted:
             head = snapshot.find(state.head_target)
             tips = ([head.oid] if head else []) + [ref.oid for ref in snapshot.refs]
-            await self._reachability.require(state, view, wanted, tips=tips)
+            async with self._views.open(state) as view:
+                await self._reachability.require(state, view, wanted, tips=tips)
 
     async def _run(
         self, state: StoreState, request: FetchRequest, snapshot: RefSnapshot
@@ -345,6 +343,21 @@ class UploadPack:
             refs = [ref for ref in snapshot.refs if ref.name.startswith(b"refs/tags/")]
         body = encode(b"command=fetch\n") + encode(b"object-format=sha1\n") + DELIM
         body += b"".join(encode(line + b"\n") for line in request.lines) + FLUSH
+        is_begun, held = False, b""
+        try:
+            async for chunk in self._answer(state, body, refs):
+                held += chunk
+                if is_begun := is_begun or _has_begun(held):
+                    yield held
+                    held = b""
+            yield held
+        except ViewMended:
+            if is_begun:
+                raise
+            async for chunk in self._answer(state, body, refs):
+                yield chunk
+
+    async def _answer(self, state: StoreState, body: bytes, refs: Sequence[RefValue]) -> AsyncGenerator[bytes, None]:
         async with (
             self._views.open(state) as view,
             refs_directory(self._cache.root / "tmp", refs, head_target=state.head_target) as git_dir,
@@ -380,6 +393,12 @@ class UploadPack:
             async for chunk in child.chunks():
                 yield chunk
             await child.wait()
+
+
+def _has_begun(answer: bytes) -> bool:
+    """Tell whether git has said more than what precedes a pack, or that it failed."""
+    rest = answer.removeprefix(_PACK_FOLLOWS)
+    return len(rest) > 4 and rest[4] != Band.ERROR.value and not rest.startswith(b"ERR ", 4)
 
 
 async def _wants_v0(body: bytes) -> list[Oid]:

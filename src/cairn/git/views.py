@@ -4,13 +4,24 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pygit2
+
+from cairn.base.errors import Unavailable
 from cairn.db.database import Database
 from cairn.git.indexes import read_indexes
 from cairn.git.manifest import read_manifest
 from cairn.git.node_cache import NodeCache, View, ViewMissing
+from cairn.git.runner import GitFailed
 from cairn.git.store_state import StoreState
 
 _SIZES_KEPT = 10_000
+
+
+class ViewMended(Unavailable):
+    """A reader failed because this node's copy of a pack was damaged; it is right again."""
+
+    def __init__(self) -> None:
+        super().__init__("This node's copy of the repository was damaged and has been replaced; try again.")
 
 
 class Views:
@@ -23,7 +34,10 @@ class Views:
 
     @asynccontextmanager
     async def open(self, state: StoreState) -> AsyncIterator[View]:
-        """Yield a view with every object of the state, kept until the block ends."""
+        """Yield a view with every object of the state, kept until the block ends.
+
+        ViewMended takes the place of git's error in the block if a damaged copy was the cause.
+        """
         opened = self._cache.view(state.id, state.manifest_version, None)
         try:
             view = await opened.__aenter__()
@@ -34,6 +48,10 @@ class Views:
             view = await opened.__aenter__()
         try:
             yield view
+        except (GitFailed, pygit2.GitError) as error:
+            if await self._cache.suspect(view):
+                raise ViewMended from error
+            raise
         finally:
             await opened.__aexit__(None, None, None)
 
