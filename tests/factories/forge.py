@@ -41,6 +41,7 @@ from cairn.identity.models import Account, Session, Token
 from cairn.identity.token_format import hash_secret, make_token
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.repositories import api as repositories_api
+from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import pages as repositories_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
 from cairn.repositories.accept_push import make_within
@@ -57,6 +58,7 @@ HANDLERS: tuple[HTTPRouteHandler, ...] = (
     *home_api.route_handlers,
     *repositories_pages.route_handlers,
     *repositories_settings_pages.route_handlers,
+    *repositories_fork_pages.route_handlers,
     *repositories_api.route_handlers,
 )
 PACKAGES = ("cairn.home", "cairn.repositories")

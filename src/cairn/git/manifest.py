@@ -1,12 +1,15 @@
 """Which packs a store has: the manifest read in one statement together with the version it belongs to."""
 
-from sqlalchemy import select, update
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database, PointQuery
 from cairn.git.cached_files import PackRow
-from cairn.git.models import ManifestEntry, Pack, PackState
+from cairn.git.models import BaseTip, ManifestEntry, Pack, PackState
 
 # Primary keys of all three tables; the join keeps version and packs of one moment together.
 _MANIFEST = PointQuery(
@@ -14,6 +17,13 @@ _MANIFEST = PointQuery(
     "FROM git_store s LEFT JOIN git_manifest m ON m.store_id = s.id "
     "LEFT JOIN git_pack p ON p.store_id = m.pack_store_id AND p.id = m.pack_id WHERE s.id = :store"
 )
+
+
+class PackKey(NamedTuple):
+    """Which pack: the store it was made for, and its id. In this order rows are locked."""
+
+    store_id: int
+    id: str
 
 
 async def read_manifest(database: Database, store_id: int) -> tuple[int, list[PackRow]]:
@@ -28,34 +38,39 @@ async def read_manifest(database: Database, store_id: int) -> tuple[int, list[Pa
 
 
 async def drop_manifest(session: AsyncSession, store_id: int) -> None:
-    """Take every pack out of the store's manifest and condemn those that no other manifest names.
-
-    The pack rows are locked before anybody looks who else names them: whoever names a pack anew locks its row too.
-    """
+    """Take every pack out of the store's manifest and condemn those that no other manifest names."""
+    await session.execute(delete(BaseTip).where(BaseTip.store_id == store_id))
     named = await session.execute(
-        select(ManifestEntry)
-        .where(ManifestEntry.store_id == store_id)
-        .order_by(ManifestEntry.pack_store_id, ManifestEntry.pack_id)
-        .with_for_update()
+        select(ManifestEntry.pack_store_id, ManifestEntry.pack_id).where(ManifestEntry.store_id == store_id)
     )
-    entries = list(named.scalars())
+    await drop_entries(session, store_id, [PackKey(*row) for row in named])
+
+
+async def drop_entries(session: AsyncSession, store_id: int, packs: Iterable[PackKey]) -> int:
+    """Take these packs out of the store's manifest, condemn those that no other manifest names; return how many went.
+
+    The pack rows are locked, in order, before anybody looks who else names them: whoever names a pack anew locks its
+    row too.
+    """
     now = await database_now(session)
-    for entry in entries:
-        await session.execute(
-            select(Pack.id).where(Pack.store_id == entry.pack_store_id, Pack.id == entry.pack_id).with_for_update()
+    dropped = 0
+    for pack in sorted(packs):
+        is_pack = (Pack.store_id == pack.store_id) & (Pack.id == pack.id)
+        named = (ManifestEntry.pack_store_id == pack.store_id) & (ManifestEntry.pack_id == pack.id)
+        await session.execute(select(Pack.id).where(is_pack).with_for_update())
+        gone = await session.execute(
+            delete(ManifestEntry)
+            .where(ManifestEntry.store_id == store_id, named)
+            .execution_options(synchronize_session=False)
         )
-        await session.delete(entry)
-    await session.flush()
-    for entry in entries:
+        assert isinstance(gone, CursorResult)
+        dropped += gone.rowcount
         # ix_git_manifest_pack_store_id_pack_id
-        still_named = await session.execute(
-            select(ManifestEntry.store_id)
-            .where(ManifestEntry.pack_store_id == entry.pack_store_id, ManifestEntry.pack_id == entry.pack_id)
-            .limit(1)
-        )
-        if still_named.first() is None:
+        if (await session.execute(select(ManifestEntry.store_id).where(named).limit(1))).first() is None:
             await session.execute(
                 update(Pack)
-                .where(Pack.store_id == entry.pack_store_id, Pack.id == entry.pack_id)
+                .where(is_pack)
                 .values(state=PackState.CONDEMNED, condemned_at=now)
+                .execution_options(synchronize_session=False)
             )
+    return dropped

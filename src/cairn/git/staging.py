@@ -163,12 +163,19 @@ class Stager:
         return _staged(state, updates, None, await self.database.now(), is_atomic=is_atomic)
 
     async def stage_written(
-        self, state: StoreState, write: Write, *, verify: Sequence[VerifyRef] = (), is_atomic: bool = True
+        self,
+        state: StoreState,
+        write: Write,
+        *,
+        verify: Sequence[VerifyRef] = (),
+        is_atomic: bool = True,
+        based_on: Sequence[Oid] = (),
     ) -> Staged:
         """Let ``write`` make objects on the server and return the plan that lands them.
 
         Everything the new tips reach and no root does is packed, even what already lies in the view unreferenced:
-        rule D, never "it exists already". Closure holds by construction.
+        rule D, never "it exists already". Closure holds by construction. ``based_on`` are tips of base packs that the
+        store names: what they reach is kept whole, whoever refers to it.
         """
         checked_at = await self.database.now()
         snapshot = await self.refs.snapshot(state)
@@ -182,7 +189,7 @@ class Stager:
             tips = [update.new for update in updates if not update.is_deletion]
             written = None
             if tips:
-                roots = sorted({ref.oid for ref in snapshot.refs})
+                roots = sorted({ref.oid for ref in snapshot.refs}.union(based_on))
                 written = await pack_new_objects(self.runner, quarantine, tips=tips, roots=roots)
                 if written is not None:
                     await refuse_purged(self.database, state.id, written)

@@ -13,6 +13,7 @@ JOBS = (
     "cairn.audit.jobs",
     "cairn.identity.jobs",
     "cairn.mail.jobs",
+    "cairn.repositories.fork_jobs",
     "cairn.ops.maintenance",
     "cairn.ops.backup.jobs",
     "cairn.ops.indexing",

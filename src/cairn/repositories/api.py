@@ -18,10 +18,11 @@ from cairn.db.database import Database
 from cairn.git.engine import Engine
 from cairn.git.store_sizes import read_sizes
 from cairn.identity.queries import read_profile
-from cairn.repositories import collaborators_api, commits_api, contents_api, git_data_api
+from cairn.repositories import collaborators_api, commits_api, contents_api, fork_api, git_data_api
 from cairn.repositories.api_routes import BY_ID, REPOSITORY, choose, follows_renames, refuse_parameters, refused
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
+from cairn.repositories.fork_api import whole_repository
 from cairn.repositories.queries import (
     Affiliation,
     RepositoryFilter,
@@ -68,11 +69,6 @@ class RepositoryEdit(msgspec.Struct, kw_only=True):
     archived: bool | UnsetType = UNSET
 
 
-async def _answer(context: RequestContext, session: AsyncSession, repository: RepositoryView) -> Json:
-    sizes = await read_sizes(session, [repository.store_id])
-    return repository_json(context, repository, size_bytes=sizes[repository.store_id])
-
-
 async def _answers(context: RequestContext, session: AsyncSession, items: Sequence[RepositoryView]) -> list[Json]:
     sizes = await read_sizes(session, [item.store_id for item in items])
     return [repository_json(context, item, size_bytes=sizes[item.store_id]) for item in items]
@@ -82,13 +78,13 @@ async def _answers(context: RequestContext, session: AsyncSession, items: Sequen
 @follows_renames
 async def get(context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str) -> Json:
     """Answer a repository by its name."""
-    return await _answer(context, session, await find_repository(session, actor, owner, repo))
+    return await whole_repository(context, session, await find_repository(session, actor, owner, repo))
 
 
 @api.get(BY_ID, action=Action.REPOSITORY_READ, resource="repository")
 async def get_by_id(context: RequestContext, session: AsyncSession, actor: Actor, repository_id: int) -> Json:
     """Answer a repository by its number, which survives renames."""
-    return await _answer(context, session, await find_repository_by_id(session, actor, repository_id))
+    return await whole_repository(context, session, await find_repository_by_id(session, actor, repository_id))
 
 
 @api.patch(REPOSITORY, action=Action.REPOSITORY_MAINTAIN, resource="repository")
@@ -130,7 +126,7 @@ async def _edit(
     body: RepositoryEdit,
 ) -> Json:
     changed = await update_repository(session, engine, actor, repository.id, _change(body))
-    return await _answer(context, session, changed)
+    return await whole_repository(context, session, changed)
 
 
 def _change(body: RepositoryEdit) -> RepositoryChange:
@@ -184,7 +180,7 @@ async def create(
     )
     repository = await create_repository(database, engine, actor, wanted)
     async with database.read() as session:
-        return await _answer(context, session, repository)
+        return await whole_repository(context, session, repository)
 
 
 @api.get(f"{API}/user/repos", action=Action.ACCOUNT_READ, resource="none")
@@ -260,5 +256,6 @@ route_handlers: list[HTTPRouteHandler] = [
     *collaborators_api.route_handlers,
     *commits_api.route_handlers,
     *contents_api.route_handlers,
+    *fork_api.route_handlers,
     *git_data_api.route_handlers,
 ]

@@ -19,6 +19,7 @@ from cairn.events.emit import emit
 from cairn.identity.models import Account, AccountKind
 from cairn.identity.queries import find_account
 from cairn.repositories.events import CollaboratorChanged
+from cairn.repositories.network import guard_private_fork, private_forks_of, require_reader_of_parent
 from cairn.repositories.queries import load_scope, lock_repository
 
 COLLABORATORS_MAX = 1000
@@ -56,6 +57,7 @@ async def put_collaborator(
         raise _invalid(f"{account.login} owns this repository and needs no role on it.")
     if account.kind is not AccountKind.USER:
         raise _invalid(f"{account.login} is an organization; only people can be collaborators.")
+    await require_reader_of_parent(session, repository, account)
     grant = await session.get(Grant, (repository_id, account.id), populate_existing=True)
     old_role = "" if grant is None else grant.role.value
     moment = await database_now(session)
@@ -89,6 +91,8 @@ async def remove_collaborator(session: AsyncSession, actor: Actor, repository_id
     old_role = grant.role.value
     await session.execute(delete(Grant).where(Grant.repository_id == repository_id, Grant.account_id == account.id))
     _changed(session, actor, repository_id, account, old_role=old_role, new_role="")
+    for fork_id in await private_forks_of(session, repository_id):
+        await guard_private_fork(session, fork_id)
 
 
 async def list_collaborators(session: AsyncSession, actor: Actor, repository_id: int) -> list[Collaborator]:

@@ -68,7 +68,7 @@ async def create_repository(
     check_repository_name(wanted.name)
     check_texts(description=wanted.description, homepage=wanted.homepage)
     async with database.write() as session:
-        repository_id = await _insert(session, engine, actor, actor.account_id, wanted)
+        repository_id = await insert_repository(session, engine, actor, actor.account_id, wanted)
         view = await find_repository_by_id(session, actor, repository_id)
     if wanted.with_readme:
         await _add_readme(database, engine, actor, view, clock)
@@ -103,7 +103,13 @@ def name_taken(name: str) -> RepositoryExists:
     return RepositoryExists(message, FieldProblem("name", "already_exists", message, "Repository"))
 
 
-async def _insert(session: AsyncSession, engine: Engine, actor: Actor, owner_id: int, wanted: NewRepository) -> int:
+async def insert_repository(
+    session: AsyncSession, engine: Engine, actor: Actor, owner_id: int, wanted: NewRepository
+) -> int:
+    """Make the rows of a repository under an account, its store empty, and return its id.
+
+    Errors: Forbidden; RepositoryExists. The caller has checked name and texts, unless they are another repository's.
+    """
     await authorize(session, actor, Action.REPOSITORY_CREATE, AccountScope(owner_id))
     owner = await session.get_one(Account, owner_id)
     key = wanted.name.lower()

@@ -14,6 +14,7 @@ from cairn.git.engine import Engine
 from cairn.identity.models import Account
 from cairn.repositories.events import RepositoryDeleted
 from cairn.repositories.models import Repository, RepositoryRename
+from cairn.repositories.network import leave_network
 from cairn.repositories.queries import load_scope, lock_repository
 
 
@@ -28,6 +29,7 @@ async def delete_repository(session: AsyncSession, engine: Engine, actor: Actor,
     owner = await session.get_one(Account, repository.owner_id)
     full_name = f"{owner.login}/{repository.name}"
     owner_id, store_id = repository.owner_id, repository.store_id
+    await leave_network(session, repository)
     await session.execute(delete(Grant).where(Grant.repository_id == repository_id))
     await session.execute(delete(RepositoryRename).where(RepositoryRename.repository_id == repository_id))
     await session.execute(delete(Repository).where(Repository.id == repository_id))

@@ -21,6 +21,15 @@ class RepositoryDeleted(Event, frozen=True):
     actor_id: int | None
 
 
+class RepositoryForked(Event, frozen=True):
+    """Somebody forked a repository; ``fork_id`` is the new one, which has its parent's refs or will have them soon."""
+
+    repository_id: int
+    fork_id: int
+    fork_full_name: str
+    actor_id: int | None
+
+
 class RepositoryRenamed(Event, frozen=True):
     """A repository has another name; the old one redirects."""
 

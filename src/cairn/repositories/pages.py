@@ -21,6 +21,7 @@ from cairn.git.engine import Engine
 from cairn.git.reading import TreeEntry
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder, open_code
+from cairn.repositories.fork_progress import show_empty, sync_banner
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
 from cairn.repositories.raw_answer import WHOLE_BYTES_MAX, answer_raw
 from cairn.repositories.revisions import Place, Revision, RevisionKind
@@ -134,11 +135,11 @@ async def home(context: RequestContext, actor: Actor, engine: Engine, owner: str
     repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
-    header = header_of(context, actor, repository, "code")
+    header = header_of(context, actor, repository, "code") | await sync_banner(context, actor, engine, repository)
     async with open_code(engine, repository.store_id) as code:
         revision = await code.default_revision()
         if revision is None:
-            return render(context, "repositories/empty.html", **header, has_refs=bool(code.snapshot.refs))
+            return await show_empty(context, header, has_refs=bool(code.snapshot.refs))
         return await _show_folder(context, header, code, Place(revision, b""), is_home=True)
 
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize, granted_role
@@ -14,7 +15,7 @@ from cairn.access.decide import decide, effective_role
 from cairn.access.models import Grant
 from cairn.access.roles import Role, Visibility
 from cairn.access.scopes import RepositoryScope
-from cairn.access.visible import visible
+from cairn.access.visible import RepositoryColumns, visible
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
 from cairn.git.models import ManifestEntry, Pack, Store
@@ -59,6 +60,17 @@ class RepositoryView:
     pushed_at: datetime | None
     role: Role
     scope: RepositoryScope
+    parent_id: int | None = None
+    source_id: int | None = None
+    parent_name: str = ""
+    """Owner and name of what this was forked from; empty if there is no such thing for the actor."""
+    forks_count: int = 0
+    """Its direct forks, as many as the actor may see."""
+
+    @property
+    def is_fork(self) -> bool:
+        """True if it was forked from another repository that still exists."""
+        return self.parent_id is not None
 
     @property
     def full_name(self) -> str:
@@ -110,6 +122,8 @@ class RepositoryFilter:
     visibilities: frozenset[Visibility] | None = None
     text: str = ""
     """Part of the name or description, without case."""
+    parent_id: int | None = None
+    """Forks of it."""
 
 
 def branch_ref(branch: str) -> RefName:
@@ -234,6 +248,8 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
     found: list[ColumnElement[bool]] = []
     if wanted.owner_id is not None:
         found.append(Repository.owner_id == wanted.owner_id)
+    if wanted.parent_id is not None:
+        found.append(Repository.parent_id == wanted.parent_id)
     if wanted.visibilities is not None:
         found.append(Repository.visibility.in_(sorted(wanted.visibilities)))
     if wanted.affiliations is not None:
@@ -260,11 +276,40 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
     return found
 
 
-def _select(actor: Actor) -> Select[Repository, str, bytes, Role | None]:
+_Parent, _ParentOwner, _Fork = aliased(Repository), aliased(Account), aliased(Repository)
+_PARENT_COLUMNS = RepositoryColumns(_Parent.id, _Parent.owner_id, _Parent.visibility, _Parent.is_archived)
+_FORK_COLUMNS = RepositoryColumns(_Fork.id, _Fork.owner_id, _Fork.visibility, _Fork.is_archived)
+
+
+def _forks_count(actor: Actor) -> ColumnElement[int]:
+    # ix_repository_parent_id
     return (
-        select(Repository, Account.login, Store.head_target, granted_role(actor, ACCESS_COLUMNS))
+        select(func.count())
+        .select_from(_Fork)
+        .where(_Fork.parent_id == Repository.id, visible(actor, Action.REPOSITORY_READ, _FORK_COLUMNS))
+        .correlate(Repository)
+        .scalar_subquery()
+    )
+
+
+def _select(actor: Actor) -> Select[Repository, str, bytes, Role | None, str, str, int]:
+    return (
+        select(
+            Repository,
+            Account.login,
+            Store.head_target,
+            granted_role(actor, ACCESS_COLUMNS),
+            _ParentOwner.login,
+            _Parent.name,
+            _forks_count(actor),
+        )
         .join(Account, Account.id == Repository.owner_id)
         .join(Store, Store.id == Repository.store_id)
+        .outerjoin(
+            _Parent,
+            and_(_Parent.id == Repository.parent_id, visible(actor, Action.REPOSITORY_READ, _PARENT_COLUMNS)),
+        )
+        .outerjoin(_ParentOwner, _ParentOwner.id == _Parent.owner_id)
     )
 
 
@@ -273,9 +318,9 @@ async def _first(session: AsyncSession, actor: Actor, *conditions: ColumnElement
     return None if row is None else _view(actor, row)
 
 
-def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None]) -> RepositoryView | None:
+def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None, str, str, int]) -> RepositoryView | None:
     """Return the row as a view; None if the actor has no role at all there."""
-    repository, owner, head_target, granted = row
+    repository, owner, head_target, granted, parent_owner, parent_name, forks_count = row
     scope = RepositoryScope(
         repository.id,
         repository.owner_id,
@@ -302,6 +347,10 @@ def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None]) -> Reposi
         pushed_at=repository.pushed_at,
         role=role,
         scope=scope,
+        parent_id=repository.parent_id,
+        source_id=repository.source_id,
+        parent_name=f"{parent_owner}/{parent_name}" if parent_name else "",
+        forks_count=forks_count,
     )
 
 

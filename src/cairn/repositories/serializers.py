@@ -107,15 +107,11 @@ _TEMPLATES = {
 }
 
 _NOT_YET: Json = {
-    "fork": False,
-    "forks": 0,
-    "forks_count": 0,
     "stargazers_count": 0,
     "watchers": 0,
     "watchers_count": 0,
     "open_issues": 0,
     "open_issues_count": 0,
-    "network_count": 0,
     "subscribers_count": 0,
     "has_issues": False,
     "has_projects": False,
@@ -124,7 +120,6 @@ _NOT_YET: Json = {
     "has_downloads": False,
     "has_discussions": False,
     "is_template": False,
-    "allow_forking": False,
     "web_commit_signoff_required": False,
     "disabled": False,
     "mirror_url": None,
@@ -185,6 +180,11 @@ def repository_json(context: RequestContext, repository: RepositoryView, *, size
         "pushed_at": api_time(repository.pushed_at),
         "created_at": api_time(repository.created_at),
         "updated_at": api_time(repository.updated_at),
+        "fork": repository.is_fork,
+        "forks": repository.forks_count,
+        "forks_count": repository.forks_count,
+        "network_count": repository.forks_count,
+        "allow_forking": True,
         **_NOT_YET,
     }
     if context.actor.is_signed_in:

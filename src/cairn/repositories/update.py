@@ -23,6 +23,7 @@ from cairn.repositories.create import check_texts, name_taken, require_reach
 from cairn.repositories.events import RepositoryEdited, RepositoryRenamed
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.names import check_repository_name
+from cairn.repositories.network import OPENNESS, after_narrowing, require_parent_allows
 from cairn.repositories.queries import (
     BRANCH_PREFIX,
     RepositoryView,
@@ -33,7 +34,6 @@ from cairn.repositories.queries import (
 )
 
 _ADMINISTRATORS_FIELDS = frozenset({"name", "visibility", "is_archived"})
-_OPENNESS = {Visibility.PRIVATE: 0, Visibility.INTERNAL: 1, Visibility.PUBLIC: 2}
 
 
 class BranchUnknown(Invalid):
@@ -74,10 +74,13 @@ async def update_repository(
     before = _values(repository, store)
     if change.visibility is not None:
         require_reach(actor, replace(scope, visibility=change.visibility))
-        if _OPENNESS[change.visibility] < _OPENNESS[repository.visibility]:
+        await require_parent_allows(session, repository, change.visibility)
+        is_narrowing = OPENNESS[change.visibility] < OPENNESS[repository.visibility]
+        repository.visibility = change.visibility
+        if is_narrowing:
             # Answers that were cached for a wider audience are not found any more.
             store.cache_epoch += 1
-        repository.visibility = change.visibility
+            await after_narrowing(session, actor, repository)
     if change.is_archived is not None:
         repository.is_archived = change.is_archived
     if change.description is not None:

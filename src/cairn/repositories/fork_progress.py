@@ -1,0 +1,44 @@
+"""What a repository's front page says of forking: being filled, and how it stands to its parent."""
+
+from typing import Any
+
+from litestar import Response
+
+from cairn.base.actor import Actor
+from cairn.git.engine import Engine
+from cairn.repositories.models import WorkKind, WorkStep
+from cairn.repositories.network import work_of
+from cairn.repositories.queries import RepositoryView
+from cairn.repositories.sync import COUNTED_MAX, read_sync_state
+from cairn.web.context import RequestContext
+from cairn.web.render import render
+
+LOOK_AGAIN_SECONDS = 2
+
+STEPS = [
+    (WorkStep.WAITING, "Waiting for a worker"),
+    (WorkStep.PACKING, "Packing what every reader of the parent may see"),
+    (WorkStep.STORING, "Storing it, once for all forks"),
+]
+
+
+async def show_empty(context: RequestContext, header: dict[str, Any], *, has_refs: bool) -> Response[str]:
+    """Return the page of a repository without commits: how to begin, or how far its forking is."""
+    async with context.site.database.read() as session:
+        work = await work_of(session, header["repository"].id, WorkKind.FILL)
+    if work is None:
+        return render(context, "repositories/empty.html", **header, has_refs=has_refs)
+    # Without script: the browser itself asks again.
+    headers = {} if work.failure else {"Refresh": str(LOOK_AGAIN_SECONDS)}
+    return render(context, "repositories/being_forked.html", headers=headers, **header, work=work, steps=STEPS)
+
+
+async def sync_banner(
+    context: RequestContext, actor: Actor, engine: Engine, repository: RepositoryView
+) -> dict[str, Any]:
+    """Return what ``repositories/_sync.html`` wants: how the default branch stands to the parent's."""
+    sync = None
+    if repository.is_fork:
+        branch = repository.default_branch
+        sync = await read_sync_state(context.site.database, engine, actor, repository, branch)
+    return {"sync": sync, "sync_max": COUNTED_MAX}
