@@ -18,6 +18,54 @@ class AccountSuspensionChanged(Event, frozen=True):
     is_suspended: bool
 
 
+class AccountEdited(Event, frozen=True):
+    """An account's public profile or picture changed."""
+
+    account_id: int
+
+
+class AccountRenamed(Event, frozen=True):
+    """An account has another name; the old one redirects."""
+
+    account_id: int
+    old_login: str
+    new_login: str
+
+
+class AccountDeleted(Event, frozen=True):
+    """The person is gone; the account stays as a ghost without a name."""
+
+    account_id: int
+
+
+class EmailAdded(Event, frozen=True):
+    """An account claims an address."""
+
+    account_id: int
+    email_id: int
+
+
+class EmailVerified(Event, frozen=True):
+    """The address was proved to be the account's."""
+
+    account_id: int
+    email_id: int
+
+
+class EmailRemoved(Event, frozen=True):
+    """An account gave up an address."""
+
+    account_id: int
+    email_id: int
+
+
+class PrimaryEmailChanged(Event, frozen=True):
+    """The account's mail goes to another of its addresses."""
+
+    account_id: int
+    email_id: int
+
+
 class PasswordChanged(Event, frozen=True):
     """The account has another password; its sessions were ended."""
 
@@ -54,3 +102,75 @@ class SshKeyDeleted(Event, frozen=True):
     account_id: int
     key_id: int
     fingerprint: str
+
+
+class OrganizationCreated(Event, frozen=True):
+    """An organization exists; who founded it owns it."""
+
+    organization_id: int
+    login: str
+    actor_id: int | None
+
+
+class OrganizationEdited(Event, frozen=True):
+    """Profile or policies of an organization changed; ``changes`` has field name to [before, after], as text."""
+
+    organization_id: int
+    changes: dict[str, tuple[str, str]]
+    actor_id: int | None
+
+
+class OrganizationDeleted(Event, frozen=True):
+    """An organization is gone, with its teams and memberships."""
+
+    organization_id: int
+    login: str
+    actor_id: int | None
+
+
+class OrganizationMemberChanged(Event, frozen=True):
+    """Somebody's place in an organization changed; an empty text is no place."""
+
+    organization_id: int
+    account_id: int
+    old_role: str
+    new_role: str
+    actor_id: int | None
+
+
+class TeamCreated(Event, frozen=True):
+    """A team exists, empty or with who made it."""
+
+    organization_id: int
+    team_id: int
+    slug: str
+    actor_id: int | None
+
+
+class TeamEdited(Event, frozen=True):
+    """Name, privacy or place of a team changed; ``changes`` has field name to [before, after], as text."""
+
+    organization_id: int
+    team_id: int
+    changes: dict[str, tuple[str, str]]
+    actor_id: int | None
+
+
+class TeamDeleted(Event, frozen=True):
+    """A team is gone, and with it what it was granted."""
+
+    organization_id: int
+    team_id: int
+    slug: str
+    actor_id: int | None
+
+
+class TeamMemberChanged(Event, frozen=True):
+    """Somebody's place in a team changed; an empty text is no place."""
+
+    organization_id: int
+    team_id: int
+    account_id: int
+    old_role: str
+    new_role: str
+    actor_id: int | None
