@@ -159,6 +159,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "The same on every node. Empty: made once and kept in the data folder (SQLite only)."
         ),
     ] = ""
+    secret_keys_old: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Secret keys of before, which still open what they sealed, until `cairnd admin rotate-keys` "
+            "has sealed everything anew.",
+            extra_json_schema={"list": True, "secret": True},
+        ),
+    ] = ()
     registration: Annotated[Literal["open", "invite", "closed"], Meta(description="Who may sign up.")] = "open"
     push_transports: Annotated[CommaList, Meta(description="Doors that accept pushes: `http`, `ssh` or both.")] = (
         "http",
@@ -271,6 +279,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ssh_login_seconds: Annotated[
         Seconds, Meta(description="An SSH connection must be authenticated within this time.")
     ] = 15
+    ssh_socket: Annotated[
+        Path,
+        Meta(
+            description="Unix socket at which the SSH program takes over sessions of your own sshd "
+            "(`cairnd ssh-authorized-keys`, `cairnd ssh-serve`). Empty: none."
+        ),
+    ] = Path()
     ssh_connections_per_address: Annotated[
         Count, Meta(description="SSH connections from one address at the same time.")
     ] = 64
@@ -308,11 +323,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         unknown = sorted(set(self.push_transports) - {"http", "ssh"})
         if unknown or not self.push_transports:
             raise _refused("push_transports", ",".join(self.push_transports), "wants http, ssh or both")
-        if self.secret_key and len(self.secret_key) < SECRET_KEY_CHARACTERS_MIN:
-            raise SettingInvalid(
-                f"{variable('secret_key')}: has {len(self.secret_key)} characters, "
-                f"wants at least {SECRET_KEY_CHARACTERS_MIN}"
-            )
+        for name, keys in (("secret_key", (self.secret_key,)), ("secret_keys_old", self.secret_keys_old)):
+            short = [len(key) for key in keys if key and len(key) < SECRET_KEY_CHARACTERS_MIN]
+            if short:
+                raise SettingInvalid(
+                    f"{variable(name)}: has {short[0]} characters, wants at least {SECRET_KEY_CHARACTERS_MIN}"
+                )
         for name in ("http_address", "ssh_address", "ssh_external_address"):
             value = getattr(self, name)
             if value and not _is_address(value):
@@ -442,7 +458,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         if name in given_by:
             raise SettingInvalid(f"{given_by[name]} and {key}: both are set, want one of them")
         given_by[name] = key
-        values[name] = _read_secret_file(key, text) if is_file else _parse(name, text)
+        values[name] = _parse(name, _read_secret_file(key, text) if is_file else text)
     return Settings(**values)
 
 
@@ -482,7 +498,7 @@ def _parse(name: str, text: str) -> object:
         case msgspec.inspect.IntType(ge=low, le=high):
             return _parse_number(name, text, low=low or 0, high=high)
         case msgspec.inspect.VarTupleType():
-            return tuple(part.strip() for part in text.split(",") if part.strip())
+            return tuple(part.strip() for part in re.split("[,\n]", text) if part.strip())
         case msgspec.inspect.CustomType():
             return Path(text)
         case _:

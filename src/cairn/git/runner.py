@@ -12,15 +12,17 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from cairn.base.descriptors import readable, writable
 from cairn.base.errors import CairnError, TooLarge, Unavailable
 from cairn.base.settings import GIB, KIB, MIB
 from cairn.git.child_environment import base_environment, repository_environment
 from cairn.git.commands import GitCommand
+from cairn.git.places import BUSY_RETRY_SECONDS, GitBusy, Places
 
 STDERR_BYTES_KEPT = 16 * KIB
 READ_BYTES = 256 * KIB
@@ -47,10 +49,6 @@ class GitFailed(CairnError):
 
 class GitTimedOut(Unavailable):
     """A git child ran into its wall clock limit and was killed."""
-
-
-class GitBusy(Unavailable):
-    """All places for git children stayed taken while this one waited."""
 
 
 class GitOutputTooLarge(TooLarge):
@@ -110,7 +108,7 @@ class GitChild:
             try:
                 return os.read(self._stdout_fd, max_bytes)
             except BlockingIOError:
-                await _readable(self._stdout_fd)
+                await readable(self._stdout_fd)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield standard output to its end."""
@@ -138,7 +136,7 @@ class GitChild:
             try:
                 view = view[os.write(descriptor, view) :]
             except BlockingIOError:
-                await _writable(descriptor)
+                await writable(descriptor)
 
     def close_stdin(self) -> None:
         """End standard input."""
@@ -158,7 +156,7 @@ class GitChild:
     async def ended(self) -> None:
         """Return when the process has ended, with its standard input left as it is."""
         if self._process.poll() is None:
-            await _readable(self._pidfd)
+            await readable(self._pidfd)
 
     async def finish(self) -> None:
         """Return when the child ended well; GitFailed otherwise."""
@@ -180,7 +178,7 @@ class GitChild:
         cancelled: asyncio.CancelledError | None = None
         while self._process.poll() is None:
             try:
-                await _readable(self._pidfd)
+                await readable(self._pidfd)
             except asyncio.CancelledError as error:  # it was killed and is about to end: no zombie for a second cancel
                 cancelled = error
         if cancelled is not None:
@@ -212,8 +210,9 @@ class GitChild:
 class GitRunner:
     """Runs git children, at most ``max_children`` at a time; the rest waits up to ``queue_seconds``.
 
-    Children whose length a client decides (it feeds or empties them at its own pace) get half of the places: however
-    many stalled clients there are, pages and fetches still find one.
+    Who gets a place is for ``places`` to say: children whose length a client decides (it feeds or empties them at its
+    own pace) get half of them, so however many stalled clients there are, pages and fetches still find one, and no
+    caller (``on_behalf_of``) gets all.
 
     ``home`` is an empty folder of Cairn's own. Hold no child while you start another one in the same request, unless
     both are short: the places are shared.
@@ -236,13 +235,9 @@ class GitRunner:
         home.mkdir(parents=True, exist_ok=True)
         self._binary = found
         self._home = home.absolute()
-        self._places = asyncio.Semaphore(max_children)
-        self._paced_places = asyncio.Semaphore(max(1, max_children // 2))
-        self._waiting = 0
+        self._places = Places(max_children, queue_seconds=queue_seconds, max_waiting=max_waiting)
         self._running = 0
-        self._max_waiting = max_waiting
         self._deadline_seconds = deadline_seconds
-        self._queue_seconds = queue_seconds
         self._limits = limits or GitLimits()
         self._environment = base_environment(self._binary, self._home)
 
@@ -254,7 +249,15 @@ class GitRunner:
     @property
     def waiting(self) -> int:
         """Requests that wait for a place."""
-        return self._waiting
+        return self._places.waiting
+
+    def require_room(self) -> None:
+        """Return unless whoever comes now would wait for a place in vain. Errors: GitBusy."""
+        if self._places.is_overloaded:
+            raise GitBusy(
+                "this node is busy with other git operations; try again in a moment",
+                retry_after_seconds=BUSY_RETRY_SECONDS,
+            )
 
     async def run(
         self,
@@ -337,40 +340,21 @@ class GitRunner:
             git_dir, alternates, object_directory, protocol_version
         )
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
-        places = [self._paced_places, self._places] if is_paced_by_client else [self._places]
-        await self._take_place(places)
-        self._running += 1
-        try:
-            child = self._start(command, environment, stdin, limits or self._limits)
+        async with self._places.hold(is_paced=is_paced_by_client):
+            self._running += 1
             try:
-                async with asyncio.timeout(seconds) as deadline:
-                    yield child
-            except TimeoutError:
-                if deadline.expired():
-                    raise GitTimedOut(f"git {command.name} took longer than {seconds:g} s") from None
-                raise
+                child = self._start(command, environment, stdin, limits or self._limits)
+                try:
+                    async with asyncio.timeout(seconds) as deadline:
+                        yield child
+                except TimeoutError:
+                    if deadline.expired():
+                        raise GitTimedOut(f"git {command.name} took longer than {seconds:g} s") from None
+                    raise
+                finally:
+                    await child.end()
             finally:
-                await child.end()
-        finally:
-            self._running -= 1
-            for place in places:
-                place.release()
-
-    async def _take_place(self, places: Sequence[asyncio.Semaphore]) -> None:
-        """Take one of each; none is kept if one does not come free in time."""
-        if any(place.locked() for place in places) and self._waiting >= self._max_waiting:
-            raise GitBusy("too many git operations are waiting on this node; try again in a moment")
-        self._waiting += 1
-        try:
-            async with AsyncExitStack() as taken, asyncio.timeout(self._queue_seconds):
-                for place in places:
-                    await place.acquire()
-                    taken.callback(place.release)
-                taken.pop_all()
-        except TimeoutError:
-            raise GitBusy("this node is busy with other git operations; try again in a moment") from None
-        finally:
-            self._waiting -= 1
+                self._running -= 1
 
     def _start(
         self, command: GitCommand, environment: Mapping[bytes, bytes], stdin: bytes | StdinPipe, limits: GitLimits
@@ -430,28 +414,3 @@ def _limit(pid: int, limits: GitLimits) -> None:
             _, hard = resource.getrlimit(kind)
             ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.prlimit(pid, kind, (ceiling, ceiling))
-
-
-async def _readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(descriptor, _resolve, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)
-
-
-async def _writable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(descriptor, _resolve, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_writer(descriptor)
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)

@@ -12,12 +12,14 @@ from contextlib import aclosing
 from urllib.parse import quote
 
 from cairn.access.actions import Action
+from cairn.base.actor import ANONYMOUS
 from cairn.base.errors import CairnError, TooLarge, Unavailable
 from cairn.base.log import get_logger
 from cairn.base.settings import Settings
 from cairn.git.engine import Engine
 from cairn.git.fetch_cache import Answer
 from cairn.git.pktline import PktReader, encode_lines
+from cairn.git.places import on_behalf_of
 from cairn.git.receive_pack import read_push_request
 from cairn.git.upload_pack import read_v2_request, v2_advertisement
 from cairn.git_server.answers import Reply
@@ -29,6 +31,7 @@ from cairn.identity.credentials import parse_authorization
 from cairn.repositories.accept_push import TransportClosed, begin_push, push_by
 from cairn.repositories.git_access import GitDoor, GitTarget
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
+from cairn.web.rate_limits import RateLimits, whose_share
 
 _ACTIONS = {Verb.FETCH: Action.REPOSITORY_READ, Verb.PUSH: Action.REPOSITORY_PUSH}
 _ANNOUNCEMENTS = {verb: encode_lines([b"# service=" + verb.value.encode() + b"\n"]) for verb in Verb}
@@ -50,8 +53,17 @@ class RequestTooLarge(TooLarge):
 class SmartHttp:
     """Serves git's addresses for one web program."""
 
-    def __init__(self, *, settings: Settings, engine: Engine, door: GitDoor, observe: GitObserver = unobserved) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        engine: Engine,
+        door: GitDoor,
+        limits: RateLimits | None = None,
+        observe: GitObserver = unobserved,
+    ) -> None:
         self._settings = settings
+        self._limits = limits or RateLimits(settings)
         self._engine = engine
         self._door = door
         self._observe = observe
@@ -88,6 +100,8 @@ class SmartHttp:
             if target.was_renamed:
                 await _redirect(reply, target, verb)
             else:
+                # Here git shows why; of a refused request that carries a pack it would hide the reason.
+                self._engine.runner.require_room()
                 await reply.whole(await self._advertisement(target, verb, headers), _ADVERTISEMENTS[verb])
             result = Result.OK
         except CairnError as error:
@@ -153,11 +167,12 @@ class SmartHttp:
             await reply.refuse(error)
             return _result_of(error)
         try:
-            async with body.while_present():
-                if verb is Verb.PUSH:
-                    await self._push(target, body, reply)
-                else:
-                    await self._fetch(target, requested_version(headers.protocol), body, reply)
+            with on_behalf_of(whose_share(target.actor, _address_of(scope))):
+                async with body.while_present():
+                    if verb is Verb.PUSH:
+                        await self._push(target, body, reply)
+                    else:
+                        await self._fetch(target, requested_version(headers.protocol), body, reply)
         except ClientGone:
             raise
         except CairnError as error:
@@ -209,15 +224,19 @@ class SmartHttp:
         return bytes(whole)
 
     async def _resolve(self, address: GitAddress, verb: Verb, headers: "_Headers", scope: Scope) -> GitTarget:
-        client = scope.get("client")
-        credential = parse_authorization(headers.authorization, address=client[0] if client else "")
+        client = _address_of(scope)
+        actor = ANONYMOUS
         try:
+            credential = parse_authorization(headers.authorization, address=client)
             target = await self._door.resolve(address.owner, address.name, credential, action=_ACTIONS[verb])
+            actor = target.actor
         except BadCredentials as refused:
             raise BadCredentials(
                 f"{refused.message.rstrip('.')}. Use your password, or a personal token in its place: "
                 f"{self._settings.origin}/settings/tokens"
             ) from None
+        finally:
+            self._limits.count_git(actor, client)  # what was refused counts against its address
         if verb is Verb.PUSH:
             try:
                 begin_push(target, transport="http", settings=self._settings)
@@ -245,6 +264,11 @@ class _Headers:
                 self.encoding = value.decode("latin-1").strip().lower()
             elif name == b"git-protocol":
                 self.protocol = value.decode("latin-1")
+
+
+def _address_of(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 async def _refuse_dumb(reply: Reply) -> None:

@@ -21,6 +21,7 @@ from cairn.base.log import bind_request, get_logger
 from cairn.base.settings import KIB, MIB, Settings
 from cairn.git.engine import Engine
 from cairn.git.pktline import ConversationEnded
+from cairn.git.places import on_behalf_of
 from cairn.git_server.observer import GitObserver, Result, unobserved
 from cairn.git_server.requests import CommandUnknown, GitCommandLine, Verb, parse_command, requested_version
 from cairn.git_server.ssh_conversation import Channel, Conversation, tell
@@ -28,6 +29,7 @@ from cairn.git_server.ssh_limits import KEYS_PER_CONNECTION_MAX, ConnectionLimit
 from cairn.identity.authenticate import Authenticator
 from cairn.identity.credentials import KeyCredential
 from cairn.repositories.git_access import GitDoor, GitTarget
+from cairn.web.rate_limits import RateLimits, whose_share
 
 LOGIN = "git"
 KEEP_ALIVE_SECONDS = 30
@@ -42,6 +44,15 @@ _ACTIONS = {Verb.FETCH: Action.REPOSITORY_READ, Verb.PUSH: Action.REPOSITORY_PUS
 _log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class SshClient:
+    """Who a session belongs to: proved by the key of this fingerprint, from this address."""
+
+    actor: Actor
+    fingerprint: str
+    address: str
+
+
 @dataclass(slots=True, kw_only=True)
 class SshDoor:
     """What all connections of one SSH program share."""
@@ -51,6 +62,7 @@ class SshDoor:
     door: GitDoor
     authenticator: Authenticator
     limits: ConnectionLimits
+    rates: RateLimits
     observe: GitObserver = unobserved
     connections: "set[_Connection]" = field(default_factory=set)
 
@@ -199,7 +211,7 @@ async def _serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
     """Run one session and end it with git's idea of an exit code."""
     connection: _Connection = process.get_extra_info("cairn")
     if connection.sessions >= SESSIONS_PER_CONNECTION_MAX:
-        _say(process, f"There are already {SESSIONS_PER_CONNECTION_MAX} sessions on this connection.")
+        Channel(process).complain(f"There are already {SESSIONS_PER_CONNECTION_MAX} sessions on this connection.")
         process.exit(1)
         return
     connection.sessions += 1
@@ -230,36 +242,46 @@ async def _unless_closed(process: "asyncssh.SSHServerProcess[bytes]", connection
 
 
 async def _run(process: "asyncssh.SSHServerProcess[bytes]", connection: _Connection) -> int:
-    actor = connection.actor
-    assert actor is not None, "sessions start after authentication"
-    if process.command is None:
-        _say(process, f"Hi {actor.label}! You've successfully authenticated, but Cairn does not provide shell access.")
+    assert connection.actor is not None, "sessions start after authentication"
+    client = SshClient(connection.actor, connection.fingerprint, connection.address)
+    protocol = process.env.get("GIT_PROTOCOL", "")
+    return await run_command(connection.door, Channel(process, grace_seconds=connection.door.settings.send_grace_seconds), client, process.command, protocol)
+
+
+async def run_command(door: SshDoor, channel: Channel, client: SshClient, line: str | None, protocol: str) -> int:
+    """Serve one session to its end and return git's idea of an exit code.
+
+    ``line`` is the command as the client sent it, None for a shell; ``protocol`` the variable GIT_PROTOCOL. The client
+    has proved that it has the key.
+    """
+    if line is None:
+        channel.complain(
+            f"Hi {client.actor.label}! You've successfully authenticated, but Cairn does not provide shell access."
+        )
         return 1
     try:
-        command = parse_command(process.command)
+        command = parse_command(line)
     except CommandUnknown as unknown:
-        _say(process, unknown.message)
+        channel.complain(unknown.message)
         return 1
-    version = requested_version(process.env.get("GIT_PROTOCOL", ""))
-    return await _converse(process, connection, command, version)
+    return await _converse(door, channel, client, command, requested_version(protocol))
 
 
-async def _converse(
-    process: "asyncssh.SSHServerProcess[bytes]", connection: _Connection, command: GitCommandLine, version: int
-) -> int:
-    door = connection.door
-    channel = Channel(process)
-
+async def _converse(door: SshDoor, channel: Channel, client: SshClient, command: GitCommandLine, version: int) -> int:
     async def resolve() -> GitTarget:
-        return await door.door.resolve(
-            command.owner, command.name, KeyCredential(connection.fingerprint), action=_ACTIONS[command.verb]
+        target = await door.door.resolve(
+            command.owner, command.name, KeyCredential(client.fingerprint), action=_ACTIONS[command.verb]
         )
+        door.rates.count_git(target.actor, client.address)
+        door.engine.runner.require_room()
+        return target
 
     conversation = Conversation(settings=door.settings, engine=door.engine, channel=channel, resolve=resolve)
     started = time.perf_counter()
     result = Result.GONE
     try:
-        await (conversation.push() if command.verb is Verb.PUSH else conversation.fetch(version))
+        with on_behalf_of(whose_share(client.actor, client.address)):
+            await (conversation.push() if command.verb is Verb.PUSH else conversation.fetch(version))
         result = Result.OK
     except (OSError, asyncssh.Error):
         pass  # the channel is closed; nobody is left to be told
@@ -288,8 +310,3 @@ async def _converse(
             bytes_out=channel.sent_bytes,
         )
     return 0 if result is Result.OK else 1
-
-
-def _say(process: "asyncssh.SSHServerProcess[bytes]", sentence: str) -> None:
-    with suppress(OSError, asyncssh.Error):
-        process.stderr.write(sentence.encode() + b"\n")

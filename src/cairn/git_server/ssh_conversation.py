@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import Protocol
 
 import asyncssh
 
@@ -19,11 +20,12 @@ from cairn.git.pktline import ConversationEnded, PktReader, encode
 from cairn.git.receive_pack import read_push_request
 from cairn.git.runner import GitChild, GitFailed
 from cairn.git.upload_pack import error_in_side_band, error_packet, read_v2_request, v2_advertisement
+from cairn.git_server.pace import Pace, Quiet
 from cairn.repositories.accept_push import begin_push, push_by
 from cairn.repositories.git_access import GitTarget
 
 QUIET_SECONDS = 3600
-"""A client may count and compress this long before it sends a byte, or take this long to take one."""
+"""A client may count and compress this long before it sends a byte."""
 
 V0_QUIET_SECONDS = 60
 """The same in the old protocols, where a git child waits along and clients have little to compute."""
@@ -35,22 +37,57 @@ Resolve = Callable[[], Awaitable[GitTarget]]
 """Returns the repository as the client may see it now; raises like ``GitDoor.resolve``."""
 
 
-class Quiet(ConversationEnded):
-    """Nothing moved on a channel for so long that its client counts as gone."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"nothing was sent or taken for {seconds:g} s")
-
-
 class ToldAlready(ConversationEnded):
     """The conversation failed and the client has been told inside it."""
+
+
+class Input(Protocol):
+    """Where a session's bytes come from: asyncssh's reader, or a pipe that an sshd opened."""
+
+    async def read(self, n: int = -1, /) -> bytes:
+        """Return the next bytes, at most ``n``; empty at the end."""
+        ...
+
+
+class Output(Protocol):
+    """Where a session's bytes go."""
+
+    def write(self, data: bytes, /) -> None:
+        """Take ``data`` to be sent; OSError (or asyncssh's error) once the client is gone."""
+        ...
+
+    async def drain(self) -> None:
+        """Return when there is room for more."""
+        ...
+
+
+class Pipes(Protocol):
+    """A session's three streams; an asyncssh process has them."""
+
+    @property
+    def stdin(self) -> Input:
+        """What the client sends."""
+        ...
+
+    @property
+    def stdout(self) -> Output:
+        """What the client's git reads."""
+        ...
+
+    @property
+    def stderr(self) -> Output:
+        """What the client's terminal shows."""
+        ...
 
 
 class Channel:
     """Standard input and output of one SSH session, counted, with a deadline on every step."""
 
-    def __init__(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    def __init__(self, process: Pipes, *, grace_seconds: float = 60) -> None:
         self._process = process
+        self._grace_seconds = grace_seconds
+        self._taking = Pace(grace_seconds)
+        self._sending: Pace | None = None
         self.received_bytes = 0
         self.sent_bytes = 0
         self.is_in_side_band = False
@@ -69,23 +106,33 @@ class Channel:
 
     async def read(self, *, quiet_seconds: float = QUIET_SECONDS) -> bytes:
         """Return the next piece, empty once the client has ended its side. Errors: Quiet."""
-        try:
-            async with asyncio.timeout(quiet_seconds):
-                data = await self._process.stdin.read(_READ_BYTES)
-        except TimeoutError:
-            raise Quiet(quiet_seconds) from None
+        if self._sending is not None:
+            data = await self._sending.take(self._process.stdin.read(_READ_BYTES))
+        else:
+            try:
+                async with asyncio.timeout(quiet_seconds):
+                    data = await self._process.stdin.read(_READ_BYTES)
+            except TimeoutError:
+                raise Quiet(quiet_seconds) from None
         self.received_bytes += len(data)
         return data
 
-    async def write(self, data: bytes, *, quiet_seconds: float = QUIET_SECONDS) -> None:
+    async def flowing(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield ``chunks``, a pack that comes from this channel; once it has begun, it must keep coming."""
+        async for chunk in chunks:
+            self._sending = self._sending or Pace(self._grace_seconds)
+            yield chunk
+
+    async def write(self, data: bytes) -> None:
         """Send ``data``; returns when the client's window has room again. Errors: Quiet; OSError if it left."""
         self._process.stdout.write(data)
         self.sent_bytes += len(data)
-        try:
-            async with asyncio.timeout(quiet_seconds):
-                await self._process.stdout.drain()
-        except TimeoutError:
-            raise Quiet(quiet_seconds) from None
+        await self._taking.give(self._process.stdout.drain(), len(data))
+
+    def complain(self, sentence: str) -> None:
+        """Show a sentence on the client's terminal; a client that is gone misses nothing."""
+        with suppress(OSError, asyncssh.Error):
+            self._process.stderr.write(sentence.encode() + b"\n")
 
 
 class Conversation:
@@ -125,7 +172,8 @@ class Conversation:
         target = await self._resolve()
         begin_push(target, transport="ssh", settings=self._settings)
         by = push_by(target, settings=self._settings)
-        async with aclosing(self._engine.receive.receive(target.state, request, reader.rest(), by)) as report:
+        pack = self._channel.flowing(reader.rest())
+        async with aclosing(self._engine.receive.receive(target.state, request, pack, by)) as report:
             async for chunk in report:
                 await self._channel.write(chunk)
 
@@ -158,7 +206,7 @@ class Conversation:
             questions = asyncio.create_task(self._ask(child))
             try:
                 async for chunk in child.chunks():
-                    await self._channel.write(chunk, quiet_seconds=V0_QUIET_SECONDS)
+                    await self._channel.write(chunk)
             finally:
                 questions.cancel()
                 await asyncio.wait({questions})

@@ -22,6 +22,12 @@ COMMANDS = {
     "up": Command("cairn.programs.supervisor:main", "Migrate, then run web, ssh and worker, restarting what dies."),
     "web": Command("cairn.programs.web:main", "Answer HTTP: pages, the API and git."),
     "ssh": Command("cairn.programs.ssh:main", "Answer git over SSH."),
+    "ssh-authorized-keys": Command(
+        "cairn.programs.ssh_wrappers:authorized_keys", "For your own sshd: print the line that lets a key in."
+    ),
+    "ssh-serve": Command(
+        "cairn.programs.ssh_wrappers:serve", "For your own sshd: hand a session to the running SSH program."
+    ),
     "worker": Command("cairn.programs.worker:main", "Do the jobs that outlive a request."),
     "migrate": Command("cairn.programs.migrate:main", "Bring the database to this version's schema."),
     "doctor": Command("cairn.programs.doctor:app", "Compare tables, object store and history; say what is wrong."),

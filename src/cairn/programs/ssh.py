@@ -1,10 +1,13 @@
 """``cairnd ssh``: git over SSH at CAIRN_SSH_ADDRESS."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 
 from cairn.base.log import get_logger
 from cairn.base.settings import Settings
 from cairn.git_server.ssh import SshDoor, listen_ssh
+from cairn.git_server.ssh_bridge import listen_bridge
 from cairn.git_server.ssh_limits import ConnectionLimits
 from cairn.identity.host_keys import load_or_create_host_keys
 from cairn.ops.metrics_folder import share_metrics
@@ -25,6 +28,12 @@ def main() -> None:
     run("ssh", lambda: serve(settings))
 
 
+def bridge(door: SshDoor) -> AbstractAsyncContextManager[None]:
+    """Answer the wrappers of a site's own sshd, where the operator names a socket."""
+    path = door.settings.ssh_socket
+    return nullcontext() if path == Path() else listen_bridge(door, path)
+
+
 async def serve(settings: Settings) -> int:
     """Serve until a stop signal and return the exit code."""
     share_metrics(settings.data_dir)
@@ -42,6 +51,7 @@ async def serve(settings: Settings) -> int:
             limits=ConnectionLimits(
                 per_address=settings.ssh_connections_per_address, total=settings.ssh_max_connections
             ),
+            rates=services.limits,
             observe=metrics.git_finished,
         )
         host_keys = await load_or_create_host_keys(services.database, services.secrets)
@@ -49,7 +59,7 @@ async def serve(settings: Settings) -> int:
         settle_memory()
         sampling = group.create_task(metrics.sample_forever(services.engine))
         try:
-            async with listen_ssh(door, host_keys, host=host, port=port):
+            async with listen_ssh(door, host_keys, host=host, port=port), bridge(door):
                 _log.info("listening", address=settings.ssh_address)
                 await stopping.wait()
         except OSError as error:
