@@ -57,7 +57,8 @@ _GRAMMARS = {
     ),
     "log": _Grammar(
         (
-            *(LOG_FORMAT, "--stdin", "-z", "--date=raw", "--no-decorate", "--no-show-signature", "--no-notes"),
+            *(LOG_FORMAT, "--format=%H", "--format=%H %T %P", "--find-object=<oid>"),
+            *("--stdin", "-z", "--date=raw", "--no-decorate", "--no-show-signature", "--no-notes"),
             *("--max-count=<count>", "--skip=<count>", "--first-parent", "--topo-order", "--follow", "--no-patch"),
             *("--since=<count>", "--until=<count>", "--author=<text>", "--grep=<text>", "--fixed-strings"),
             *("--regexp-ignore-case", "--reverse", "--raw", "--no-abbrev", "--no-renames", "--name-status", "-m", "-t"),
@@ -105,7 +106,11 @@ _GRAMMARS = {
     ),
     "fsck": _Grammar(("--strict", "--full", "--connectivity-only", "--no-dangling", "--no-progress", "--no-reflogs")),
     "blame": _Grammar(("--porcelain", "--incremental", "-w", "-M", "-C", "-L<range>"), end_of_options=True, paths=True),
-    "archive": _Grammar(("--format=tar", "--format=zip", "--format=tar.gz", "--prefix=<text>")),
+    "archive": _Grammar(
+        ("--format=tar", "--format=zip", "--format=tar.gz", "--prefix=<text>", *(f"-{level}" for level in range(10))),
+        end_of_options=True,
+        paths=True,
+    ),
     "range-diff": _Grammar(("--no-color", "--creation-factor=<count>", "--no-ext-diff", "--no-textconv")),
     "show-index": _Grammar(("--object-format=sha1",)),
 }

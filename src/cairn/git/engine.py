@@ -22,6 +22,7 @@ from cairn.git.landing import Staged, Within, land
 from cairn.git.manifest import drop_manifest
 from cairn.git.models import Store
 from cairn.git.node_cache import NodeCache, View
+from cairn.git.node_purges import NodePurges
 from cairn.git.operator_hooks import open_hooks
 from cairn.git.quarantine import sweep_quarantines
 from cairn.git.reachability import Reachability
@@ -132,10 +133,12 @@ async def open_engine(settings: Settings, database: Database, storage: Storage) 
         async with asyncio.TaskGroup() as background:
             answers = FetchCache(cache, storage, background)
             sweeper = background.create_task(_sweep(cache))
+            listener = background.create_task(NodePurges(database, cache, answers).listen())
             try:
                 yield _assemble(settings, database, storage, cache, answers)
             finally:
                 sweeper.cancel()
+                listener.cancel()
                 answers.close()
     except BaseExceptionGroup as failed:
         error = failed.exceptions[0]

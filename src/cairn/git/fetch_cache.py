@@ -214,6 +214,12 @@ class FetchCache:
                 else:
                     flight.close()
 
+    def forget_all(self) -> None:
+        """No answer that was complete is found any more, neither in memory nor on disk. Blocks."""
+        self._memory, self._memory_bytes = OrderedDict(), 0
+        for path in (self._cache.root / "fetch").iterdir():
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """End every run: their readers are told that the program stops."""
         for task in self._running:

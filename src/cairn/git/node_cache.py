@@ -10,10 +10,11 @@ the inode and git touches it.
 import asyncio
 import errno
 import fcntl
+import math
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,18 @@ class NodeCache:
             with suppress(FileNotFoundError):  # another program removed it
                 self._remove_view(view, older_than=time.time() - GRACE_SECONDS)
         self.evict(self._max_bytes)
+
+    def forget(self, pack_ids: Collection[str]) -> None:
+        """The node has none of these packs, but in views that somebody is using this moment. Blocks; safe to repeat."""
+        for view in (self.root / "views").iterdir():
+            if any((view / "objects" / "pack" / f"pack-{pack_id}.pack").exists() for pack_id in pack_ids):
+                with suppress(FileNotFoundError):  # another program removed it
+                    self._remove_view(view, older_than=math.inf)
+        for pack_id in pack_ids:
+            trash = self._trash()
+            with suppress(FileNotFoundError):
+                (self.root / "packs" / pack_id).rename(trash)
+                shutil.rmtree(trash, ignore_errors=True)
 
     async def make_room(self, error: OSError) -> Exception:
         """Evict everything unused if ``error`` says that the disk is full; return what to raise instead of it."""

@@ -106,10 +106,19 @@ async def enter_manifest(
     session: AsyncSession, store: Store, pack: UploadedPack, *, kind: ManifestKind, at: datetime
 ) -> None:
     """Close the upload and make the pack part of the store; UploadExpired if the sweeper was first."""
-    await close_upload(session, store.id, pack.id)
+    await enter_pack(session, store.id, pack, at=at)
+    await session.execute(
+        insert(ManifestEntry).values(store_id=store.id, pack_store_id=store.id, pack_id=pack.id, kind=kind)
+    )
+    store.manifest_version += 1
+
+
+async def enter_pack(session: AsyncSession, store_id: int, pack: UploadedPack, *, at: datetime) -> None:
+    """Close the upload and write the pack's row, for manifests to name; UploadExpired if the sweeper was first."""
+    await close_upload(session, store_id, pack.id)
     await session.execute(
         insert(Pack).values(
-            store_id=store.id,
+            store_id=store_id,
             id=pack.id,
             key=pack.key,
             pack_bytes=pack.pack_bytes,
@@ -121,10 +130,6 @@ async def enter_manifest(
             created_at=at,
         )
     )
-    await session.execute(
-        insert(ManifestEntry).values(store_id=store.id, pack_store_id=store.id, pack_id=pack.id, kind=kind)
-    )
-    store.manifest_version += 1
 
 
 async def close_upload(session: AsyncSession, store_id: int, upload_id: str) -> None:
