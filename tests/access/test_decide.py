@@ -411,3 +411,14 @@ def test_every_permission_an_action_wants_can_be_chosen() -> None:
     wanted = {action.facts.permission for action in Action} - {""}
     assert wanted <= {f"{name}:{level}" for name, facts in PERMISSIONS.items() for level in facts.levels}
     assert "contents:read" in wanted
+
+
+def test_a_withheld_repository_is_absent_but_for_site_administrators() -> None:
+    """Its owner, who lost the private parent, and everybody with a role or a deploy key see nothing there."""
+    deploy = deploy_key(10, can_write=True)
+    for visibility in Visibility:
+        withheld = replace(scope(visibility, Role.ADMIN), is_withheld=True)
+        for who in (OWNER_ACTOR, ANONYMOUS, deploy):
+            assert not decide(who, Action.REPOSITORY_SEE, withheld).may_see
+        assert decide(ADMIN_ACTOR, Action.REPOSITORY_READ, withheld).allowed
+        assert decide(SYSTEM, Action.REPOSITORY_READ, withheld).allowed

@@ -116,6 +116,10 @@ async def make_world(database: Database) -> World:
             repository = await make_repository(session, owner, visibility=visibility, is_archived=is_archived)
             await give(session, repository)
             given[repository.id] = role
+            withheld = await make_repository(session, owner, visibility=visibility)
+            withheld.is_withheld = True
+            await give(session, withheld)
+            given[withheld.id] = role
             owner_ids.add(owner.id)
         return World(actor_of(me), given, sorted(owner_ids))
 
@@ -124,7 +128,14 @@ async def scopes_of(database: Database, actor: Actor) -> list[RepositoryScope]:
     async with database.read() as session:
         rows = await session.execute(select(Repository, granted_role(actor, ACCESS_COLUMNS)))
         return [
-            RepositoryScope(repository.id, repository.owner_id, repository.visibility, role, repository.is_archived)
+            RepositoryScope(
+                repository.id,
+                repository.owner_id,
+                repository.visibility,
+                role,
+                repository.is_archived,
+                repository.is_withheld,
+            )
             for repository, role in rows
         ]
 
@@ -220,6 +231,7 @@ async def test_the_strongest_of_all_grants_counts(database: Database) -> None:
         is_mine = scope.owner_id == world.actor.account_id
         is_open = scope.visibility is not Visibility.PRIVATE
         wanted = Role.ADMIN if is_mine else strongest(scope.role, Role.READ if is_open else None)
+        wanted = None if scope.is_withheld else wanted
         assert effective_role(world.actor, scope) is wanted, scope
 
 

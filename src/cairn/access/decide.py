@@ -98,6 +98,8 @@ def require(actor: Actor, action: Action, scope: Scope) -> None:
 
 def effective_role(actor: Actor, scope: RepositoryScope) -> Role | None:
     """Return the role the actor has on a repository before a token narrows it; None sees nothing."""
+    if scope.is_withheld and actor.kind is not ActorKind.SYSTEM and not has_site_power(actor):
+        return None
     if actor.deploy_key is not None:
         is_its = actor.deploy_key.repository_id == scope.repository_id
         return (Role.WRITE if actor.deploy_key.can_write else Role.READ) if is_its else None
@@ -130,6 +132,8 @@ def _decide_deploy_key(actor: Actor, action: Action, scope: Scope) -> Decision:
     key = actor.deploy_key
     if key is None or not isinstance(scope, RepositoryScope) or scope.repository_id != key.repository_id:
         return _hidden("A deploy key opens one repository and nothing else.")
+    if scope.is_withheld:
+        return _hidden("This repository is withheld.")
     if action not in WITH_DEPLOY_KEY[key.can_write]:
         return _refused("This deploy key may only read." if action is Action.REPOSITORY_PUSH else
                         "A deploy key may fetch and push, nothing else.")  # fmt: skip

@@ -17,6 +17,8 @@ class RepositoryScope:
     visibility: Visibility
     role: Role | None
     is_archived: bool = False
+    is_withheld: bool = False
+    """Hidden from everybody but site administrators: a fork whose owner lost the private parent."""
 
 
 @dataclass(frozen=True, slots=True)

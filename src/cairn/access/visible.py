@@ -22,6 +22,7 @@ class RepositoryColumns:
     owner_id: InstrumentedAttribute[int]
     visibility: InstrumentedAttribute[Visibility]
     is_archived: InstrumentedAttribute[bool]
+    is_withheld: InstrumentedAttribute[bool]
 
 
 def visible(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
@@ -31,11 +32,16 @@ def visible(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnE
     if actor.kind is ActorKind.SYSTEM:
         return true()
     if actor.kind is ActorKind.DEPLOY_KEY:
-        return and_(_deploy_key_condition(actor, action, columns), _archive_condition(action, columns))
+        return and_(
+            _deploy_key_condition(actor, action, columns),
+            _archive_condition(action, columns),
+            columns.is_withheld.is_(False),
+        )
     return and_(
         _role_condition(actor, action, columns),
         _token_condition(actor, action, columns),
         _archive_condition(action, columns),
+        true() if has_site_power(actor) else columns.is_withheld.is_(False),
     )
 
 

@@ -19,6 +19,7 @@ from cairn.db.database import Database, PointQuery, Row
 from cairn.git.store_state import STATE_COLUMNS, StoreState, from_row
 from cairn.identity.authenticate import (
     ACCOUNT_COLUMNS,
+    KEY_COLUMNS,
     NARROWING_COLUMNS,
     Authenticator,
     BadCredentials,
@@ -30,7 +31,7 @@ from cairn.repositories.names import is_repository_name
 
 _TARGET = (
     "r.id AS repository_id, r.owner_id AS owner_id, o.login AS owner, r.name AS name, r.visibility AS visibility, "
-    "r.is_archived AS is_archived, s.id AS store_id, s.object_format AS object_format, "
+    "r.is_archived AS is_archived, r.is_withheld AS is_withheld, s.id AS store_id, s.object_format AS object_format, "
     + ", ".join(f"s.{column} AS {column}" for column in STATE_COLUMNS)
 )
 # uq_account_login_key, uq_repository_owner_id_name_key, primary key of git_store.
@@ -53,7 +54,7 @@ WITH_TOKEN = PointQuery(
 )
 # uq_account_ssh_key_fingerprint, primary key of account.
 WITH_KEY = PointQuery(
-    f"SELECT {_TARGET}, k.id AS key_id, {ACCOUNT_COLUMNS}, {_ROLE} AS role_rank "  # noqa: S608 (constants)
+    f"SELECT {_TARGET}, {KEY_COLUMNS}, {ACCOUNT_COLUMNS}, {_ROLE} AS role_rank "  # noqa: S608 (constants)
     "FROM (SELECT 1 AS one) one LEFT JOIN account_ssh_key k ON k.fingerprint = :fingerprint "
     f"LEFT JOIN account a ON a.id = k.account_id {_REPOSITORY}"
 )
@@ -146,7 +147,7 @@ class GitDoor:
             require(actor, action, target.scope)
             return target
         # Absent and hidden are one answer, with or without a credential.
-        if actor.is_signed_in:
+        if not actor.is_anonymous:
             if not name:
                 raise NotFound(f"Repository {owner[:60]!r} not found: an address ends in OWNER/NAME.git.")
             raise NotFound(f"Repository {owner[:60]}/{name[:120]} not found.")
@@ -177,7 +178,7 @@ class GitDoor:
         return _target(actor, row, was_renamed=was_renamed)
 
     def _actor(self, query: PointQuery, row: Row) -> Actor:
-        if row["account_id"] is None:
+        if row["token_id" if query is WITH_TOKEN else "key_id"] is None:
             raise BadCredentials("Bad credentials")
         if query is WITH_TOKEN:
             return self._authenticator.token_from_row(row).actor
@@ -207,6 +208,7 @@ def _target(actor: Actor, row: Row, *, was_renamed: bool) -> GitTarget:
         visibility=Visibility(fields["visibility"]),
         role=None if rank is None else ROLE_OF_RANK[int(rank)],
         is_archived=bool(fields["is_archived"]),
+        is_withheld=bool(fields["is_withheld"]),
     )
     return GitTarget(
         actor=actor,

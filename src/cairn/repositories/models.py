@@ -95,5 +95,7 @@ class RepositoryWork(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-ACCESS_COLUMNS = RepositoryColumns(Repository.id, Repository.owner_id, Repository.visibility, Repository.is_archived)
+ACCESS_COLUMNS = RepositoryColumns(
+    Repository.id, Repository.owner_id, Repository.visibility, Repository.is_archived, Repository.is_withheld
+)
 """What ``access.visible()`` reads of this table."""

@@ -164,14 +164,18 @@ async def load_scope(session: AsyncSession, actor: Actor, repository_id: int) ->
     row = (
         await session.execute(
             select(
-                Repository.owner_id, Repository.visibility, Repository.is_archived, granted_role(actor, ACCESS_COLUMNS)
+                Repository.owner_id,
+                Repository.visibility,
+                Repository.is_archived,
+                Repository.is_withheld,
+                granted_role(actor, ACCESS_COLUMNS),
             ).where(Repository.id == repository_id)
         )
     ).one_or_none()
     if row is None:
         return None
-    owner_id, visibility, is_archived, role = row
-    return RepositoryScope(repository_id, owner_id, visibility, role, is_archived)
+    owner_id, visibility, is_archived, is_withheld, role = row
+    return RepositoryScope(repository_id, owner_id, visibility, role, is_archived, is_withheld)
 
 
 async def list_repositories(
@@ -203,6 +207,15 @@ async def list_repositories(
         .offset((max(page, 1) - 1) * limit)
     )
     return RepositoryPage([view for row in rows if (view := _view(actor, row)) is not None], total)
+
+
+async def list_owned(session: AsyncSession, account_id: int) -> list[tuple[int, str]]:
+    """Return id and name of every repository an account owns, by name. For our own code: it asks nobody."""
+    # uq_repository_owner_id_name_key
+    rows = await session.execute(
+        select(Repository.id, Repository.name).where(Repository.owner_id == account_id).order_by(Repository.name_key)
+    )
+    return [(repository_id, name) for repository_id, name in rows]
 
 
 async def count_repositories(session: AsyncSession, account_id: int) -> RepositoryCounts:
@@ -277,8 +290,10 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
 
 
 _Parent, _ParentOwner, _Fork = aliased(Repository), aliased(Account), aliased(Repository)
-_PARENT_COLUMNS = RepositoryColumns(_Parent.id, _Parent.owner_id, _Parent.visibility, _Parent.is_archived)
-_FORK_COLUMNS = RepositoryColumns(_Fork.id, _Fork.owner_id, _Fork.visibility, _Fork.is_archived)
+_PARENT_COLUMNS = RepositoryColumns(
+    _Parent.id, _Parent.owner_id, _Parent.visibility, _Parent.is_archived, _Parent.is_withheld
+)
+_FORK_COLUMNS = RepositoryColumns(_Fork.id, _Fork.owner_id, _Fork.visibility, _Fork.is_archived, _Fork.is_withheld)
 
 
 def _forks_count(actor: Actor) -> ColumnElement[int]:
@@ -327,6 +342,7 @@ def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None, str, str, 
         repository.visibility,
         granted,
         repository.is_archived,
+        repository.is_withheld,
     )
     role = effective_role(actor, scope)
     if role is None:
