@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.base.secret_box import SecretBox, SecretUnreadable, load_secret_key
+from cairn.base.secret_box import (
+    SecretBox,
+    SecretUnreadable,
+    forget_old_key_file,
+    load_key_ring,
+    load_secret_key,
+    replace_key_file,
+)
 from cairn.base.settings import SettingInvalid, Settings
 
 KEY, OTHER = "k" * 32, "o" * 32
@@ -96,3 +103,28 @@ def test_a_key_file_that_lost_its_content_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret_key").write_text("\n")
     with pytest.raises(SettingInvalid, match="wants at least 32"):
         load_secret_key(Settings(data_dir=tmp_path))
+
+
+def test_the_ring_has_the_current_key_first_and_each_once(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, secret_key=KEY, secret_keys_old=(OTHER, KEY))
+    assert load_key_ring(settings) == (KEY, OTHER)
+
+
+def test_a_new_key_file_keeps_the_ones_before(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    [first] = load_key_ring(settings)
+    replace_key_file(settings)
+    second, *old = load_key_ring(settings)
+    assert old == [first]
+    replace_key_file(settings)
+    assert load_key_ring(settings)[1:] == (second, first)
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    forget_old_key_file(settings)
+    assert len(load_key_ring(settings)) == 1
+
+
+def test_where_a_setting_has_the_key_no_file_is_made(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid, match="CAIRN_SECRET_KEYS_OLD"):
+        replace_key_file(Settings(data_dir=tmp_path, secret_key=KEY))
+    assert list(tmp_path.iterdir()) == []

@@ -21,6 +21,7 @@ from cairn.base.errors import CairnError
 from cairn.base.settings import SettingInvalid, Settings
 
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 (a file's name)
+OLD_KEYS_FILE = "secret_key.old"
 SECRET_KEY_LENGTH_MIN = 32
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
@@ -100,6 +101,51 @@ def load_secret_key(settings: Settings) -> str:
     return key
 
 
+def load_key_ring(settings: Settings) -> tuple[str, ...]:
+    """Return every key this installation may have sealed with, the current one first; errors as ``load_secret_key``.
+
+    Old ones come from the setting and, where the data folder holds the key, from the file that a rotation left there.
+    """
+    old = list(settings.secret_keys_old)
+    kept = settings.data_dir / OLD_KEYS_FILE
+    if not settings.secret_key and settings.is_embedded and kept.exists():
+        old += kept.read_text("ascii").split()
+    return tuple(dict.fromkeys((load_secret_key(settings), *old)))
+
+
+def replace_key_file(settings: Settings) -> None:
+    """Make a new key the one of an embedded installation and keep the one it replaces to open what it sealed.
+
+    Programs that run keep the ring they read: they have to be started anew. SettingInvalid where a setting has the key.
+    """
+    if settings.secret_key or not settings.is_embedded:
+        raise SettingInvalid(
+            "CAIRN_SECRET_KEY: has the key, so the new one belongs there, and the one it replaces into "
+            "CAIRN_SECRET_KEYS_OLD, on every node."
+        )
+    replaced = load_secret_key(settings)
+    path, kept = settings.data_dir / SECRET_KEY_FILE, settings.data_dir / OLD_KEYS_FILE
+    known = kept.read_text("ascii").split() if kept.exists() else []
+    # The old key is safe before the new one takes its place: a crash between the two only leaves it in both files.
+    _write_file(kept, "\n".join(dict.fromkeys([replaced, *known])))
+    _write_file(path, secrets.token_hex(32))
+
+
+def forget_old_key_file(settings: Settings) -> None:
+    """Delete the keys that a rotation kept, once nothing needs them any more."""
+    (settings.data_dir / OLD_KEYS_FILE).unlink(missing_ok=True)
+
+
+def _write_file(path: Path, text: str) -> None:
+    """Replace a file whole and synced, readable by its owner alone."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret_key-", delete=False) as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+    _sync_folder(path.parent)
+
+
 def _make_key_file(path: Path) -> None:
     """Write a new key, whole and synced, unless another program of this node was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +157,11 @@ def _make_key_file(path: Path) -> None:
             os.link(file.name, path)
         except FileExistsError:
             return
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -35,6 +35,11 @@ NUMBERED_TABLE: dict[str, Any] = MYSQL_TABLE | {"sqlite_autoincrement": True}
 """The same for a table with a ``BigId``: an id is never given twice. SQLite alone would hand a deleted row's out again,
 and with it what others still keep under that id: cached answers, objects in the bucket, grants, pushes."""
 
+SEALED: dict[str, Any] = {"sealed": True}
+"""``info`` of a column that holds what ``SecretBox`` sealed for this table, column and (as text) primary key.
+
+A rotation of keys finds what to seal anew by it."""
+
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 """A row id the database hands out; on SQLite only INTEGER primary keys number themselves."""
 

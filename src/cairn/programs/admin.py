@@ -13,16 +13,20 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from cairn.audit.record import record
 from cairn.base.actor import SYSTEM
 from cairn.base.errors import CairnError, NotFound
+from cairn.base.secret_box import SecretBox, forget_old_key_file, load_key_ring, replace_key_file
 from cairn.base.settings import Settings, load_settings
 from cairn.db.clock import database_now
 from cairn.db.database import Database, open_database
 from cairn.db.migrate import require_current
+from cairn.db.sealed_columns import find_unreadable, reseal, sealed_columns
 from cairn.identity import accounts
 from cairn.identity.passwords import Passwords
 from cairn.identity.queries import find_account, list_accounts
 from cairn.identity.tokens import create_token
+from cairn.programs.schema import metadata
 
 T = TypeVar("T")
 Work = Callable[[Database, Settings], Awaitable[T]]
@@ -155,6 +159,42 @@ def list_users() -> None:
         print(line)
 
 
+@app.command()
+def rotate_keys(
+    is_new: Annotated[
+        bool, typer.Option("--new", help="First make a new key in the data folder (SQLite); start Cairn anew after it.")
+    ] = False,
+) -> None:
+    """Seal every secret anew with the current key, then check that nothing needs an old one.
+
+    Safe beside running programs that know both keys, and may be stopped and started again at any moment.
+    """
+    if is_new:
+        _explained(lambda: replace_key_file(load_settings(os.environ)))
+        print("Made a new key. Start Cairn anew, then run `cairnd admin rotate-keys`.")
+        return
+    problems = _run(_rotate)
+    for problem in problems:
+        print(f"cairnd admin: {problem}", file=sys.stderr)
+    if problems:
+        raise SystemExit(1)
+    print("Every secret carries the current key; the old ones may go (CAIRN_SECRET_KEYS_OLD).")
+
+
+async def _rotate(database: Database, settings: Settings) -> list[str]:
+    metadata()  # every table is known from here on
+    box = SecretBox(load_key_ring(settings))
+    for column in sealed_columns():
+        async for so_far in reseal(database, box, column):
+            print(f"{so_far.name}: {so_far.seen:,} looked at, {so_far.changed:,} sealed anew", file=sys.stderr)
+    problems = await find_unreadable(database, box)
+    if not problems:
+        forget_old_key_file(settings)
+        async with database.write() as session:
+            record(session, SYSTEM, "secrets.rotate", "secret key")
+    return problems
+
+
 def _password(given: str | None) -> str:
     """Return the password: the option's, one typed twice, or the first line of stdin."""
     if given is not None:
@@ -167,8 +207,12 @@ def _password(given: str | None) -> str:
 
 def _run(work: Work[T]) -> T:
     """Do the work on this installation's database; exit 1 with a sentence where Cairn has one."""
+    return _explained(lambda: asyncio.run(_with_database(load_settings(os.environ), work)))
+
+
+def _explained(do: Callable[[], T]) -> T:
     try:
-        return asyncio.run(_with_database(load_settings(os.environ), work))
+        return do()
     except CairnError as error:
         print(f"cairnd admin: {error.message}", file=sys.stderr)
         raise SystemExit(1) from None
