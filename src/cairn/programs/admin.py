@@ -26,6 +26,7 @@ from cairn.identity import accounts
 from cairn.identity.passwords import Passwords
 from cairn.identity.queries import find_account, list_accounts
 from cairn.identity.tokens import create_token
+from cairn.programs.restore_refs import restore_refs_command
 from cairn.programs.schema import metadata
 
 T = TypeVar("T")
@@ -137,6 +138,9 @@ def invite() -> None:
         return f"{settings.origin}{accounts.INVITATION_PATH}{secret}"
 
     print(_run(work))
+
+
+app.command(name="restore-refs")(restore_refs_command)
 
 
 @app.command()

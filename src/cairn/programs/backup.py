@@ -11,11 +11,12 @@ import typer
 
 from cairn.base.errors import CairnError, Misconfigured
 from cairn.base.log import configure_logging
-from cairn.base.secret_box import SECRET_KEY_FILE, SecretBox, load_secret_key
+from cairn.base.secret_box import SECRET_KEY_FILE, SecretBox, load_key_ring
 from cairn.base.settings import Settings, load_settings
 from cairn.db.database import Database, open_database
 from cairn.db.startup import open_ready_database
 from cairn.git.engine import open_engine
+from cairn.git.types import show
 from cairn.ops.backup.copying import Pace
 from cairn.ops.backup.create import Live, Progress, create_backup
 from cairn.ops.backup.drill import drill as drill_backup
@@ -143,7 +144,7 @@ def restore(
         database = open_database(settings.effective_database_url, pool_size=settings.database_pool_size)
         try:
             storage = open_storage(settings)
-            place = Place(settings, database, storage, _key_ids(settings))
+            place = Place(settings, database, storage, _secrets(settings))
             restored = await restore_backup(target, chosen.id, place, choices, tell=_show)
             async with open_engine(settings, database, storage) as engine:
                 finished = await finish_restore(engine, target, restored, choices, tell=_show)
@@ -190,7 +191,7 @@ def drill(
         try:
             target = _target(settings, to, FROM)
             drilled = await drill_backup(
-                settings, database, target, _key_ids(settings), backup=backup, scratch=scratch, tell=_show
+                settings, database, target, _secrets(settings), backup=backup, scratch=scratch, tell=_show
             )
         finally:
             await database.close()
@@ -210,7 +211,9 @@ def _tell_restored(restored: Restored, finished: Finished) -> None:
         f"{restored.copied:,} objects copied ({_bytes(restored.copied_bytes)}), {restored.found:,} were there."
     )
     if finished.purged:
-        print(f"{finished.purged:,} objects that were purged after the backup were purged again.")
+        print(f"{finished.purged:,} objects on the deny list were purged again.")
+    for store_id, name in finished.dropped:
+        print(f"Store {store_id}: {show(name)} was deleted, for it reached a purged object; have it pushed again.")
     for lost in finished.lost:
         when = "" if lost.last_at is None else f", the newest of {lost.last_at:%Y-%m-%d %H:%M:%S} UTC"
         print(f"Store {lost.store_id}: {lost.packs:,} packs came after the backup{when}; have their owners push again.")
@@ -251,11 +254,11 @@ def _target(settings: Settings, given: str, option: str) -> BackupTarget:
     return open_target(settings, settings.backup_url)
 
 
-def _key_ids(settings: Settings) -> frozenset[str]:
-    """Return the ids of this installation's secret keys, without making a key that would be the wrong one."""
+def _secrets(settings: Settings) -> SecretBox | None:
+    """Return this installation's key ring, without making a key that would be the wrong one."""
     if not settings.secret_key and not (settings.data_dir / SECRET_KEY_FILE).exists():
-        return frozenset()
-    return SecretBox([load_secret_key(settings)]).key_ids
+        return None
+    return SecretBox(load_key_ring(settings))
 
 
 def _run(work: Callable[[Settings], Awaitable[T]]) -> T:

@@ -27,7 +27,7 @@ from cairn.ops.backup.dump import TableFile, dump, require_known, stat_file
 from cairn.ops.backup.ledger import KeyLedger
 from cairn.ops.backup.models import RunKind
 from cairn.ops.backup.runs import Run, require_alive, running
-from cairn.ops.backup.stored_keys import stored_keys
+from cairn.ops.backup.stored_keys import StoredKey, given_up, is_pinned, stored_keys
 from cairn.ops.backup.target import (
     COPIES,
     KEYS_FILE,
@@ -129,6 +129,7 @@ async def _create(live: Live, target: BackupTarget, backup: str, pin: str, run: 
             copied = await _copy(live, target, ledger, tell)
             for item in copied.damaged:
                 await asyncio.to_thread(ledger.forget, item.key)
+            missing = await _without_given_up(live, copied.damaged)
             await fail_point(Step.BACKUP_COPIED)
             await asyncio.to_thread(write_keys, folder / KEYS_FILE, ledger.wanted())
             objects, object_bytes = await asyncio.to_thread(ledger.totals)
@@ -152,7 +153,7 @@ async def _create(live: Live, target: BackupTarget, backup: str, pin: str, run: 
         copied=copied.objects,
         copied_bytes=copied.size,
         key_ids=tuple(sorted({key_id for item in snapshot.tables for key_id in item.key_ids})),
-        missing=tuple(copied.damaged[:MISSING_SHOWN]),
+        missing=tuple(missing[:MISSING_SHOWN]),
         pin=pin,
     )
     await fail_point(Step.BACKUP_BEFORE_MANIFEST)
@@ -202,6 +203,15 @@ async def _copy(live: Live, target: BackupTarget, ledger: KeyLedger, tell: Tell)
         pace=Pace(live.settings.backup_bytes_per_second),
         tell=told,
     )
+
+
+async def _without_given_up(live: Live, lacking: list[StoredKey]) -> list[StoredKey]:
+    """Leave out what was replaced while the backup was made: nobody lost it."""
+    free = {item.key for item in lacking if not is_pinned(item.key)}
+    if free:
+        async with live.database.snapshot() as connection:
+            free = await given_up(connection, live.metadata, free)
+    return [item for item in lacking if item.key not in free]
 
 
 def _sentence(manifest: Manifest) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import insert, select
 
 from cairn.db.database import Database
-from cairn.git.models import PurgedObject, PurgedPack, PurgedRoot, Store
+from cairn.git.models import Pack, PurgedObject, PurgedPack, PurgedRoot, Store
 from cairn.ops.backup.target import PURGED, BackupTarget
 
 _DENIAL_BYTES_MAX = 4096
@@ -54,14 +54,20 @@ async def read_denials(target: BackupTarget) -> list[Denial]:
 
 
 async def enter_denials(database: Database, denials: list[Denial]) -> Mapping[int, set[str]]:
-    """Add what the tables do not know to them; return the purged objects of each store that exists."""
+    """Add what the tables do not know to them; return the purged objects of each store that exists.
+
+    A pack the tables still have is left out: purging its store again replaces it first and denies it then.
+    """
     models = {"object": PurgedObject, "pack": PurgedPack, "root": PurgedRoot}
     known = {denial.place for denial in await _read_rows(database)}
     purged: dict[int, set[str]] = defaultdict(set)
     async with database.write() as session:
         stores = set(await session.scalars(select(Store.id).where(Store.id.in_({item.store_id for item in denials}))))
         for denial in denials:
-            if denial.store_id not in stores:
+            is_pack = denial.what == "pack"
+            if denial.store_id not in stores or (
+                is_pack and await session.get(Pack, (denial.store_id, denial.id)) is not None
+            ):
                 continue
             if denial.what == "object":
                 purged[denial.store_id].add(denial.id)

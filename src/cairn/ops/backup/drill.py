@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from cairn.base.errors import Unavailable
+from cairn.base.secret_box import SecretBox
 from cairn.base.settings import Settings
 from cairn.db.database import Database, open_database
 from cairn.git.doctor import examine
@@ -49,7 +49,7 @@ async def drill(
     settings: Settings,
     database: Database,
     target: BackupTarget,
-    key_ids: Collection[str],
+    secrets: SecretBox | None,
     *,
     backup: str = "",
     scratch: Path | None = None,
@@ -65,7 +65,7 @@ async def drill(
         async with running(database, RunKind.DRILL, place=None, backup=manifest.id) as run:
             with tempfile.TemporaryDirectory(prefix="cairn-drill-", dir=scratch) as name:
                 _require_room(Path(name), manifest)
-                await _drill(settings, Path(name), target, key_ids, drilled, tell)
+                await _drill(settings, Path(name), target, secrets, drilled, tell)
             _judge(run, drilled)
     except DrillFailed:
         pass  # the findings say it better
@@ -90,7 +90,7 @@ def _require_room(folder: Path, manifest: Manifest) -> None:
 
 
 async def _drill(
-    settings: Settings, folder: Path, target: BackupTarget, key_ids: Collection[str], drilled: Drilled, tell: Tell
+    settings: Settings, folder: Path, target: BackupTarget, secrets: SecretBox | None, drilled: Drilled, tell: Tell
 ) -> None:
     there = msgspec.structs.replace(
         settings,
@@ -106,7 +106,7 @@ async def _drill(
     database = open_database(there.effective_database_url, pool_size=4)
     try:
         storage = open_storage(there)
-        place = Place(there, database, storage, key_ids)
+        place = Place(there, database, storage, secrets)
         restored = await restore_backup(target, drilled.manifest.id, place, Choices(accepts_missing=True), tell=tell)
         drilled.findings += [f"{item.key} is missing or damaged." for item in restored.missing[:FINDINGS_MAX]]
         async with open_engine(there, database, storage) as engine:

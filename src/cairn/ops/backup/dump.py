@@ -22,8 +22,6 @@ from cairn.db.migrate import head, schema_version
 from cairn.ops.backup.tables import DumpedTable, describe_all, encoders, light_table, rows_kept
 
 ROWS_AT_ONCE = 1000
-SEALED_COLUMN = "sealed"
-"""Every column with values of ``base.secret_box`` has this name."""
 _LEVEL = 5
 _SCHEMA_TABLE = "alembic_version"
 
@@ -104,7 +102,7 @@ class _RowFile:
     def __init__(self, path: Path, description: DumpedTable) -> None:
         self.rows = 0
         self.key_ids: set[str] = set()
-        self._sealed = [place for place, item in enumerate(description.columns) if item.name == SEALED_COLUMN]
+        self._sealed = [place for place, item in enumerate(description.columns) if item.is_sealed]
         self._encoders = encoders(description)
         self._encoder = msgspec.json.Encoder()
         self._file: gzip.GzipFile = gzip.open(path, "wb", compresslevel=_LEVEL)  # noqa: SIM115 (closed by __exit__)

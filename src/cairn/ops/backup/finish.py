@@ -1,19 +1,24 @@
 """What a restore still owes once the rows are there: the deny list, the hold on deletions, what was lost meanwhile."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.audit.record import record
 from cairn.base.actor import SYSTEM
-from cairn.db.clock import database_now
+from cairn.base.ids import random_id
 from cairn.db.database import Database
 from cairn.git.engine import Engine
-from cairn.git.models import BucketComparison, Pack, Upload
+from cairn.git.models import Pack, Upload
+from cairn.git.purge import OBJECTS_MAX, StillReachable, purge
+from cairn.git.ref_transaction import RefUpdate
+from cairn.git.types import ZERO_OID, Oid, RefName, show
 from cairn.ops.backup.create import Progress, Tell, say_nothing
 from cairn.ops.backup.denials import enter_denials, read_denials
 from cairn.ops.backup.restore import Choices, Restored
@@ -38,6 +43,8 @@ class Finished:
     """What was found while finishing: how many objects were purged again, and what came after the backup."""
 
     purged: int
+    dropped: list[tuple[int, RefName]]
+    """Refs, with their stores, whose values of the backup's time reach something that was purged since."""
     lost: list[LostPacks]
 
 
@@ -50,7 +57,7 @@ async def finish_restore(
     """
     database = engine.database
     tell(Progress("applying the deny list"))
-    purged = await _purge_again(engine, target)
+    purged, dropped = await _purge_again(engine, target)
     lost = await lost_packs(database, engine.storage) if choices.is_bucket_kept else []
     manifest = restored.manifest
     async with database.write() as session:
@@ -65,19 +72,52 @@ async def finish_restore(
                 "origin": manifest.origin,
                 "missing": str(len(restored.missing)),
                 "purged_again": str(purged),
+                "refs_dropped": ", ".join(f"{store_id}:{show(name)}" for store_id, name in dropped),
             },
         )
-    return Finished(purged, lost)
+    return Finished(purged, dropped, lost)
 
 
-async def _purge_again(engine: Engine, target: BackupTarget) -> int:
-    """Purge what the target's deny list names and the restored stores have again; return how many objects."""
-    purged: Mapping[int, set[str]] = await enter_denials(engine.database, await read_denials(target))
-    again = 0
-    for store_id, oids in sorted(purged.items()):
-        again += len(oids)
-        raise NotImplementedError(store_id)
-    return again
+async def _purge_again(engine: Engine, target: BackupTarget) -> tuple[int, list[tuple[int, RefName]]]:
+    """Purge what the target's deny list names; return how many objects that were, and the refs that went with them."""
+    again, dropped = 0, list[tuple[int, RefName]]()
+    denied = await enter_denials(engine.database, await read_denials(target))
+    for store_id, oids in sorted(denied.items()):
+        ordered = [Oid(oid) for oid in sorted(oids)]
+        again += len(ordered)
+        for start in range(0, len(ordered), OBJECTS_MAX):
+            dropped += await _purge(engine, store_id, ordered[start : start + OBJECTS_MAX])
+    return again, dropped
+
+
+async def _purge(engine: Engine, store_id: int, oids: Sequence[Oid]) -> list[tuple[int, RefName]]:
+    """Purge objects for good. A ref of the backup's time that still reaches one goes: it was rewritten since."""
+    dropped: list[tuple[int, RefName]] = []
+    while True:
+        try:
+            await purge(engine, [store_id], oids, within=_nothing_more)
+        except StillReachable as error:
+            for holder, refs in groupby(sorted(error.refs), key=itemgetter(0)):
+                await _drop_refs(engine, holder, {name for _, name in refs})
+            dropped += error.refs
+            continue
+        return dropped
+
+
+async def _drop_refs(engine: Engine, store_id: int, names: set[RefName]) -> None:
+    state = await engine.state(store_id)
+    snapshot = await engine.snapshot(state)
+    updates = tuple(RefUpdate(ref.name, ref.oid, ZERO_OID) for ref in snapshot.refs if ref.name in names)
+    staged = await engine.stager.stage_deletions(state, updates, is_atomic=True)
+    await engine.land(staged, push_id=random_id(), actor=SYSTEM.label, within=_refuse_nothing)
+
+
+async def _nothing_more(session: AsyncSession) -> None:
+    """The restore itself is recorded when it is done."""
+
+
+async def _refuse_nothing(session: AsyncSession, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
+    return {}
 
 
 async def lost_packs(database: Database, storage: Storage) -> list[LostPacks]:
@@ -104,11 +144,3 @@ async def _is_named(database: Database, key: str) -> bool:
 def _summary(store_id: int, times: list[datetime | None]) -> LostPacks:
     known = sorted(time for time in times if time is not None)
     return LostPacks(store_id, len(times), known[0] if known else None, known[-1] if known else None)
-
-
-async def _set_hold(session: AsyncSession, reason: str) -> None:
-    row = await session.get(BucketComparison, 1)
-    if row is None:
-        row = BucketComparison(id=1, missing=0, unknown=0)
-        session.add(row)
-    row.held_at, row.hold_reason = await database_now(session), reason

@@ -82,7 +82,7 @@ async def drill_scheduled(context: JobContext, payload: Nothing) -> None:
     """Restore the newest backup into a scratch place and examine it."""
     settings = context.service(Settings)
     try:
-        drilled = await drill(settings, context.database, _target(settings), context.service(SecretBox).key_ids)
+        drilled = await drill(settings, context.database, _target(settings), context.service(SecretBox))
     except BackupNotFound:
         return  # nothing to drill yet: the readiness page says that there is no backup
     for finding in drilled.findings:

@@ -4,14 +4,18 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import bindparam, text, update
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from cairn.base.errors import CairnError
 from cairn.db.database import Dialect
+from cairn.db.failures import is_away
 from cairn.ops.backup.dump import TableFile
 from cairn.ops.backup.tables import DumpedTable, decoders, light_table
 
@@ -23,14 +27,22 @@ that nothing kept outside the database under such an id (objects in the bucket, 
 Row = dict[str, Any]
 
 
+class ValueNotKept(CairnError):
+    """A value of the backup cannot be kept by the database it is restored to; another kind of database can."""
+
+
 async def load(
     engine: AsyncEngine, dialect: Dialect, files: Sequence[TableFile], folder: Path, *, tell: Callable[[str], None]
 ) -> None:
     """Fill the tables, which exist and are emptied first, from the files below ``folder``, and count ids on from there.
 
-    One transaction a table. Errors: the database's own, for a value that it cannot keep.
+    One transaction a table. Errors: ValueNotKept, and the database's own.
     """
     async with engine.begin() as connection:
+        for item in files:
+            late = {found.name: None for found in item.table.columns if found.is_late}
+            if late:  # or a row could not go before the one that refers to it
+                await connection.execute(light_table(item.table).update().values(late))
         for item in reversed(files):
             await connection.execute(light_table(item.table).delete())
     for item in files:
@@ -38,13 +50,27 @@ async def load(
         async with engine.begin() as connection:
             statement = light_table(item.table).insert()
             async for rows in _batches(item, folder):
-                await connection.execute(statement, [_without_late(row, item.table) for row in rows])
+                with _told(item.table.name):
+                    await connection.execute(statement, [_without_late(row, item.table) for row in rows])
     for item in files:
         await _fill_late(engine, item, folder)
     async with engine.begin() as connection:
         for item in files:
             if item.table.numbered:
                 await _count_on(connection, dialect, item.table)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Say which table has what the database cannot keep, such as text with NUL, instead of showing the statement."""
+    try:
+        yield
+    except (DataError, IntegrityError) as error:
+        raise ValueNotKept(f"{name} has a value that this database does not take: {error.orig}") from error
+    except OperationalError as error:
+        if is_away(error):
+            raise
+        raise ValueNotKept(f"{name} has a value that this database does not take: {error.orig}") from error
 
 
 def _without_late(row: Row, description: DumpedTable) -> Row:

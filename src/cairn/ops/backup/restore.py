@@ -27,11 +27,14 @@ from sqlalchemy import (
 from sqlalchemy import case as choose
 
 from cairn.base.errors import CairnError, Conflict
+from cairn.base.secret_box import SecretBox, key_id_of
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.db.migrate import RESTORE_TABLE, head, upgrade
+from cairn.db.sealed_columns import sealed_columns
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.models import Store, Upload, UploadState
+from cairn.identity.key_canary import require_secret_key
 from cairn.identity.models import Account, Session
 from cairn.ops.backup.copying import Copied, Pace, Route, copy_absent, join
 from cairn.ops.backup.create import Progress, Tell, say_nothing
@@ -69,12 +72,12 @@ class BackupIncomplete(CairnError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a backup is restored to; ``key_ids`` are those of its secret keys."""
+    """Where a backup is restored to; ``secrets`` has its secret keys, None if it has none yet."""
 
     settings: Settings
     database: Database
     storage: Storage
-    key_ids: Collection[str]
+    secrets: SecretBox | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ async def restore_backup(
     BackupTooNew, NotEmpty, SecretKeyMissing, BackupIncomplete, Unavailable.
     """
     manifest = await target.read_manifest(backup)
-    require_usable(manifest, place.key_ids, choices)
+    require_usable(manifest, place.secrets.key_ids if place.secrets else frozenset(), choices)
     await _require_empty(place, choices)
     restored = Restored(manifest)
     with tempfile.TemporaryDirectory(prefix="cairn-restore-") as name:
@@ -142,6 +145,7 @@ async def restore_backup(
         tell(Progress("bringing the schema here"))
         await upgrade(place.database, is_restoring=True)
     await _settle(place.database, choices)
+    await _settle_secrets(place.database, place.secrets, choices)
     restored.at = await place.database.now()
     return restored
 
@@ -282,3 +286,23 @@ async def _settle(database: Database, choices: Choices) -> None:
         await session.execute(update(Upload).where(Upload.state == UploadState.OPEN).values(state=UploadState.EXPIRED))
         if choices.ends_sessions:
             await session.execute(delete(Session))
+
+
+async def _settle_secrets(database: Database, secrets: SecretBox | None, choices: Choices) -> None:
+    """See that what is sealed can be opened; where nobody has the key any more, drop what it sealed."""
+    if choices.ignores_key:
+        await _drop_unreadable(database, secrets.key_ids if secrets else frozenset())
+    if secrets is not None:
+        await require_secret_key(database, secrets)
+
+
+async def _drop_unreadable(database: Database, key_ids: Collection[str]) -> None:
+    """Host keys are made anew, mails lose their words: whatever was sealed can be made again or was on its way."""
+    for sealed in sealed_columns():
+        [key] = sealed.table.primary_key.columns
+        async with database.write() as session:
+            rows = (await session.execute(select(key, sealed).where(sealed.is_not(None)))).all()
+            lost = [row_id for row_id, value in rows if key_id_of(value) not in key_ids]
+            for row_id in lost:
+                row = sealed.table.update().values({sealed: None}) if sealed.nullable else sealed.table.delete()
+                await session.execute(row.where(key == row_id))

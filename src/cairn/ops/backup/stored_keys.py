@@ -3,13 +3,14 @@
 A feature that keeps objects adds one line to ``SOURCES``; a test finds the table that should have one and has none.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import MetaData, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cairn.identity.avatar_images import SIZES
 from cairn.ops.backup.tables import rows_kept
 
 ROWS_AT_ONCE = 2000
@@ -36,10 +37,11 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table whose rows name objects."""
+    """A table whose rows name objects. ``is_pinned``: a pin keeps what they name while a backup is made."""
 
     table: str
     files: tuple[StoredFile, ...]
+    is_pinned: bool = False
 
 
 SOURCES: tuple[Source, ...] = (
@@ -49,8 +51,27 @@ SOURCES: tuple[Source, ...] = (
             StoredFile("key", ".pack", size="pack_bytes", sha256="pack_sha256"),
             StoredFile("key", ".idx", size="index_bytes", sha256="index_sha256"),
         ),
+        is_pinned=True,
     ),
+    Source("account", tuple(StoredFile("avatar_id", f"/{size}.webp", prefix="avatars/") for size in SIZES)),
 )
+
+
+async def given_up(connection: AsyncConnection, metadata: MetaData, keys: Collection[str]) -> set[str]:
+    """Return those of the keys that went, as they may, while a backup was made: no row names them any more.
+
+    A pinned object never does: one that is missing was lost, whatever its row says by now, so keep those out of here.
+    """
+    still = set[str]()
+    async for page in stored_keys(connection, metadata):
+        still |= {item.key for item in page} & set(keys)
+    return set(keys) - still
+
+
+def is_pinned(key: str) -> bool:
+    """Tell whether a pin keeps an object with this key."""
+    prefixes = [file.prefix for source in SOURCES if not source.is_pinned for file in source.files]
+    return not key.startswith(tuple(prefixes))
 
 
 async def stored_keys(connection: AsyncConnection, metadata: MetaData) -> AsyncIterator[list[StoredKey]]:

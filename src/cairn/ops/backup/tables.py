@@ -69,6 +69,8 @@ class DumpedColumn(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     is_nullable: bool
     is_late: bool = False
+    is_sealed: bool = False
+    """Its values are ``base.secret_box``'s."""
 
 
 class DumpedTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +140,7 @@ def _describe(found: Table, places: dict[str, int]) -> DumpedTable:
                 kind=kind_of(item.type),
                 is_nullable=bool(item.nullable),
                 is_late=item.name in late,
+                is_sealed=bool(item.info.get("sealed")),
             )
             for item in found.columns
         ),
