@@ -11,9 +11,9 @@ from tests.factories import git_repositories
 from tests.factories.children import children
 
 from cairn.git.commands import GitCommand
+from cairn.git.places import GitBusy
 from cairn.git.runner import (
     Finished,
-    GitBusy,
     GitFailed,
     GitLimits,
     GitOutputTooLarge,

@@ -47,7 +47,7 @@ async def test_a_client_that_neither_sends_nor_takes_is_given_up() -> None:
     with pytest.raises(Quiet):
         await channel_of(Process()).read(quiet_seconds=0.02)
     with pytest.raises(Quiet):
-        await channel_of(Process(takes=False)).write(b"x", quiet_seconds=0.02)
+        await Channel(cast("Any", Process(takes=False)), grace_seconds=0.02).write(b"x")
 
 
 async def test_an_error_is_told_as_the_client_listens_at_that_moment() -> None:

@@ -1,6 +1,6 @@
 """Who is let in over SSH, and who has failed too often."""
 
-from cairn.git_server.ssh_limits import FAILURE_WINDOW_SECONDS, FAILURES_MAX, ConnectionLimits
+from cairn.git_server.ssh_limits import FAILURE_WINDOW_SECONDS, FAILURES_MAX, SLOW_SECONDS, ConnectionLimits
 
 
 def test_limits_count_addresses_apart_and_only_failed_connections() -> None:
@@ -14,11 +14,18 @@ def test_limits_count_addresses_apart_and_only_failed_connections() -> None:
     limits.release("a")
     assert limits.admit("c")
     limits.release("c")
+    assert limits.open_connections == 2
+
+
+def test_an_address_that_fails_all_the_time_is_slowed_down_and_never_shut_out() -> None:
+    """Attack: let a machine in an office fail, and nobody there can push any more."""
+    now = 0.0
+    limits = ConnectionLimits(per_address=2, total=3, clock=lambda: now)
     for _ in range(FAILURES_MAX):
-        limits.failed("evil")
-    assert not limits.admit("evil")
-    assert limits.admit("good")
-    limits.release("good")
+        assert limits.delay_seconds("office") == 0
+        limits.failed("office")
+    assert limits.admit("office")
+    assert limits.delay_seconds("office") == SLOW_SECONDS
+    assert limits.delay_seconds("elsewhere") == 0
     now = FAILURE_WINDOW_SECONDS + 1
-    assert limits.admit("evil")
-    assert limits.open_connections == 3
+    assert limits.delay_seconds("office") == 0

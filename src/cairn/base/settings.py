@@ -172,6 +172,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "http",
         "ssh",
     )
+    token_lifetime_max_days: Annotated[
+        int, Meta(ge=0, description="New personal tokens live at most this many days; 0 sets no bound.")
+    ] = 0
     session_days: Annotated[Count, Meta(description="A sign-in lasts this many days without use.")] = 30
     sudo_minutes: Annotated[
         Count,

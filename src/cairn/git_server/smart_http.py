@@ -38,7 +38,7 @@ _ANNOUNCEMENTS = {verb: encode_lines([b"# service=" + verb.value.encode() + b"\n
 _ADVERTISEMENTS = {verb: f"application/x-{verb.value}-advertisement".encode() for verb in Verb}
 _REQUESTS = {verb: f"application/x-{verb.value}-request".encode() for verb in Verb}
 _RESULTS = {verb: f"application/x-{verb.value}-result".encode() for verb in Verb}
-_QUERIES = {b"service=" + verb.value.encode(): verb for verb in Verb}
+_QUERIES = {b"service=" + verb.value.encode(): verb for verb in (Verb.FETCH, Verb.PUSH)}
 _METHODS = {Part.REFS: ("GET", "HEAD"), Part.FETCH: ("POST",), Part.PUSH: ("POST",), Part.DUMB: ("GET", "HEAD")}
 _log = get_logger(__name__)
 

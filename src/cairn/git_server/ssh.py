@@ -23,10 +23,12 @@ from cairn.git.engine import Engine
 from cairn.git.pktline import ConversationEnded
 from cairn.git.places import on_behalf_of
 from cairn.git_server.observer import GitObserver, Result, unobserved
+from cairn.git_server.pace import TRANSFER_SECONDS_MAX
 from cairn.git_server.requests import CommandUnknown, GitCommandLine, Verb, parse_command, requested_version
-from cairn.git_server.ssh_conversation import Channel, Conversation, tell
+from cairn.git_server.ssh_conversation import Channel, Conversation, Resolve, tell
 from cairn.git_server.ssh_limits import KEYS_PER_CONNECTION_MAX, ConnectionLimits
-from cairn.identity.authenticate import Authenticator
+from cairn.git_server.upload_archive import serve_archive
+from cairn.identity.authenticate import Authenticated, Authenticator
 from cairn.identity.credentials import KeyCredential
 from cairn.repositories.git_access import GitDoor, GitTarget
 from cairn.web.rate_limits import RateLimits, whose_share
@@ -40,7 +42,11 @@ SESSIONS_PER_CONNECTION_MAX = 10
 
 _NEW_SECONDS = 3.0
 _FLUSH_SECONDS = 60.0
-_ACTIONS = {Verb.FETCH: Action.REPOSITORY_READ, Verb.PUSH: Action.REPOSITORY_PUSH}
+_ACTIONS = {
+    Verb.FETCH: Action.REPOSITORY_READ,
+    Verb.PUSH: Action.REPOSITORY_PUSH,
+    Verb.ARCHIVE: Action.REPOSITORY_READ,
+}
 _log = get_logger(__name__)
 
 
@@ -126,7 +132,7 @@ class _Connection(asyncssh.SSHServer):
         self.actor: Actor | None = None
         self.fingerprint = ""
         self.sessions = 0
-        self._candidate: tuple[Actor, str] | None = None
+        self._candidate: tuple[Authenticated, str] | None = None
         self._connection: asyncssh.SSHServerConnection | None = None
         self._is_admitted = False
         self._attempts = 0
@@ -162,8 +168,9 @@ class _Connection(asyncssh.SSHServer):
             if self._attempts and self.actor is None:
                 self.door.limits.failed(self.address)
 
-    def begin_auth(self, username: str) -> bool:
-        """Nobody comes in without a key."""
+    async def begin_auth(self, username: str) -> bool:
+        """Nobody comes in without a key, nor at once where somebody fails all the time."""
+        await asyncio.sleep(self.door.limits.delay_seconds(self.address))
         self._candidate = None
         self._attempts += 1
         if username != LOGIN and self._connection is not None:
@@ -188,12 +195,12 @@ class _Connection(asyncssh.SSHServer):
             )
         fingerprint = key.get_fingerprint()
         try:
-            found = await self.door.authenticator.actor_of_fingerprint(fingerprint)
+            found = await self.door.authenticator.find_key(fingerprint)
         except (Unauthenticated, Forbidden):
             return False
         except Unavailable as error:
             raise asyncssh.DisconnectError(asyncssh.DISC_BY_APPLICATION, error.message) from error
-        self._candidate = (found.actor, fingerprint)
+        self._candidate = (found, fingerprint)
         return True
 
     def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
@@ -204,7 +211,9 @@ class _Connection(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         """The signature was made with the key that was looked up last: now the client is somebody."""
         assert self._candidate is not None, "only a known key can complete authentication"
-        self.actor, self.fingerprint = self._candidate
+        found, self.fingerprint = self._candidate
+        self.actor = found.actor
+        self.door.authenticator.note_key(found)
 
 
 async def _serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
@@ -245,7 +254,8 @@ async def _run(process: "asyncssh.SSHServerProcess[bytes]", connection: _Connect
     assert connection.actor is not None, "sessions start after authentication"
     client = SshClient(connection.actor, connection.fingerprint, connection.address)
     protocol = process.env.get("GIT_PROTOCOL", "")
-    return await run_command(connection.door, Channel(process, grace_seconds=connection.door.settings.send_grace_seconds), client, process.command, protocol)
+    channel = Channel(process, grace_seconds=connection.door.settings.send_grace_seconds)
+    return await run_command(connection.door, channel, client, process.command, protocol)
 
 
 async def run_command(door: SshDoor, channel: Channel, client: SshClient, line: str | None, protocol: str) -> int:
@@ -281,10 +291,17 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
     result = Result.GONE
     try:
         with on_behalf_of(whose_share(client.actor, client.address)):
-            await (conversation.push() if command.verb is Verb.PUSH else conversation.fetch(version))
+            async with asyncio.timeout(TRANSFER_SECONDS_MAX):
+                match command.verb:
+                    case Verb.FETCH:
+                        await conversation.fetch(version)
+                    case Verb.PUSH:
+                        await conversation.push()
+                    case Verb.ARCHIVE:
+                        await _archive(door, channel, resolve)
         result = Result.OK
     except (OSError, asyncssh.Error):
-        pass  # the channel is closed; nobody is left to be told
+        pass  # the channel is closed, or has been open for hours; nobody is left to be told
     except ConversationEnded as ended:
         with suppress(OSError, asyncssh.Error):
             await tell(channel, ended)
@@ -310,3 +327,8 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
             bytes_out=channel.sent_bytes,
         )
     return 0 if result is Result.OK else 1
+
+
+async def _archive(door: SshDoor, channel: Channel, resolve: Resolve) -> None:
+    target = await resolve()
+    await serve_archive(door.engine, target.state, channel, max_bytes=door.settings.max_request_bytes)

@@ -233,4 +233,5 @@ async def _session(door: SshDoor, question: _Question, descriptors: list[int]) -
     found = await door.authenticator.actor_of_fingerprint(question.fingerprint)
     client = SshClient(found.actor, question.fingerprint, question.address)
     with bind_request(random_id(), address=question.address, user_agent="sshd"):
-        return await run_command(door, Channel(_Streams(descriptors)), client, question.command, question.protocol)
+        channel = Channel(_Streams(descriptors), grace_seconds=door.settings.send_grace_seconds)
+        return await run_command(door, channel, client, question.command, question.protocol)

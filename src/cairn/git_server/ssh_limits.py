@@ -1,7 +1,8 @@
 """How many SSH connections there may be, and how often an address may fail to sign in.
 
 A client offers its keys one by one until one is known: that is how the protocol begins, so a connection counts as
-failed only when it ends without having signed in although it tried.
+failed only when it ends without having signed in although it tried. An address where that happens all the time is
+slowed down, never shut out: a whole office may be behind it, and no key was ever guessed.
 """
 
 import time
@@ -12,6 +13,8 @@ KEYS_PER_CONNECTION_MAX = 32
 """An agent may hold many keys; beyond this somebody is guessing."""
 FAILURES_MAX = 30
 FAILURE_WINDOW_SECONDS = 60.0
+SLOW_SECONDS = 3.0
+"""So long waits everybody from an address with too many failures before a key is looked at."""
 _ADDRESSES_MAX = 10_000
 
 
@@ -34,10 +37,12 @@ class ConnectionLimits:
         """Count a connection and return True, or return False if it must be closed at once."""
         if self._open.total() >= self._total or self._open[address] >= self._per_address:
             return False
-        if self._recent_failures(address) >= FAILURES_MAX:
-            return False
         self._open[address] += 1
         return True
+
+    def delay_seconds(self, address: str) -> float:
+        """Return how long a client from this address waits before it may show a key."""
+        return SLOW_SECONDS if self._recent_failures(address) >= FAILURES_MAX else 0.0
 
     def release(self, address: str) -> None:
         """Take an admitted connection off the count."""

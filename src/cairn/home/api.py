@@ -67,7 +67,7 @@ async def meta(context: RequestContext) -> Json:
 @api.get(f"{API}/rate_limit", action=PUBLIC, resource="none")
 async def rate_limit(context: RequestContext) -> Json:
     """Answer the caller's budget, without using any of it."""
-    state = context.site.limiter.look(context, context.site.clock().timestamp())
+    state = context.site.limits.look(context)
     budget = _budget(state)
     # One window counts all; clients look for theirs by name.
     return {"resources": {name: dict(budget) for name in _RESOURCES}, "rate": budget}
@@ -77,7 +77,7 @@ def _budget(state: RateState) -> Json:
     return {
         "limit": state.limit,
         "remaining": state.remaining,
-        "used": min(state.used, state.limit),
+        "used": state.used,
         "reset": state.reset_at,
         "resource": state.resource,
     }

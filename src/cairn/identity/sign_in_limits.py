@@ -1,23 +1,28 @@
-"""Slowing down guessing without locking anybody out.
+"""Slowing down guessing without locking anybody out (``docs/decisions/sign-in-limits.md``).
 
-Failures count per (name, address) and per address, never per name alone: a stranger elsewhere cannot shut a person out
-of their account. In this process for now; the storage is one of ``limits``, so Redis can take its place.
+An attempt by a browser that has signed in to the account before is counted for that browser alone: nobody else can use
+up its attempts. All others meet three leaky buckets: of the name from this address, of the name from anywhere (so that
+a thousand addresses do not have a thousand times the guesses) and of failures from this address. A bucket never closes:
+the next attempt is a minute and a half away, or seconds.
+
+Counted in Redis where there is one, exactly; in this process while it is away: guessing stays slow whatever fails.
 """
 
-import ipaddress
 import math
-import time
-
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 
 from cairn.base.errors import RateLimited
+from cairn.web.counters import Counters, Rule, Usage
+from cairn.web.rate_limits import network_of
 
-PER_NAME_AND_ADDRESS: RateLimitItem = RateLimitItemPerMinute(10, 15)
-"""Ten attempts in 15 minutes; a right password clears them."""
-PER_ADDRESS: RateLimitItem = RateLimitItemPerMinute(100, 15)
-"""A hundred failures in 15 minutes over all names: a whole office behind one address stays below it."""
+_QUARTER_HOUR = 15 * 60
+PER_NAME_AND_ADDRESS = Rule("sign-in-pair", 10, _QUARTER_HOUR)
+"""Ten attempts, then one each 90 seconds; a right password clears them."""
+PER_NAME = Rule("sign-in-name", 100, _QUARTER_HOUR)
+"""A hundred attempts on one name from everywhere, then one each 9 seconds for all who are strangers to the account."""
+PER_DEVICE = Rule("sign-in-device", 10, _QUARTER_HOUR)
+"""Ten attempts of a browser that the account knows."""
+PER_ADDRESS = Rule("sign-in-address", 100, _QUARTER_HOUR)
+"""A hundred failures over all names: a whole office behind one address stays below it."""
 
 
 class SignInLimits:
@@ -25,55 +30,57 @@ class SignInLimits:
 
     def __init__(
         self,
+        counters: Counters | None = None,
         *,
-        per_name_and_address: RateLimitItem = PER_NAME_AND_ADDRESS,
-        per_address: RateLimitItem = PER_ADDRESS,
+        per_name_and_address: Rule = PER_NAME_AND_ADDRESS,
+        per_name: Rule = PER_NAME,
+        per_address: Rule = PER_ADDRESS,
     ) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._counters = counters or Counters()
         self._per_name_and_address = per_name_and_address
+        self._per_name = per_name
         self._per_address = per_address
 
-    async def attempt(self, name: str, address: str) -> None:
+    async def attempt(self, name: str, address: str, *, device: str = "") -> None:
         """Count an attempt before it is judged, so that many at once are no way round.
 
+        ``device`` is what a browser proved to be one that the account knows (``identity.devices``), empty for others.
         Errors: RateLimited when it is one too many.
         """
+        if device:
+            _require(await self._counters.take_exactly(PER_DEVICE, device))
+            return
         network = network_of(address)
-        if not await self._limiter.test(self._per_address, "address", network):
-            raise await self._refusal(self._per_address, "address", network)
-        key = _name_key(name)
-        if not await self._limiter.hit(self._per_name_and_address, "name", key, network):
-            raise await self._refusal(self._per_name_and_address, "name", key, network)
+        _require(self._counters.look(self._per_address, network))
+        _require(await self._counters.take_exactly(self._per_name_and_address, _pair(name, network)))
+        _require(await self._counters.take_exactly(self._per_name, _name_key(name)))
 
-    async def failed(self, address: str) -> None:
-        """Count a wrong password against its address."""
-        await self._limiter.hit(self._per_address, "address", network_of(address))
+    async def failed(self, address: str, *, device: str = "") -> None:
+        """Count a wrong password against its address; a known browser only has its own attempts."""
+        if not device:
+            self._counters.add(self._per_address, network_of(address))
 
-    async def succeeded(self, name: str, address: str) -> None:
+    async def succeeded(self, name: str, address: str, *, device: str = "") -> None:
         """Forget the attempts of a person who has the right password."""
-        await self._limiter.clear(self._per_name_and_address, "name", _name_key(name), network_of(address))
+        if device:
+            self._counters.clear(PER_DEVICE, device)
+            return
+        self._counters.clear(self._per_name_and_address, _pair(name, network_of(address)))
+        self._counters.add(self._per_name, _name_key(name), -1)
 
-    async def _refusal(self, item: RateLimitItem, *key: str) -> RateLimited:
-        window = await self._limiter.get_window_stats(item, *key)
-        seconds = max(1, math.ceil(window.reset_time - time.time()))
+
+def _require(usage: Usage) -> None:
+    if usage.wait_seconds:
+        seconds = math.ceil(usage.wait_seconds)
         minutes = math.ceil(seconds / 60)
-        return RateLimited(
+        raise RateLimited(
             f"Too many attempts to sign in; try again in {minutes} minute{'s' if minutes > 1 else ''}.",
             retry_after_seconds=seconds,
         )
 
 
-def network_of(address: str) -> str:
-    """Return what counts as one address: an IPv4 address, an IPv6 /64 (one customer has that many); text as it is."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+def _pair(name: str, network: str) -> str:
+    return f"{network} {_name_key(name)}"
 
 
 def _name_key(name: str) -> str:

@@ -5,12 +5,13 @@ before anybody could be told that the node stops.
 """
 
 import asyncio
+import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
 from cairn.base.log import get_logger
@@ -19,18 +20,23 @@ from cairn.git_server.smart_http import SmartHttp
 from cairn.identity.names import unreserved
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.ops.metrics_folder import share_metrics
+from cairn.programs.connections import ConnectionGuard, guard_forever
 from cairn.programs.services import Services, open_services
 from cairn.programs.start import settle_memory, split_address, stop_requested
 from cairn.programs.web_features import make_web_features
 from cairn.web.app import create_app
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.routing import RouteUndeclared, declared_routes
+from cairn.web.security import Proxies
 
 if TYPE_CHECKING:
     from cairn.ops.health import Health
 
 BACKLOG = 1024
-REQUESTS_AT_ONCE_MAX = 1024
+ACCEPTED_BEYOND_MAX = 1024
+"""Connections accepted above the limit, until the guard has chosen which must go."""
+DESCRIPTORS_MAX = 65_536
+PING_SECONDS = 15
 BALANCER_SECONDS = 30.0
 """Whoever asked for readiness this recently is a balancer that should hear "draining" before it is refused."""
 
@@ -83,11 +89,19 @@ async def serve(settings: Settings) -> int:
         metrics = Metrics(program="web")
         health = Health(standard_probes(settings, services.database, services.storage, services.findings))
         ops = OpsFront(health=health, metrics=metrics, database=services.database)
-        git = SmartHttp(settings=settings, engine=services.engine, door=services.git_door, observe=metrics.git_finished)
+        git = SmartHttp(
+            settings=settings,
+            engine=services.engine,
+            door=services.git_door,
+            limits=services.limits,
+            observe=metrics.git_finished,
+        )
         app = InFlight(_web_app(services, fronts=[git.front, ops.front], observe=metrics.request_finished))
         sampling = group.create_task(metrics.sample_forever(services.engine))
+        guarding = group.create_task(guard_forever(_make_guard(settings), split_address(settings.http_address)[1]))
         server = _make_server(settings, app)
         settle_memory()
+        _raise_descriptor_limit()
         serving = group.create_task(server.serve())
         _log.info("listening", address=settings.http_address)
         try:
@@ -101,6 +115,7 @@ async def serve(settings: Settings) -> int:
             # With nothing left to serve it ends by itself; cancelled before that, it would fail in its own callback.
             await asyncio.wait({serving}, timeout=_CUT_SECONDS)
         finally:
+            guarding.cancel()
             sampling.cancel()
             serving.cancel()
     if late:
@@ -118,6 +133,7 @@ def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (cr
         route_handlers=features.route_handlers,
         packages=features.packages,
         engine=services.engine,
+        limits=services.limits,
         **options,
     )
     open_names = unreserved(route.path for route in declared_routes(app.litestar))
@@ -139,14 +155,34 @@ def _make_server(settings: Settings, app: ASGIApp) -> Server:
         interface=Interfaces.ASGI,
         # Without TLS only HTTP/1 cuts connections that never send anything.
         http=HTTPModes.auto if has_tls else HTTPModes.http1,
+        # Also how long a kept connection may be idle.
         http1_settings=HTTP1Settings(header_read_timeout=settings.body_deadline_seconds * 1000),
+        http2_settings=HTTP2Settings(keep_alive_interval=PING_SECONDS * 1000),
         backlog=BACKLOG,
-        backpressure=REQUESTS_AT_ONCE_MAX,
+        # The server holds one of these for as long as a connection lives.
+        backpressure=settings.http_max_connections + ACCEPTED_BEYOND_MAX,
         ssl_cert=settings.tls_certificate if has_tls else None,
         ssl_key=settings.tls_key if has_tls else None,
         ssl_protocol_min=SSLProtocols.tls12,
         log_enabled=False,
     )
+
+
+def _make_guard(settings: Settings) -> ConnectionGuard:
+    return ConnectionGuard(
+        per_address=settings.http_connections_per_address,
+        total=settings.http_max_connections,
+        silent_seconds=settings.body_deadline_seconds,
+        grace_seconds=settings.send_grace_seconds,
+        is_trusted=Proxies(settings.trusted_proxies).trusts,
+    )
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many open files as the system lets us: each connection has one, and each pack."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _require_readable(setting: str, path: Path) -> None:

@@ -16,7 +16,7 @@ from litestar.datastructures import Headers
 from cairn.base.errors import FieldProblem, Invalid, Malformed
 from cairn.web.asgi import ASGIApp, Message, Receive, Scope, Send, header
 from cairn.web.context import RequestContext, find_context, is_api_path
-from cairn.web.rate_limits import HourlyWindows, caller_name
+from cairn.web.rate_limits import caller_name
 
 T = TypeVar("T")
 
@@ -208,9 +208,8 @@ class ApiConventions:
     Admission, inside, makes the request's context.
     """
 
-    def __init__(self, app: ASGIApp, *, limiter: HourlyWindows) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -220,7 +219,7 @@ class ApiConventions:
         if scope["method"] == "OPTIONS":
             await _answer_preflight(send)
             return
-        await self._app(scope, receive, _Conditioner(scope, send, self._limiter))
+        await self._app(scope, receive, _Conditioner(scope, send))
 
 
 async def _answer_preflight(send: Send) -> None:
@@ -236,10 +235,9 @@ def _cors() -> dict[str, str]:
 class _Conditioner:
     """Holds the start of an answer back until its body is known, if the body is small and comes in one piece."""
 
-    def __init__(self, scope: Scope, send: Send, limiter: HourlyWindows) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
-        self._limiter = limiter
         self._start: Any = None
 
     async def __call__(self, message: Message) -> None:
@@ -305,19 +303,20 @@ class _Conditioner:
 
     def _caller_headers(self, context: RequestContext, status: int) -> dict[str, str]:
         found: dict[str, str] = {}
-        now = context.site.clock().timestamp()
-        # A 304 is free.
-        rate = self._limiter.give_back(context, now) if status == 304 else self._limiter.look(context, now)
+        limits = context.site.limits
+        if status == 304:
+            limits.give_back(context)
+        rate = limits.look(context)
         found |= {
             "X-RateLimit-Limit": str(rate.limit),
             "X-RateLimit-Remaining": str(rate.remaining),
-            "X-RateLimit-Used": str(min(rate.used, rate.limit)),
+            "X-RateLimit-Used": str(rate.used),
             "X-RateLimit-Reset": str(rate.reset_at),
             "X-RateLimit-Resource": rate.resource,
         }
-        limits = context.actor.limits
-        if limits is not None:
-            found["X-OAuth-Scopes"] = ", ".join(sorted(limits.scopes))
+        narrowed = context.actor.limits
+        if narrowed is not None:
+            found["X-OAuth-Scopes"] = ", ".join(sorted(narrowed.scopes))
             handler = self._scope.get("route_handler")
             declared = None if handler is None else handler.opt.get("cairn.declaration")
             accepted = frozenset() if declared is None else declared.token_scopes

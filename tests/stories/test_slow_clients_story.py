@@ -1,0 +1,187 @@
+"""L4: hundreds of clients that drip, stall or take nothing; each is ended in time, and pages go on being answered."""
+
+import asyncio
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from tests.services.ports import wait_until
+from tests.stories.installation import Installation, git, installation, ssh_key, start_git, working_copy
+from tests.stories.people import join
+from tests.stories.slow_clients import (
+    Client,
+    all_ended,
+    dripping_body,
+    dripping_head,
+    silent,
+    slow_clone,
+    ssh_stall,
+)
+
+CONNECTIONS = 25
+CONNECTIONS_NIGHTLY = 500
+LARGE_BYTES = 24 << 20
+"""More than all buffers on the way hold, and nothing that compresses."""
+
+
+@dataclass
+class Place:
+    """A running Cairn with a public repository ``ada/large``."""
+
+    cairn: Installation
+    token: str
+    head: str
+    ssh_command: str
+
+    @property
+    def slow_clone(self) -> Client:
+        """Who clones it a byte at a time."""
+        return slow_clone("ada/large", self.head)
+
+
+def place(folder: Path, stack: ExitStack, settings: dict[str, str]) -> Place:
+    cairn = stack.enter_context(installation(folder, settings))
+    client, token = join(cairn, "ada")
+    stack.enter_context(closing(client))
+    headers = {"authorization": f"Bearer {token}"}
+    assert client.post("/api/v3/user/repos", json={"name": "large"}, headers=headers).status_code == 201
+    key, ssh_command = ssh_key(folder)
+    made = client.post("/api/v3/user/keys", json={"title": "key", "key": key}, headers=headers)
+    assert made.status_code == 201, made.text
+    work = working_copy(folder / "work")
+    (work / "noise").write_bytes(secrets.token_bytes(LARGE_BYTES))
+    git("add", "-A", cwd=work)
+    git("commit", "-qm", "Noise", cwd=work)
+    git("push", cairn.url("ada/large", user="ada", secret=token), "main", cwd=work)
+    git("clone", "-q", "--bare", cairn.url("ada/large"), folder / "warm.git")
+    return Place(cairn, token, git("rev-parse", "HEAD", cwd=work).strip(), ssh_command)
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A site whose limits are short enough for a test of each commit."""
+    settings = {
+        "CAIRN_BODY_DEADLINE_SECONDS": "2",
+        "CAIRN_SEND_GRACE_SECONDS": "2",
+        "CAIRN_SSH_LOGIN_SECONDS": "2",
+        "CAIRN_HTTP_CONNECTIONS_PER_ADDRESS": "150",
+    }
+    with ExitStack() as stack:
+        yield place(tmp_path_factory.mktemp("slow"), stack, settings)
+
+
+async def test_every_kind_of_slow_client_is_ended_while_pages_are_answered(impatient: Place) -> None:
+    """Attack: hold the server's places with connections that cost nothing to keep."""
+    cairn = impatient.cairn
+    async with httpx2.AsyncClient(base_url=cairn.origin, timeout=30, trust_env=False) as client:
+        kinds = [silent, dripping_head, dripping_body, impatient.slow_clone]
+        attacks = [asyncio.create_task(all_ended(kind, cairn.port, CONNECTIONS)) for kind in kinds]
+        attacks.append(asyncio.create_task(all_ended(ssh_stall, cairn.ssh_port, CONNECTIONS)))
+        answered = 0
+        while not all(task.done() for task in attacks):
+            assert (await client.get("/ada/large")).status_code == 200
+            answered += 1
+            await asyncio.sleep(0.05)
+        ended = await asyncio.gather(*attacks)
+    assert answered > 0
+    for took in ended:
+        assert len(took) == CONNECTIONS
+        assert min(took) >= 1, "nobody is ended before the time that the settings give"
+
+
+def test_one_address_cannot_hold_all_connections(impatient: Place) -> None:
+    """Attack: 300 connections in the middle of a head from one address, and nobody else gets in."""
+    with ExitStack() as stack:
+        held = []
+        for _ in range(300):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", impatient.cairn.port), timeout=10))
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+            held.append(connection)
+
+        def still_open() -> int:
+            return sum(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1 for one in held)
+
+        wait_until(lambda: still_open() <= 150, within_seconds=20, what="no more than 150 connections")
+        with impatient.cairn.client() as client:
+            assert client.get("/healthz").status_code == 200
+        # The address is not shut out: whoever does something stays, the idlest had to go.
+        log = impatient.cairn.log()
+        assert '"event": "connections_closed"' in log or '"event":"connections_closed"' in log
+
+
+def test_a_client_that_takes_nothing_over_ssh_is_ended(impatient: Place) -> None:
+    """Attack: clone over SSH and leave the channel's window shut."""
+    address = impatient.cairn.ssh_url("ada/large")
+    clone = start_git(
+        "clone", "--bare", address, impatient.cairn.folder / "never.git", ssh_command=impatient.ssh_command
+    )
+    try:
+        found: list[int] = []
+
+        def find() -> bool:
+            listed = subprocess.run(
+                ["pgrep", "-P", str(clone.pid), "-x", "ssh"], capture_output=True, text=True, check=False
+            )
+            found.extend(map(int, listed.stdout.split()))
+            return bool(found)
+
+        wait_until(find, within_seconds=20, what="git has started ssh")
+        # Everything behind ssh stops taking: its pipe fills, then the channel's window.
+        for line in subprocess.run(
+            ["pgrep", "-P", str(clone.pid), "-x", "git"], capture_output=True, text=True, check=False
+        ).stdout.split():
+            subprocess.run(["kill", "-STOP", line], check=False)
+        subprocess.run(["kill", "-STOP", str(clone.pid)], check=True)
+        wait_until(lambda: not _runs(found[0]), within_seconds=30, what="the server has ended the conversation")
+    finally:
+        subprocess.run(["pkill", "-CONT", "-P", str(clone.pid)], check=False)
+        clone.kill()
+        clone.communicate()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in {"Z", "X"}
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+async def test_500_slow_clients_for_two_minutes_leave_pages_as_quick_as_before(tmp_path: Path) -> None:
+    """L4 with the settings every site begins with: pages' p95 at most twice that of a quiet server."""
+    with ExitStack() as stack:
+        quiet = place(tmp_path / "slow", stack, {})
+        cairn = quiet.cairn
+        async with httpx2.AsyncClient(base_url=cairn.origin, timeout=30, trust_env=False) as client:
+
+            async def p95(seconds: float) -> float:
+                took = []
+                end = time.monotonic() + seconds
+                while time.monotonic() < end:
+                    started = time.monotonic()
+                    assert (await client.get("/ada/large")).status_code == 200
+                    took.append(time.monotonic() - started)
+                    await asyncio.sleep(0.1)
+                return sorted(took)[int(len(took) * 0.95)]
+
+            before = await p95(20)
+            kinds = [dripping_head, dripping_body, silent, quiet.slow_clone]
+            attacks = [
+                asyncio.create_task(all_ended(kind, cairn.port, CONNECTIONS_NIGHTLY // len(kinds))) for kind in kinds
+            ]
+            during = await p95(120)
+            heads, bodies, silences, clones = await asyncio.gather(*attacks)
+        print(f"p95 of a page: {before * 1000:.1f} ms before, {during * 1000:.1f} ms during")
+        assert during <= 2 * before
+        assert max(heads) <= 25
+        assert max(bodies) <= 25
+        assert max(silences) <= 25
+        assert max(clones) <= 120
