@@ -75,3 +75,12 @@ def test_commands_inside_the_grammar_are_written_in_order() -> None:
     words = ["rev-list", "--objects", "--max-count=5", "--end-of-options", OID, f"^{OID}", f"{OID}...{OID}", "--"]
     assert command.arguments() == [word.encode() for word in words]
     assert GitCommand(name="cat-file", options=(CHECK_FORMAT,)).arguments()[1] == CHECK_FORMAT.encode()
+
+
+def test_paths_without_a_separator_need_a_revision_before_them() -> None:
+    """Attack: a path that looks like an option, where nothing ends the options."""
+    with pytest.raises(GitCommandRefused):
+        GitCommand(name="archive", paths=(b"--output=/tmp/x",))
+    oid = "1" * 40
+    made = GitCommand(name="archive", revisions=(oid,), paths=(b"--output=/tmp/x",)).arguments()
+    assert made == [b"archive", b"--end-of-options", oid.encode(), b"--output=/tmp/x"]

@@ -60,7 +60,7 @@ def test_every_way_to_write_a_path_names_the_repository(command: str) -> None:
     "command",
     ["", "sh", "bash -c 'git-upload-pack x'", "git-upload-pack", "git-upload-pack 'a'; id", "git-upload-pack $(id)",
      "git-upload-pack 'a/b' 'c/d'", "git-upload-pack --strict 'a/b' x", "git-upload-pack `id`", "git-upload-pack 'a",
-     "git-upload-pack a/b|id", "git-upload-pack a/b\nid", 'git-upload-pack "$HOME"', "git-upload-archive 'a/b'",
+     "git-upload-pack a/b|id", "git-upload-pack a/b\nid", 'git-upload-pack "$HOME"',
      "git-shell", "scp -t /", "git-receive-pack\t", "git-upload-pack " + "a" * 2000],
 )  # fmt: skip
 def test_no_other_command_is_understood(command: str) -> None:

@@ -45,9 +45,7 @@ async def test_a_login_without_command_is_greeted_by_name(embedded: Installation
     assert error == b"Hi ada! You've successfully authenticated, but Cairn does not provide shell access.\n"
 
 
-@pytest.mark.parametrize(
-    "command", ["sh", "id", "git-upload-archive 'ada/x.git'", "git-upload-pack 'x'; id", "scp -t .", "git-shell"]
-)
+@pytest.mark.parametrize("command", ["sh", "id", "git-upload-pack 'x'; id", "scp -t .", "git-shell"])
 async def test_nothing_but_git_runs(embedded: Installation, command: str) -> None:
     """Attack: a command of the client's own."""
     code, out, error = await run(embedded, command)

@@ -23,6 +23,8 @@ class _Grammar:
     options: tuple[str, ...] = ()
     end_of_options: bool = False
     paths: bool = False
+    separator: bool = True
+    """False where everything after ``--end-of-options`` is an operand, so that ``--`` itself would be a path."""
 
 
 _VALUES = {
@@ -110,6 +112,7 @@ _GRAMMARS = {
         ("--format=tar", "--format=zip", "--format=tar.gz", "--prefix=<text>", *(f"-{level}" for level in range(10))),
         end_of_options=True,
         paths=True,
+        separator=False,
     ),
     "range-diff": _Grammar(("--no-color", "--creation-factor=<count>", "--no-ext-diff", "--no-textconv")),
     "show-index": _Grammar(("--object-format=sha1",)),
@@ -161,6 +164,8 @@ class GitCommand:
                 raise GitCommandRefused(f"git {self.name}: {folder!r} is not an absolute folder")
         if self.paths and not grammar.paths:
             raise GitCommandRefused(f"git {self.name} takes no paths")
+        if self.paths and not grammar.separator and not self.revisions:
+            raise GitCommandRefused(f"git {self.name} takes paths after a revision only")
         if any(not path or b"\0" in path for path in self.paths):
             raise GitCommandRefused(f"git {self.name}: a path is empty or holds NUL")
 
@@ -172,6 +177,8 @@ class GitCommand:
             words.append("--end-of-options")
         words += [*self.revisions, *map(str, self.folders)]
         arguments = [word.encode("utf-8", "surrogateescape") for word in words]
+        if not grammar.separator:
+            return [*arguments, *self.paths]
         return [*arguments, b"--", *self.paths] if (grammar.paths and self.revisions) or self.paths else arguments
 
 

@@ -9,10 +9,12 @@ from cairn.git.types import show
 
 
 class Verb(StrEnum):
-    """The two conversations there are; values are git's names for them."""
+    """The conversations there are; values are git's names for them."""
 
     FETCH = "git-upload-pack"
     PUSH = "git-receive-pack"
+    ARCHIVE = "git-upload-archive"
+    """Over SSH only."""
 
 
 class Part(StrEnum):
@@ -35,7 +37,7 @@ class GitAddress:
 
 
 class CommandUnknown(Malformed):
-    """An SSH command that is none of git's two; the message is for the person who typed it."""
+    """An SSH command that is none of git's; the message is for the person who typed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,6 @@ def parse_command(command: str) -> GitCommandLine:
     match = _COMMAND.fullmatch(command) if len(command) <= _COMMAND_LENGTH_MAX else None
     if match is None:
         raise CommandUnknown(f"Cairn runs no {show(command[:60].encode())!r}: only git fetch and git push work here.")
-    if match[1] == "upload-archive":
-        raise CommandUnknown("Cairn offers no git archive --remote; download an archive in the browser or clone.")
     path = _unquote(match[2])
     owner, _, name = path.removeprefix("/").removesuffix("/").partition("/")
     return GitCommandLine(Verb(f"git-{match[1]}"), owner, name)
