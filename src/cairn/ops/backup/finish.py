@@ -14,6 +14,7 @@ from cairn.audit.record import record
 from cairn.base.actor import SYSTEM
 from cairn.base.ids import random_id
 from cairn.db.database import Database
+from cairn.git.bucket_comparison import hold
 from cairn.git.engine import Engine
 from cairn.git.models import Pack, Upload
 from cairn.git.purge import OBJECTS_MAX, StillReachable, purge
@@ -61,7 +62,7 @@ async def finish_restore(
     lost = await lost_packs(database, engine.storage) if choices.is_bucket_kept else []
     manifest = restored.manifest
     async with database.write() as session:
-        await _set_hold(session, f"restored {manifest.id}, the state of {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC")
+        await hold(session, reason=f"restored {manifest.id}, the state of {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC")
         record(
             session,
             SYSTEM,
