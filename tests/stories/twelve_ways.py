@@ -94,7 +94,7 @@ async def _answer(engine: Engine, store: int, request: V2Request) -> bytes:
         async with engine.upload.serve_v2(await engine.state(store), request) as answer:
             if isinstance(answer, Flight):
                 return b"".join([chunk async for chunk in answer.chunks()])
-            return answer if isinstance(answer, bytes) else answer.read_bytes()  # type: ignore[union-attr]
+            return answer if isinstance(answer, bytes) else answer.read_bytes()
     except (CairnError, ProtocolError) as error:
         return str(error).encode()
 

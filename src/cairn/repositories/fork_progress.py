@@ -42,3 +42,9 @@ async def sync_banner(
         branch = repository.default_branch
         sync = await read_sync_state(context.site.database, engine, actor, repository, branch)
     return {"sync": sync, "sync_max": COUNTED_MAX}
+
+
+async def is_separating(context: RequestContext, repository: RepositoryView) -> bool:
+    """Tell whether a repository that was narrowed still shares packs with forks or a parent."""
+    async with context.site.database.read() as session:
+        return await work_of(session, repository.id, WorkKind.SEPARATE) is not None

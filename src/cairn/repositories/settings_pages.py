@@ -19,6 +19,7 @@ from cairn.git.types import show
 from cairn.repositories.collaborators import list_collaborators, put_collaborator, remove_collaborator
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
+from cairn.repositories.fork_progress import is_separating
 from cairn.repositories.pages import header_of, open_repository_page
 from cairn.repositories.queries import BRANCH_PREFIX, RepositoryView, find_repository
 from cairn.repositories.update import RepositoryChange, update_repository
@@ -175,6 +176,7 @@ async def _show(
         deletion=forms[DeleteForm],
         branches=[(name, name) for name in branches] if len(heads) <= BRANCHES_OFFERED else [],
         may_administer=may_administer,
+        is_separating=await is_separating(context, repository),
         may_delete=decide(actor, Action.REPOSITORY_DELETE, repository.scope).allowed,
     )
 

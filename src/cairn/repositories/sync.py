@@ -27,7 +27,7 @@ from cairn.git.ref_transaction import RefUpdate
 from cairn.git.store_state import lock_stores
 from cairn.git.types import ZERO_OID, Oid, Signature, show
 from cairn.identity.models import Account
-from cairn.identity.queries import primary_email
+from cairn.identity.queries import commit_email
 from cairn.repositories.accept_push import make_within
 from cairn.repositories.network import OPENNESS
 from cairn.repositories.queries import RepositoryView, branch_ref, find_repository_by_id
@@ -90,6 +90,8 @@ async def sync_fork(
     refusals as Conflict if somebody pushed meanwhile; the engine's.
     """
     require(actor, Action.REPOSITORY_PUSH, fork.scope)
+    if actor.account_id is None:
+        raise NoFork("Only people sync a fork: the merge is theirs.")
     parent = await _parent_of(database, actor, fork)
     name = branch_ref(branch)
     upstream = await engine.refs.find(parent.store_id, name)
@@ -102,7 +104,7 @@ async def sync_fork(
         return Synced(SyncKind.NONE, label)
     await _share(engine, parent, fork, upstream.oid)
     await fail_point(Step.FORK_SHARED)
-    author = await _author(database, actor, clock)
+    author = await _author(engine, actor, clock)
     kinds: list[SyncKind] = []
 
     async def write(quarantine: Quarantine) -> Sequence[RefUpdate]:
@@ -217,15 +219,13 @@ async def _parent_of(database: Database, actor: Actor, fork: RepositoryView) -> 
     return parent
 
 
-async def _author(database: Database, actor: Actor, clock: Clock) -> Signature:
-    assert actor.account_id is not None, "who may push has an account"
-    async with database.read() as session:
+async def _author(engine: Engine, actor: Actor, clock: Clock) -> Signature:
+    assert actor.account_id is not None, "who may sync has an account"
+    async with engine.database.read() as session:
         account = await session.get_one(Account, actor.account_id)
-        email = await primary_email(session, actor.account_id)
+        email = await commit_email(session, engine.settings.host, account)
     # Whole seconds: a commit keeps no more.
-    return Signature(
-        account.name or account.login, email or f"{account.login}@localhost", clock().replace(microsecond=0)
-    )
+    return Signature(account.name or account.login, email, clock().replace(microsecond=0))
 
 
 def _advice(parent: RepositoryView, branch: str, paths: Sequence[bytes]) -> str:
