@@ -11,6 +11,8 @@ import msgspec
 
 from cairn.base.errors import CairnError
 from cairn.db.database import Database
+from cairn.git.bucket_comparison import last_comparison
+from cairn.ops.backup.lateness import backup_ages
 from cairn.ops.health import Health
 from cairn.ops.metrics import CONTENT_TYPE, Metrics
 from cairn.ops.queries import count_jobs
@@ -55,6 +57,10 @@ class OpsFront:
                 # Without the database the last numbers stand; readiness says that it is away.
                 with suppress(CairnError):
                     self._metrics.set_jobs(await count_jobs(self._database))
+                    ages = await backup_ages(self._database)
+                    self._metrics.set_backup_ages(backup_seconds=ages.backup_seconds, drill_seconds=ages.drill_seconds)
+                    if (last := await last_comparison(self._database)) is not None:
+                        self._metrics.set_bucket(missing=last.missing, unknown=last.unknown)
                 self._page = await asyncio.to_thread(self._metrics.render)
                 self._rendered_at = time.monotonic()
             return self._page

@@ -17,6 +17,8 @@ from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.db.durability import Finding
 from cairn.db.migrate import require_current
+from cairn.git.bucket_comparison import last_comparison
+from cairn.ops.backup.lateness import backup_problem
 from cairn.ops.supervision import read_supervision
 from cairn.storage.storage import Storage
 
@@ -131,17 +133,34 @@ def standard_probes(
         if findings:
             raise ProbeFailed("; ".join(str(finding) for finding in findings))
 
+    async def bucket() -> None:
+        last = await last_comparison(database)
+        if last is not None and last.missing:
+            raise ProbeFailed(
+                f"{last.missing:,} files that the tables name were not in the object store at the last comparison; "
+                "run cairnd doctor"
+            )
+
     probes: dict[str, Probe] = {
         "database": database.ping,
         "durability": durability,
         "schema": lambda: require_current(database),
         "storage": ping_storage,
+        "bucket": bucket,
         "ssh": lambda: _greet_ssh(settings.ssh_address),
         "programs": lambda: _programs(settings.data_dir),
     }
+    if settings.backup_url:
+        probes["backup"] = lambda: _backup(settings, database)
     if settings.redis_url:
         probes["redis"] = lambda: _ping_redis(settings.redis_url)
     return probes
+
+
+async def _backup(settings: Settings, database: Database) -> None:
+    problem = await backup_problem(settings, database)
+    if problem:
+        raise ProbeFailed(problem)
 
 
 async def _greet_ssh(address: str) -> None:

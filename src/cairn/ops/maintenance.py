@@ -2,6 +2,7 @@
 
 Cached answers and old rows expire by age, what uploads left behind is swept, stores that are pushed to often are
 compacted, and packs that were replaced are deleted. Every part may be killed at any moment: the next turn goes on.
+Collection of unreachable objects and the comparison of bucket and tables are in ``ops.collecting``.
 """
 
 from datetime import timedelta
@@ -16,6 +17,7 @@ from cairn.git.condemned_packs import delete_condemned
 from cairn.git.engine import Engine
 from cairn.git.fetch_cache import expire_shared_answers
 from cairn.git.pack_swap import PacksReplaced
+from cairn.git.purge import delete_purged_bytes
 from cairn.git.retention import expire_rows
 from cairn.git.store_state import StoreGone
 from cairn.git.upload_sweeper import sweep_uploads
@@ -25,9 +27,10 @@ from cairn.jobs.registry import handler, scheduled
 
 COMPACT_KIND = "ops.compact"
 LOOK_BACK = timedelta(minutes=15)
-"""What each scan for busy stores looks at: long enough for a worker that was restarted; the daily scan sees the rest."""
+"""What each scan for busy stores looks at: longer than a worker takes to restart; the daily scan sees the rest."""
 
 COMPACTION_SCANNED_EVERY = timedelta(seconds=10)
+"""A repository that is pushed to 20 times a second has at most some 250 packs by then."""
 
 COMPACTED_AT_ONCE = 4
 """Stores compacted at a time in the whole installation: it is work for idle hours, not a reason to be slow."""
@@ -81,7 +84,9 @@ async def compact_everything(context: JobContext) -> None:
 @scheduled("ops.delete_condemned", every=timedelta(minutes=30))
 async def delete_condemned_packs(context: JobContext) -> None:
     """Delete packs that were replaced, or whose store was deleted, more than six hours ago."""
-    deleted = await delete_condemned(context.database, context.service(Engine).storage)
+    engine = context.service(Engine)
+    await delete_purged_bytes(engine)  # what a purge that died left
+    deleted = await delete_condemned(context.database, engine.storage)
     if deleted.packs:
         _log.info("packs_deleted", packs=deleted.packs, bytes=deleted.pack_bytes)
 

@@ -87,6 +87,20 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemostrecent",
         )
+        self._bucket = Gauge(
+            "cairn_bucket_keys",
+            "What the last comparison of bucket and tables found: keys that are missing, keys that no row knows.",
+            ["found"],
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._backup_age = Gauge(
+            "cairn_backup_age_seconds",
+            "How long ago the newest backup, and the newest drill of one, ended well.",
+            ["kind"],
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
         self._known_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._known_operations: dict[tuple[str, str, str, str], tuple[Counter, Histogram, Counter, Counter]] = {}
         self._taken: Tally[tuple[str, ...]] = Tally()
@@ -156,6 +170,17 @@ class Metrics:
         for state, count in jobs.by_state.items():
             self._jobs.labels(state).set(count)
         self._queue_age.set(jobs.oldest_due_seconds)
+
+    def set_bucket(self, *, missing: int, unknown: int) -> None:
+        """Show what the last comparison of bucket and tables found."""
+        self._bucket.labels("missing").set(missing)
+        self._bucket.labels("unknown").set(unknown)
+
+    def set_backup_ages(self, *, backup_seconds: float | None, drill_seconds: float | None) -> None:
+        """Show how old the newest backup and drill are; None shows nothing."""
+        for kind, seconds in (("backup", backup_seconds), ("drill", drill_seconds)):
+            if seconds is not None:
+                self._backup_age.labels(kind).set(seconds)
 
     def render(self) -> bytes:
         """Return the page: this program's numbers, or those of all programs of the node where they share a folder.

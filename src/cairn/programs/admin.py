@@ -26,6 +26,7 @@ from cairn.identity import accounts
 from cairn.identity.passwords import Passwords
 from cairn.identity.queries import find_account, list_accounts
 from cairn.identity.tokens import create_token
+from cairn.programs import admin_repair
 from cairn.programs.restore_refs import restore_refs_command
 from cairn.programs.schema import metadata
 
@@ -39,6 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(admin_repair.app)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 Password = Annotated[

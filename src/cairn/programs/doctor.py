@@ -3,14 +3,15 @@
 Of all includes the audit log: its chain of seals shows what was changed behind the programs' back.
 """
 
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from cairn.audit.sealing import INSTALLATION_LOG
 from cairn.audit.verification import read_heads, verify_logs
@@ -19,11 +20,13 @@ from cairn.base.log import configure_logging
 from cairn.base.settings import SettingInvalid, Settings, load_settings
 from cairn.db.database import Database
 from cairn.db.startup import open_ready_database
+from cairn.git.bucket_comparison import last_comparison
 from cairn.git.doctor import Finding, examine, mend
 from cairn.git.engine import Engine, open_engine
 from cairn.git.models import Store
 from cairn.git.store_state import StoreGone
 from cairn.identity.models import Account
+from cairn.programs.progress import Progress
 from cairn.programs.supervisor import EXIT_MISCONFIGURED
 from cairn.repositories.models import Repository
 from cairn.storage.storage import open_storage
@@ -45,6 +48,15 @@ class Patient:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong, and with what."""
+
+    name: str
+    sentence: str
+    is_mendable: bool = False
+
+
 @app.command()
 def doctor(
     repository: Annotated[
@@ -53,50 +65,102 @@ def doctor(
     is_mending: Annotated[
         bool, typer.Option("--mend", help="Delete what expired uploads left behind; change nothing else.")
     ] = False,
+    is_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
-    """Compare tables, object store, history and audit log, and say what is wrong; exit code 1 if anything is.
+    """Compare tables, object store, history and audit log, and say what is wrong.
 
-    Safe beside running programs. Every pack is fetched into the cache folder, and every history is walked.
+    Exit code 0: nothing is wrong (any more, with --mend). 1: something is, or could not be examined; stderr says which.
+    78: a setting is wrong. Safe beside running programs. Every pack is fetched into the cache folder, and every
+    history is walked.
     """
     import uvloop
 
     try:
         settings = load_settings(os.environ)
         configure_logging(program="doctor", level="error", plain=settings.log_format == "plain")
-        is_well = uvloop.run(_run(settings, repository, is_mending=is_mending))
+        report = _Report(is_json=is_json)
+        uvloop.run(_run(settings, repository, report, is_mending=is_mending))
     except CairnError as error:
         print(f"cairnd doctor: {error.message}", file=sys.stderr)
         raise SystemExit(EXIT_MISCONFIGURED if isinstance(error, SettingInvalid) else 1) from None
-    raise SystemExit(0 if is_well else 1)
+    report.end()
+    raise SystemExit(1 if report.problems else 0)
 
 
-async def _run(settings: Settings, repository: str | None, *, is_mending: bool) -> bool:
+class _Report:
+    """What was found: lines as it is found, or one object at the end."""
+
+    def __init__(self, *, is_json: bool) -> None:
+        self._is_json = is_json
+        self.examined = 0
+        self.ill = 0
+        self.problems: list[Problem] = []
+        self.heads: list[dict[str, str]] = []
+
+    def add(self, problem: Problem, *, hint: str = "") -> None:
+        self.problems.append(problem)
+        self._say(f"{problem.name}: {problem.sentence}{hint}")
+
+    def add_head(self, name: str, number: int, sha256: str) -> None:
+        self.heads.append({"log": name, "seal": str(number), "sha256": sha256})
+        self._say(f"{name} ends with seal {number}, {sha256}")
+
+    def stores_done(self) -> None:
+        self._say(f"{self.examined:,} examined, {self.ill:,} with findings.")
+
+    def end(self) -> None:
+        if self._is_json:
+            whole = {
+                "examined": self.examined,
+                "findings": [asdict(problem) for problem in self.problems],
+                "audit_heads": self.heads,
+            }
+            print(json.dumps(whole, indent=2))
+
+    def _say(self, line: str) -> None:
+        if not self._is_json:
+            print(line)
+
+
+async def _run(settings: Settings, repository: str | None, report: _Report, *, is_mending: bool) -> None:
     database, _ = await open_ready_database(settings)
     try:
         async with open_engine(settings, database, open_storage(settings)) as engine:
-            are_well = await _visit_all(engine, repository, is_mending=is_mending)
+            await _visit_all(engine, repository, report, is_mending=is_mending)
         if repository is None:
-            are_well &= await _check_audit_log(database)
-        return are_well
+            await _check_bucket(database, report)
+            await _check_audit_log(database, report)
     finally:
         await database.close()
 
 
-async def _visit_all(engine: Engine, repository: str | None, *, is_mending: bool) -> bool:
-    """Examine every patient, print as it goes; return whether all are well in the end."""
-    examined = ill = 0
+async def _visit_all(engine: Engine, repository: str | None, report: _Report, *, is_mending: bool) -> None:
+    """Examine every patient and report as it goes."""
     patients = _everybody(engine.database) if repository is None else _one(engine.database, repository)
-    async for patient in patients:
-        _show_progress(f"{examined + 1}: {patient.name}")
-        findings = await _visit(engine, patient, is_mending=is_mending)
-        examined += 1
-        ill += bool(findings)
-        _show_progress("")
-        for finding in findings:
-            hint = " (--mend puts this right)" if finding.is_mendable and not is_mending else ""
-            print(f"{patient.name}: {finding.sentence}{hint}")
-    print(f"{examined:,} examined, {ill:,} with findings.")
-    return ill == 0
+    total = 1 if repository is not None else await _count(engine.database)
+    with Progress("examining", total=total) as progress:
+        async for patient in patients:
+            progress.show(patient.name)
+            findings = await _visit(engine, patient, is_mending=is_mending)
+            report.examined += 1
+            report.ill += bool(findings)
+            for finding in findings:
+                hint = " (--mend puts this right)" if finding.is_mendable and not is_mending else ""
+                report.add(Problem(patient.name, finding.sentence, finding.is_mendable), hint=hint)
+            progress.advance()
+    report.stores_done()
+
+
+async def _check_bucket(database: Database, report: _Report) -> None:
+    """Report what the last comparison of bucket and tables left to an operator."""
+    last = await last_comparison(database)
+    if last is None:
+        return
+    if last.missing:
+        report.add(Problem("The object store", f"the last comparison missed {last.missing:,} files that rows name."))
+    if last.held_at is not None:
+        held = f"nothing unknown is deleted since {last.held_at:%Y-%m-%d %H:%M} UTC ({last.hold_reason}); look at "
+        report.add(Problem("The object store", held + "what was restored, then run cairnd admin release-bucket."))
 
 
 async def _visit(engine: Engine, patient: Patient, *, is_mending: bool) -> list[Finding]:
@@ -146,18 +210,19 @@ async def _everybody(database: Database) -> AsyncIterator[Patient]:
         after = rows[-1][0]
 
 
-async def _check_audit_log(database: Database) -> bool:
-    """Follow every chain of seals, print what is broken and where each chain ends; return whether none is."""
-    _show_progress("the audit log")
-    is_whole = True
-    async for broken in verify_logs(database):
-        _show_progress("")
-        print(f"{await _log_name(database, broken.log_id)}: {broken.sentence}")
-        is_whole = False
-    _show_progress("")
+async def _count(database: Database) -> int:
+    async with database.read() as session:
+        return await session.scalar(select(func.count()).select_from(Store)) or 0
+
+
+async def _check_audit_log(database: Database, report: _Report) -> None:
+    """Follow every chain of seals, report what is broken and where each chain ends."""
+    with Progress("the audit log", total=None):
+        broken = [found async for found in verify_logs(database)]
+    for found in broken:
+        report.add(Problem(await _log_name(database, found.log_id), found.sentence))
     for head in await read_heads(database):
-        print(f"{await _log_name(database, head.log_id)} ends with seal {head.number}, {head.sha256}")
-    return is_whole
+        report.add_head(await _log_name(database, head.log_id), head.number, head.sha256)
 
 
 async def _log_name(database: Database, log_id: int) -> str:
@@ -166,10 +231,3 @@ async def _log_name(database: Database, log_id: int) -> str:
     async with database.read() as session:
         login = await session.scalar(select(Account.login).where(Account.id == log_id))
     return f"The audit log of {login or f'organization {log_id} (deleted)'}"
-
-
-def _show_progress(text: str) -> None:
-    """Write over the line before, where somebody looks on."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()

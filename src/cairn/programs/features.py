@@ -15,6 +15,7 @@ JOBS = (
     "cairn.mail.jobs",
     "cairn.repositories.fork_jobs",
     "cairn.ops.maintenance",
+    "cairn.ops.collecting",
     "cairn.ops.backup.jobs",
     "cairn.ops.indexing",
 )

@@ -1,0 +1,101 @@
+"""Purging objects from a repository and all its forks, and restoring what a collection dropped: both audited."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize
+from cairn.access.scopes import SITE
+from cairn.audit.record import record
+from cairn.base.actor import Actor
+from cairn.base.errors import Invalid, NotFound
+from cairn.base.ids import random_id
+from cairn.db.database import Database
+from cairn.git.engine import Engine
+from cairn.git.purge import OBJECTS_MAX, Purged, purge
+from cairn.git.ref_names import check_ref_name
+from cairn.git.ref_transaction import RefUpdate
+from cairn.git.types import Oid, RefName
+from cairn.git.undo_packs import restore_writer
+from cairn.identity.models import Account
+from cairn.repositories.models import Repository
+from cairn.repositories.queries import branch_ref
+
+PURGED = "repository.purge"
+RESTORED = "repository.restore_objects"
+
+
+async def purge_objects(engine: Engine, actor: Actor, owner: str, name: str, oids: Sequence[Oid]) -> Purged:
+    """These objects are gone from the repository, its forks and everything cached, and cannot be pushed again.
+
+    For site administrators. Errors: NotFound, Forbidden, Invalid (none or too many objects), StillReachable, TooBusy,
+    PackDamaged, the engine's Unavailable.
+    """
+    if not 0 < len(oids) <= OBJECTS_MAX:
+        raise Invalid(f"name between 1 and {OBJECTS_MAX} objects; these are {len(oids):,}")
+    async with engine.database.read() as session:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        repository = await _find(session, owner, name)
+        stores = await _network(session, repository)
+
+    async def within(session: AsyncSession) -> None:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        details = {"objects": " ".join(sorted(oids)), "stores": " ".join(map(str, stores))}
+        record(session, actor, PURGED, f"{owner}/{name}", repository_id=repository.id, details=details)
+
+    return await purge(engine, stores, frozenset(oids), within=within)
+
+
+async def restore_objects(engine: Engine, actor: Actor, owner: str, name: str, oid: Oid, *, branch: str) -> RefName:
+    """A new branch points to a commit that a collection had dropped, everything it reaches restored; return its ref.
+
+    For site administrators. Errors: NotFound, Forbidden, RefNameInvalid, NothingToRestore, NotACommit, RefMoved (the
+    branch exists), PackDamaged, the engine's Unavailable.
+    """
+    ref = branch_ref(branch)
+    check_ref_name(ref, max_bytes=engine.settings.max_ref_name_bytes)
+    async with engine.database.read() as session:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        repository = await _find(session, owner, name)
+    staged = await engine.stage(repository.store_id, await restore_writer(engine, repository.store_id, oid, ref))
+
+    async def within(session: AsyncSession, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        details = {"object": oid, "branch": branch}
+        record(session, actor, RESTORED, f"{owner}/{name}", repository_id=repository.id, details=details)
+        return {}
+
+    [outcome] = await engine.land(staged, push_id=random_id(), actor=actor.label, within=within)
+    if outcome.refusal:
+        raise Invalid(f"{branch!r} was not created: {outcome.refusal}")
+    return ref
+
+
+async def find_store(database: Database, owner: str, name: str) -> int:
+    """Return the store of a repository by its present name; NotFound if there is none."""
+    async with database.read() as session:
+        return (await _find(session, owner, name)).store_id
+
+
+async def _find(session: AsyncSession, owner: str, name: str) -> Repository:
+    # uq_account_login_key, uq_repository_owner_id_name_key
+    found = await session.scalar(
+        select(Repository)
+        .join(Account, Account.id == Repository.owner_id)
+        .where(Account.login_key == owner.lower(), Repository.name_key == name.lower())
+    )
+    if found is None:
+        raise NotFound(f"There is no repository {owner[:60]}/{name[:100]}.")
+    return found
+
+
+async def _network(session: AsyncSession, repository: Repository) -> list[int]:
+    """Return the stores of all repositories of the network: a fork may hold the object in a pack of its own."""
+    root = repository.source_id or repository.id
+    # Primary key, ix_repository_source_id
+    found = await session.scalars(
+        select(Repository.store_id).where(or_(Repository.id == root, Repository.source_id == root))
+    )
+    return sorted({*found, repository.store_id})
