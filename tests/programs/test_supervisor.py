@@ -353,7 +353,13 @@ def test_only_one_supervisor_runs_on_a_data_folder(tmp_path: Path) -> None:
 
 def test_nothing_starts_when_the_migration_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "cairnd", lambda name: [sys.executable, "-c", DIES])
-    plan = supervisor.Plan(data_dir=str(tmp_path), origin="http://127.0.0.1:1", drain_seconds=1, plain_log=False)
+    plan = supervisor.Plan(
+        data_dir=str(tmp_path),
+        origin="http://127.0.0.1:1",
+        drain_seconds=1,
+        plain_log=False,
+        http_address="127.0.0.1:1",
+    )
     assert supervisor.become(plan) == 3
     assert read_supervision(tmp_path) is None
 

@@ -1,5 +1,7 @@
 from pathlib import Path
+from typing import Any
 
+import pytest
 from litestar import Response
 from tests.web.support import open_app
 
@@ -34,3 +36,26 @@ def test_only_the_api_is_the_api() -> None:
 
 def test_before_admission_there_is_no_context() -> None:
     assert find_context({"type": "http"}) is None
+
+
+@page.get("/go", action=PUBLIC, resource="none")
+async def go(context: RequestContext, to: str = "") -> Response[Any]:
+    return Response(content=context.own_path(to, default="/home"), media_type="text/plain")
+
+
+@pytest.mark.parametrize("own", ["/go", "/go?to=x", "/-/appearance?next=/go", "/-/appearance#there"])
+async def test_a_next_parameter_leads_to_pages_of_ours(tmp_path: Path, own: str) -> None:
+    async with open_app(tmp_path, [go]) as running:
+        assert (await running.client().get("/go", params={"to": own})).text == own
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["", "https://evil.example/", "//evil.example", "/\\evil.example", "/%2fevil.example", "/%5cevil.example",
+     "/%09/evil.example", "/\t/evil.example", "/nothing/we/have/at/all", "go", "javascript:alert(1)", "/%zz/../..//x",
+     "https:evil.example", "/go/../..//evil.example", "/" + "a" * 3000],
+)  # fmt: skip
+async def test_a_next_parameter_leads_nowhere_else(tmp_path: Path, elsewhere: str) -> None:
+    """Attack: a link to our sign-in page that ends on somebody else's."""
+    async with open_app(tmp_path, [go]) as running:
+        assert (await running.client().get("/go", params={"to": elsewhere})).text == "/home"

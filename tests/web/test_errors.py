@@ -14,6 +14,7 @@ from cairn.web.routing import PUBLIC, api, page
 
 ERRORS: dict[str, Exception] = {
     "hidden": families.NotFound("ada/secret is private"),
+    "here": families.NotFoundHere("there is no branch, tag or commit 'x<y' here"),
     "unauthenticated": families.Unauthenticated("Requires authentication"),
     "forbidden": families.Forbidden("Must have admin rights to Repository."),
     "conflict": families.Conflict("The head moved."),
@@ -27,7 +28,8 @@ ERRORS: dict[str, Exception] = {
     "bug": RuntimeError("the password is hunter2"),
 }
 STATUSES = {
-    "hidden": 404, "unauthenticated": 401, "forbidden": 403, "conflict": 409, "invalid": 422, "malformed": 400,
+    "hidden": 404, "here": 404,
+    "unauthenticated": 401, "forbidden": 403, "conflict": 409, "invalid": 422, "malformed": 400,
     "large": 413, "limited": 429, "away": 503, "bug": 500,
 }  # fmt: skip
 
@@ -66,7 +68,7 @@ async def test_the_api_answers_in_githubs_shape(running: Running, name: str) -> 
     assert body["status"] == str(STATUSES[name])
     assert body["documentation_url"] == DOCUMENTATION_URL
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
-    expected = {"hidden": "Not Found", "bug": "This is our fault, and it has been logged."}
+    expected = {"hidden": "Not Found", "here": "Not Found", "bug": "This is our fault, and it has been logged."}
     error = ERRORS[name]
     assert body["message"] == expected.get(name, getattr(error, "message", ""))
     assert answer.headers["x-request-id"] == answer.headers["x-github-request-id"] != ""
@@ -138,3 +140,19 @@ async def test_an_unexpected_error_is_logged_once_with_its_request(
 async def test_a_wrong_token_is_401_everywhere_under_the_api(running: Running) -> None:
     answer = await running.client(authorization="token wrong").get("/api/v3/nothing/here")
     assert (answer.status_code, answer.json()["message"]) == (401, "Bad credentials")
+
+
+@page.get("/{owner:str}/{repo:str}/tree/{name:str}", action=PUBLIC, resource="repository")
+async def tree(owner: str, repo: str, name: str) -> Response[str]:
+    raise ERRORS["here" if name == "gone" else "hidden"]
+
+
+async def test_what_is_missing_from_a_repository_one_sees_is_named_and_leads_back(tmp_path: Path) -> None:
+    async with open_app(tmp_path, [tree]) as running:
+        answer = await running.client().get("/ada/engine/tree/gone")
+        assert answer.status_code == 404
+        assert "There is no branch, tag or commit &#39;x&lt;y&#39; here." in answer.text
+        assert 'href="/ada/engine"' in answer.text
+        hidden = await running.client().get("/ada/engine/tree/other")
+        assert "ada/secret" not in hidden.text
+        assert 'href="/ada/engine"' not in hidden.text

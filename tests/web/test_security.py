@@ -60,7 +60,11 @@ async def test_pages_carry_a_policy_with_a_fresh_nonce(running: Running) -> None
     assert first.headers["cache-control"] == "private, no-cache"
     assert first.headers["x-content-type-options"] == "nosniff"
     assert first.headers["referrer-policy"] == "same-origin"
+    assert first.headers["cross-origin-opener-policy"] == "same-origin"
+    assert first.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in first.headers["permissions-policy"]
     assert "strict-transport-security" not in first.headers
+    assert "access-control-allow-origin" not in first.headers
 
 
 async def test_pages_have_no_inline_style_or_handler(running: Running) -> None:

@@ -18,6 +18,10 @@ class NotFound(CairnError):
     """The thing is absent, or the actor may not know that it is there: both look the same."""
 
 
+class NotFoundHere(NotFound):
+    """Something is absent from a thing that the actor sees, so a page may say what, and lead back there."""
+
+
 class Misconfigured(CairnError):
     """A program cannot start until the operator changes a setting or what it points to; a retry does not help."""
 

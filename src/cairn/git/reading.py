@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar, cast
 import pygit2
 from pygit2.enums import ConfigLevel, ObjectType
 
-from cairn.base.errors import NotFound, TooLarge
+from cairn.base.errors import NotFoundHere, TooLarge
 from cairn.base.settings import MIB
 from cairn.git.types import ObjectKind, Oid, Signature, show
 
@@ -37,7 +37,7 @@ _TREE_MODE = 0o040000
 _LINK_MODE = 0o160000
 
 
-class ObjectNotFound(NotFound):
+class ObjectNotFound(NotFoundHere):
     """No such object, path or kind of object at this place."""
 
 

@@ -19,13 +19,15 @@ import msgspec
 from sqlalchemy import exists, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cairn.base.actor import Actor, ActorKind, TokenLimits
-from cairn.base.errors import Forbidden, Unauthenticated
+from cairn.access.permissions import expand
+from cairn.base.actor import Actor, ActorKind, DeployKey, TokenLimits
+from cairn.base.errors import Forbidden, RateLimited, Unauthenticated
 from cairn.db.clock import as_utc, now
 from cairn.db.database import Database, PointQuery
 from cairn.identity.credentials import Credential, KeyCredential, PasswordCredential, TokenCredential
+from cairn.identity.failed_sign_ins import FailedSignIns, Refusal
 from cairn.identity.last_used import LastUsed, Used
-from cairn.identity.models import Account, Token
+from cairn.identity.models import Account, SshKey, Token
 from cairn.identity.passwords import Passwords
 from cairn.identity.sign_in_limits import SignInLimits
 from cairn.identity.token_format import hash_secret, is_well_formed_token
@@ -40,11 +42,19 @@ ACCOUNT_COLUMNS = (
 """What a statement must read of ``account a`` for ``actor_from_row``."""
 
 NARROWING_COLUMNS = (
-    "t.id AS token_id, t.scopes AS scopes, t.repository_ids AS repository_ids, t.expires_at AS token_expires_at, "
+    "t.id AS token_id, t.scopes AS scopes, t.repository_ids AS repository_ids, t.owner_id AS token_owner_id, "
+    "t.permissions AS permissions, t.expires_at AS token_expires_at, "
     # The database's clock; a text of whole seconds on SQLite, which sorts before any fraction of the same second.
     "CASE WHEN t.expires_at IS NULL OR t.expires_at > CURRENT_TIMESTAMP THEN 1 ELSE 0 END AS token_is_valid"
 )
 """What a statement must read of ``account_token t``, besides."""
+
+KEY_COLUMNS = "k.id AS key_id, k.repository_id AS key_repository_id, k.can_write AS key_can_write"
+"""What a statement must read of ``account_ssh_key k``, besides."""
+
+
+DeviceOf = Callable[[int], str]
+"""Names the browser that asks if it has signed in to an account before; empty if it has not."""
 
 
 class BadCredentials(Unauthenticated):
@@ -73,6 +83,7 @@ class Authenticated:
     session_id: str = ""
     token_expires_at: datetime | None = None
     password_hash: str | None = field(default=None, repr=False)
+    key_id: int | None = None
 
 
 # Primary key of account_session, primary key of account.
@@ -88,8 +99,8 @@ _TOKEN = PointQuery(
 )
 # uq_account_ssh_key_fingerprint, primary key of account.
 _KEY = PointQuery(
-    f"SELECT k.id AS key_id, {ACCOUNT_COLUMNS} "  # noqa: S608 (constants)
-    "FROM account_ssh_key k JOIN account a ON a.id = k.account_id WHERE k.fingerprint = :fingerprint"
+    f"SELECT {KEY_COLUMNS}, {ACCOUNT_COLUMNS} "  # noqa: S608 (constants)
+    "FROM account_ssh_key k LEFT JOIN account a ON a.id = k.account_id WHERE k.fingerprint = :fingerprint"
 )
 # uq_account_login_key
 _LOGIN = PointQuery(
@@ -120,6 +131,8 @@ class Authenticator:
         self._limits = limits
         self._last_used = last_used
         self._remembered = _RememberedPasswords(monotonic)
+        self.failed_sign_ins = FailedSignIns()
+        """Refusals not written yet; the program flushes them each minute."""
 
     async def authenticate(self, credential: Credential) -> Authenticated:
         """Return who a credential signs in.
@@ -160,17 +173,28 @@ class Authenticator:
         return Authenticated(actor, ProvenBy.TOKEN, token_expires_at=None if expires_at is None else as_utc(expires_at))
 
     async def actor_of_fingerprint(self, fingerprint: str) -> Authenticated:
-        """Return whose SSH key has this fingerprint. Errors: BadCredentials; AccountSuspended."""
+        """Return whose SSH key has this fingerprint, and note its use. Errors: BadCredentials; AccountSuspended."""
+        found = await self.find_key(fingerprint)
+        self.note_key(found)
+        return found
+
+    async def find_key(self, fingerprint: str) -> Authenticated:
+        """Return who would sign in with the key of a fingerprint: nobody has shown to have it. Errors as above."""
         row = await self._database.fetch(_KEY, fingerprint=fingerprint)
         if row is None:
             raise BadCredentials("Nobody here has this key; add it in your settings.")
-        return self.key_from_row(row)
+        return _key_owner(row)
+
+    def note_key(self, found: Authenticated) -> None:
+        """Note that a key that ``find_key`` found was used, now that its signature is verified."""
+        if found.key_id is not None:
+            self._last_used.note(Used.KEY, found.key_id)
 
     def key_from_row(self, row: Mapping[str, Any]) -> Authenticated:
-        """Return who the SSH key of a row with ``key_id`` and ACCOUNT_COLUMNS signs in, and note its use."""
-        actor = require_active(actor_from_row(row))
-        self._last_used.note(Used.KEY, int(row["key_id"]))
-        return Authenticated(actor, ProvenBy.KEY)
+        """Return who the SSH key of a row with KEY_COLUMNS and ACCOUNT_COLUMNS signs in, and note its use."""
+        found = _key_owner(row)
+        self.note_key(found)
+        return found
 
     async def actor_of_password(self, name: str, password: str, *, address: str) -> Authenticated:
         """Return whom a name and password sign in; the same again within 5 minutes costs no hashing.
@@ -189,9 +213,16 @@ class Authenticator:
         self._remembered.remember(proven.password_hash, password)
         return proven
 
-    async def prove_password(self, name: str, password: str, *, address: str) -> Authenticated:
-        """Return whom a name and password sign in, hashing every time: for opening a session. Errors as above."""
-        return await self._prove(await self._account_named(name), name, password, address)
+    async def prove_password(
+        self, name: str, password: str, *, address: str, device_of: DeviceOf | None = None
+    ) -> Authenticated:
+        """Return whom a name and password sign in, hashing every time: for opening a session. Errors as above.
+
+        ``device_of`` tells whether the browser that asks is one that the account knows; its attempts count apart.
+        """
+        row = await self._account_named(name)
+        device = device_of(int(row["account_id"])) if row is not None and device_of is not None else ""
+        return await self._prove(row, name, password, address, device=device)
 
     async def renewed_hash(self, proven: Authenticated, password: str) -> str | None:
         """Return a new hash of a password just proven if the stored one has outdated parameters; else None."""
@@ -199,16 +230,29 @@ class Authenticator:
             return None
         return await self._passwords.hash(password)
 
-    async def _prove(self, row: Mapping[str, Any] | None, name: str, password: str, address: str) -> Authenticated:
-        await self._limits.attempt(name, address)
+    async def _prove(
+        self, row: Mapping[str, Any] | None, name: str, password: str, address: str, *, device: str = ""
+    ) -> Authenticated:
+        try:
+            await self._limits.attempt(name, address, device=device)
+        except RateLimited:
+            self._refused(row, address, Refusal.TOO_MANY)
+            raise
         password_hash = None if row is None else row["password_hash"]
         if not await self._passwords.verify(password_hash, password):
-            await self._limits.failed(address)
+            await self._limits.failed(address, device=device)
+            self._refused(row, address, Refusal.WRONG)
             raise BadCredentials("The name or the password is wrong.")
         assert row is not None
-        await self._limits.succeeded(name, address)
+        await self._limits.succeeded(name, address, device=device)
+        if row["is_suspended"]:
+            self._refused(row, address, Refusal.SUSPENDED)
         actor = require_active(actor_from_row(row))
         return Authenticated(actor, ProvenBy.PASSWORD, password_hash=str(password_hash))
+
+    def _refused(self, row: Mapping[str, Any] | None, address: str, reason: Refusal) -> None:
+        account_id, login = (None, "") if row is None else (int(row["account_id"]), str(row["login"]))
+        self.failed_sign_ins.note(account_id=account_id, login=login, address=address, reason=reason)
 
     async def _account_named(self, name: str) -> Mapping[str, Any] | None:
         key = name.strip().lower()
@@ -259,6 +303,15 @@ def actor_from_row(row: Mapping[str, Any], limits: TokenLimits | None = None) ->
     )
 
 
+def _key_owner(row: Mapping[str, Any]) -> Authenticated:
+    """Return who the SSH key of a row with KEY_COLUMNS and ACCOUNT_COLUMNS belongs to: a person or a repository."""
+    key_id = int(row["key_id"])
+    if row["key_repository_id"] is None:
+        return Authenticated(require_active(actor_from_row(row)), ProvenBy.KEY, key_id=key_id)
+    key = DeployKey(key_id, int(row["key_repository_id"]), bool(row["key_can_write"]))
+    return Authenticated(Actor(ActorKind.DEPLOY_KEY, deploy_key=key), ProvenBy.KEY, key_id=key_id)
+
+
 def require_token(row: Mapping[str, Any]) -> Actor:
     """Return the actor of a row with NARROWING_COLUMNS and ACCOUNT_COLUMNS.
 
@@ -271,6 +324,8 @@ def require_token(row: Mapping[str, Any]) -> Actor:
         scopes=frozenset(_json_list(row["scopes"], str) or ()),
         repository_ids=None if ids is None else frozenset(ids),
         token_id=int(row["token_id"]),
+        owner_id=None if row["token_owner_id"] is None else int(row["token_owner_id"]),
+        permissions=_permissions(row["permissions"]),
     )
     return require_active(actor_from_row(row, limits))
 
@@ -285,9 +340,12 @@ def require_active(actor: Actor) -> Actor:
 async def refresh_actor(session: AsyncSession, actor: Actor) -> Actor:
     """Return the actor as it is in this transaction, for decisions that come long after authentication.
 
-    One statement. A token that was revoked or ran out meanwhile raises BadCredentials, a suspension AccountSuspended;
+    One statement. A token or deploy key that went or ran out meanwhile raises BadCredentials, a suspension
+    AccountSuspended;
     an administrator who no longer is one comes back as a plain user.
     """
+    if actor.deploy_key is not None:
+        return await _refresh_deploy_key(session, actor, actor.deploy_key)
     if not actor.is_signed_in:
         return actor
     token_id = None if actor.limits is None else actor.limits.token_id
@@ -310,6 +368,20 @@ async def refresh_actor(session: AsyncSession, actor: Actor) -> Actor:
     return require_active(
         replace(actor, login=login, is_site_admin=is_site_admin, is_suspended=suspended_at is not None)
     )
+
+
+async def _refresh_deploy_key(session: AsyncSession, actor: Actor, key: DeployKey) -> Actor:
+    can_write = await session.scalar(
+        # Primary key of account_ssh_key.
+        select(SshKey.can_write).where(SshKey.id == key.key_id, SshKey.repository_id == key.repository_id)
+    )
+    if can_write is None:
+        raise BadCredentials("Bad credentials")
+    return replace(actor, deploy_key=replace(key, can_write=can_write))
+
+
+def _permissions(raw: str | bytes | None) -> frozenset[str] | None:
+    return None if raw is None else expand(msgspec.json.decode(raw, type=dict[str, str]))
 
 
 def _json_list(raw: str | bytes | None, kind: type) -> list[Any] | None:

@@ -6,7 +6,6 @@ The settings of somebody who is signed in are in ``settings_pages.py``.
 from typing import Annotated, Any
 
 import msgspec
-from limits import RateLimitItem, RateLimitItemPerHour
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
-from cairn.base.errors import Conflict, Invalid, NotFound, RateLimited, Unavailable
+from cairn.base.errors import Conflict, Invalid, RateLimited, Unavailable
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.identity.accounts import (
@@ -24,21 +23,24 @@ from cairn.identity.accounts import (
     sign_up,
 )
 from cairn.identity.authenticate import AccountSuspended, Authenticator, BadCredentials
+from cairn.identity.devices import known_device, remember_device
+from cairn.identity.email_addresses import send_verification
 from cairn.identity.first_run import SETUP_PATH
 from cairn.identity.models import LinkPurpose
-from cairn.identity.names import is_login
 from cairn.identity.one_time_links import LinkUnusable, link_works
 from cairn.identity.passwords import Passwords
+from cairn.identity.session_cookies import begin_session, end_session, session_cookie
 from cairn.identity.sessions import sign_in, sign_out
-from cairn.identity.sign_in_limits import SignInLimits
-from cairn.identity.web_authentication import begin_session, end_session, session_cookie
+from cairn.mail.outbox import Outbox
 from cairn.web.context import RequestContext, WebRequest
+from cairn.web.counters import Rule
 from cairn.web.forms import Form, blank_form, read_form
-from cairn.web.render import avatar_file, redirect, render
+from cairn.web.rate_limits import network_of
+from cairn.web.render import redirect, render
 from cairn.web.routing import PUBLIC, page
-from cairn.web.urls import SIGN_IN_PATH, own_path
+from cairn.web.urls import SIGN_IN_PATH
 
-SIGN_UPS_PER_ADDRESS: RateLimitItem = RateLimitItemPerHour(60)
+SIGN_UPS_PER_ADDRESS = Rule("sign-up", 60, 3600)
 """Filled-in sign-up forms: a course behind one address stays below it, a script does not get far."""
 
 Filled = Annotated[str, Meta(min_length=1)]
@@ -62,9 +64,8 @@ class JoinForm(msgspec.Struct):
     next: str = "/"
 
 
-def make_route_handlers(authenticator: Authenticator, passwords: Passwords) -> list[HTTPRouteHandler]:
-    """Return these pages; the program's own authenticator and password hasher do the work."""
-    sign_ups = SignInLimits(per_name_and_address=SIGN_UPS_PER_ADDRESS)
+def make_route_handlers(authenticator: Authenticator, passwords: Passwords, outbox: Outbox) -> list[HTTPRouteHandler]:
+    """Return these pages; the program's own authenticator, password hasher and outbox do the work."""
 
     @page.post(SIGN_IN_PATH, action=Action.SITE_SIGN_IN, resource="none")
     async def sign_in_here(context: RequestContext, request: WebRequest, database: Database) -> Response[Any]:
@@ -76,7 +77,7 @@ def make_route_handlers(authenticator: Authenticator, passwords: Passwords) -> l
     async def join(context: RequestContext, request: WebRequest, database: Database) -> Response[Any]:
         """Create an account for a stranger and sign them in."""
         form = await read_form(request, JoinForm)
-        return await _join(context, database, authenticator, passwords, sign_ups, form)
+        return await _join(context, database, authenticator, passwords, outbox, form)
 
     @page.post(SETUP_PATH + "{secret:str}", action=Action.SITE_SIGN_IN, resource="none")
     async def set_up(context: RequestContext, request: WebRequest, database: Database, secret: str) -> Response[Any]:
@@ -84,15 +85,15 @@ def make_route_handlers(authenticator: Authenticator, passwords: Passwords) -> l
         form = await read_form(request, JoinForm)
         return await _set_up(context, database, authenticator, passwords, secret, form)
 
-    return [sign_in_page, sign_in_here, sign_out_here, join_page, join, set_up_page, set_up, avatar]
+    return [sign_in_page, sign_in_here, sign_out_here, join_page, join, set_up_page, set_up]
 
 
 @page.get(SIGN_IN_PATH, action=PUBLIC, resource="none")
 async def sign_in_page(context: RequestContext, actor: Actor, next: str = "/") -> Response[Any]:  # noqa: A002 (the parameter's public name)
     """Show the sign-in form; who is signed in already goes on."""
     if actor.is_signed_in:
-        return redirect(own_path(next))
-    return _sign_in_form(context, blank_form(SignInForm, name="", next=own_path(next)))
+        return redirect(context.own_path(next))
+    return _sign_in_form(context, blank_form(SignInForm, name="", next=context.own_path(next)))
 
 
 def _sign_in_form(context: RequestContext, form: Form[SignInForm], **answer: Any) -> Response[str]:  # noqa: ANN401 (render's)
@@ -102,7 +103,7 @@ def _sign_in_form(context: RequestContext, form: Form[SignInForm], **answer: Any
 async def _sign_in(
     context: RequestContext, database: Database, authenticator: Authenticator, form: Form[SignInForm]
 ) -> Response[Any]:
-    form.values["next"] = own_path(form.values.get("next"))
+    form.values["next"] = context.own_path(form.values.get("next"))
     try:
         wanted = form.require()
         await _open_session(context, database, authenticator, wanted.name, wanted.password)
@@ -132,8 +133,11 @@ async def _open_session(
         address=context.client_address,
         user_agent=context.request.headers.get("user-agent", ""),
         old_cookie=session_cookie(context),
+        device_of=lambda account_id: known_device(context, account_id),
     )
     begin_session(context, signed_in)
+    assert signed_in.actor.account_id is not None
+    remember_device(context, signed_in.actor.account_id)
 
 
 @page.post("/logout", action=Action.SITE_SIGN_IN, resource="none")
@@ -155,14 +159,14 @@ async def join_page(
 ) -> Response[Any]:
     """Show the sign-up form, or say kindly why there is none."""
     if actor.is_signed_in:
-        return redirect(own_path(next))
+        return redirect(context.own_path(next))
     if settings.registration == "closed":
         return render(context, "identity/join_closed.html", reason="closed")
     if settings.registration == "invite" and not invitation:
         return render(context, "identity/join_closed.html", reason="uninvited")
     if settings.registration == "invite" and not await link_works(session, LinkPurpose.INVITATION, invitation):
         return render(context, "identity/join_closed.html", status=404, reason="unusable")
-    return _join_form(context, blank_form(JoinForm, invitation=invitation, next=own_path(next)))
+    return _join_form(context, blank_form(JoinForm, invitation=invitation, next=context.own_path(next)))
 
 
 def _join_form(context: RequestContext, form: Form[JoinForm], **answer: Any) -> Response[str]:  # noqa: ANN401 (render's)
@@ -174,13 +178,17 @@ async def _join(
     database: Database,
     authenticator: Authenticator,
     passwords: Passwords,
-    sign_ups: SignInLimits,
+    outbox: Outbox,
     form: Form[JoinForm],
 ) -> Response[Any]:
-    form.values["next"] = own_path(form.values.get("next"))
+    form.values["next"] = context.own_path(form.values.get("next"))
     try:
         wanted = form.require()
-        await sign_ups.attempt("sign-up", context.client_address)
+        await context.site.limits.require(
+            SIGN_UPS_PER_ADDRESS,
+            network_of(context.client_address),
+            "Too many accounts are being made from your address; try again later.",
+        )
         actor = await sign_up(
             database,
             passwords,
@@ -193,13 +201,16 @@ async def _join(
     except Invalid as error:
         return _join_form(context, form.reject(error), status=422)
     except RateLimited as error:
-        form.summary = "Too many accounts are being made from your address; try again in an hour."
+        form.summary = error.message
         return _join_form(context, form, status=429, headers={"Retry-After": str(error.retry_after_seconds)})
     except RegistrationClosed:
         reason = "closed" if context.settings.registration == "closed" else "uninvited"
         return render(context, "identity/join_closed.html", status=403, reason=reason)
     except LinkUnusable:
         return render(context, "identity/join_closed.html", status=404, reason="unusable")
+    async with database.write() as session:
+        assert actor.account_id is not None
+        await send_verification(session, outbox, context.settings, actor, actor.account_id, wanted.email)
     return await _welcome(context, database, authenticator, actor, wanted)
 
 
@@ -213,7 +224,7 @@ async def _welcome(
         context.flash("Your account is ready. Sign in to use it.")
         return redirect(SIGN_IN_PATH)
     context.flash(f"Welcome, {actor.login}.")
-    return redirect(own_path(wanted.next))
+    return redirect(context.own_path(wanted.next))
 
 
 @page.get(SETUP_PATH + "{secret:str}", action=PUBLIC, resource="none")
@@ -247,13 +258,3 @@ async def _set_up(
     except (LinkUnusable, Conflict):
         return render(context, "identity/set_up_unusable.html", status=404)
     return await _welcome(context, database, authenticator, actor, wanted)
-
-
-@page.get("/-/avatar/{file_name:str}", action=PUBLIC, resource="none")
-async def avatar(file_name: str) -> Response[bytes]:
-    """Answer the picture of a name as SVG. It follows from the name alone, so it tells nothing of who exists."""
-    login = file_name.removesuffix(".svg")
-    if login == file_name or not is_login(login):
-        raise NotFound("Not Found")
-    headers = {"Cache-Control": "public, max-age=86400"}
-    return Response(content=avatar_file(login), media_type="image/svg+xml", headers=headers)

@@ -17,13 +17,13 @@ from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import Forbidden, RateLimited, Unauthenticated
 from cairn.identity.authenticate import Authenticator, BadCredentials
+from cairn.identity.devices import known_device
 from cairn.identity.session_cookies import begin_session
 from cairn.identity.sessions import is_proved_lately, rotate_session
 from cairn.web.context import RequestContext, Via, WebRequest
 from cairn.web.forms import CSRF_FIELD, Form, blank_form, read_fields, read_form
 from cairn.web.render import redirect, render
 from cairn.web.routing import page
-from cairn.web.urls import own_path
 
 SUDO_PATH = "/-/sudo"
 _READING = frozenset({"GET", "HEAD"})
@@ -82,9 +82,14 @@ async def _prove(context: RequestContext, authenticator: Authenticator, form: Fo
     """Give the session a fresh proof and another cookie; what is wrong stands in the form."""
     password = str(form.values.get("sudo_password") or "")
     try:
-        proven = await authenticator.prove_password(context.actor.label, password, address=context.client_address)
+        proven = await authenticator.prove_password(
+            context.actor.label,
+            password,
+            address=context.client_address,
+            device_of=lambda account_id: known_device(context, account_id),
+        )
     except BadCredentials:
-        form.problems["sudo_password"] = "This is not your password."
+        form.problems["sudo_password"] = "This is not your password."  # noqa: S105 (a message)
         return
     except RateLimited as error:
         form.summary = error.message
@@ -116,8 +121,8 @@ def make_route_handlers(authenticator: Authenticator) -> list[HTTPRouteHandler]:
         """Ask for the password; who gave it lately goes on."""
         _require_session(actor, context)
         if await _is_proved(context):
-            return redirect(own_path(next))
-        kept = {"next": [own_path(next)]}
+            return redirect(context.own_path(next))
+        kept = {"next": [context.own_path(next)]}
         return _show(context, blank_form(ReturningForm), kept=kept, status=200)
 
     @page.post(SUDO_PATH, action=Action.SITE_SIGN_IN, resource="none")
@@ -125,7 +130,7 @@ def make_route_handlers(authenticator: Authenticator) -> list[HTTPRouteHandler]:
         """Take the password and go where the person wanted to."""
         _require_session(actor, context)
         form = await read_form(request, ReturningForm)
-        target = own_path(form.values.get("next"))
+        target = context.own_path(form.values.get("next"))
         await _prove(context, authenticator, form)
         if form.has_problems:
             return _show(context, form, kept={"next": [target]}, status=422)

@@ -10,19 +10,24 @@ from datetime import timedelta
 
 from cairn.base.errors import CairnError
 from cairn.base.log import get_logger
-from cairn.base.secret_box import SecretBox, load_secret_key
+from cairn.base.secret_box import SecretBox, load_key_ring
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.db.durability import Finding
 from cairn.db.startup import open_ready_database
 from cairn.git.engine import Engine, open_engine
 from cairn.identity.authenticate import Authenticator
+from cairn.identity.failed_sign_ins import FailedSignIns
+from cairn.identity.key_canary import require_secret_key
 from cairn.identity.last_used import FLUSH_SECONDS, LastUsed
 from cairn.identity.passwords import Passwords
 from cairn.identity.sign_in_limits import SignInLimits
-from cairn.programs.features import load_subscribers
+from cairn.mail.outbox import Outbox
+from cairn.programs.features import MAIL_PACKAGES, load_subscribers
 from cairn.repositories.git_access import GitDoor
 from cairn.storage.storage import Storage, open_storage
+from cairn.web.counters import Counters
+from cairn.web.rate_limits import RateLimits
 
 _log = get_logger(__name__)
 
@@ -42,6 +47,9 @@ class Services:
     last_used: LastUsed
     authenticator: Authenticator
     git_door: GitDoor
+    outbox: Outbox
+    counters: Counters
+    limits: RateLimits
 
     def key_for(self, purpose: str) -> bytes:
         """Return 32 bytes derived from the secret key for one purpose: what signs one thing opens no other."""
@@ -52,24 +60,29 @@ class Services:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Yield everything, proved to work: the schema is current, the object store behaves.
 
-    Errors: SettingInvalid, SchemaTooOld, DatabaseMisconfigured, StorageMisconfigured, Unavailable.
+    Errors: SettingInvalid, WrongSecretKey, SchemaTooOld, DatabaseMisconfigured, StorageMisconfigured, Unavailable.
     """
     # Before anything can change: ``emit`` writes a job for each subscriber this process knows.
     load_subscribers()
-    secret_key = load_secret_key(settings)
+    key_ring = load_key_ring(settings)
+    secrets = SecretBox(key_ring)
     database, findings = await open_ready_database(settings)
     try:
+        await require_secret_key(database, secrets)
         storage = open_storage(settings)
         await storage.self_test()
         async with open_engine(settings, database, storage) as engine:
             passwords = Passwords()
             last_used = LastUsed(session_lifetime=timedelta(days=settings.session_days))
-            authenticator = Authenticator(database, passwords=passwords, limits=SignInLimits(), last_used=last_used)
-            async with _flushing(last_used, database):
+            counters = Counters()
+            sign_ins = SignInLimits(counters)
+            authenticator = Authenticator(database, passwords=passwords, limits=sign_ins, last_used=last_used)
+            notes = _flushing(last_used, authenticator.failed_sign_ins, database)
+            async with notes, counters.sharing(settings.redis_url):
                 yield Services(
                     settings=settings,
-                    secret_key=secret_key,
-                    secrets=SecretBox([secret_key]),
+                    secret_key=key_ring[0],
+                    secrets=secrets,
                     database=database,
                     findings=tuple(findings),
                     storage=storage,
@@ -78,20 +91,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     last_used=last_used,
                     authenticator=authenticator,
                     git_door=GitDoor(database, authenticator),
+                    outbox=Outbox(settings, secrets, MAIL_PACKAGES),
+                    counters=counters,
+                    limits=RateLimits(settings, counters),
                 )
     finally:
         await database.close()
 
 
 @asynccontextmanager
-async def _flushing(last_used: LastUsed, database: Database) -> AsyncIterator[None]:
-    """Write what was used lately every minute and once more at the end."""
+async def _flushing(last_used: LastUsed, failed: FailedSignIns, database: Database) -> AsyncIterator[None]:
+    """Write what was used lately, and who was refused, every minute and once more at the end."""
 
     async def flush() -> None:
-        try:
-            await last_used.flush(database)
-        except CairnError as error:
-            _log.warning("last_used_lost", error=error.message)
+        for name, notes in (("last_used", last_used), ("failed_sign_ins", failed)):
+            try:
+                await notes.flush(database)
+            except CairnError as error:
+                _log.warning("notes_lost", notes=name, error=error.message)
 
     async def forever() -> None:
         while True:

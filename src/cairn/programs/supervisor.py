@@ -11,14 +11,16 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 HELP = """Usage: cairnd up
 
@@ -34,6 +36,9 @@ EXIT_MISCONFIGURED = 2
 EXIT_NOT_FOUND = 127
 PR_SET_PDEATHSIG = 1
 KILL_AFTER_DRAIN_SECONDS = 5
+FIRST_LINK = "Create the first administrator: "
+"""How the line begins that ``identity.first_run`` prints; it is shown again where it is not buried in log lines."""
+_LOOK_SECONDS = 0.2
 
 Say = Callable[..., None]
 
@@ -162,8 +167,15 @@ class Supervisor:
     """Keeps ``programs`` running until it is told to stop; one that dies does not touch the others."""
 
     def __init__(
-        self, programs: Sequence[Program], *, state_file: Path, say: Say, policy: Policy | None = None
+        self,
+        programs: Sequence[Program],
+        *,
+        state_file: Path,
+        say: Say,
+        policy: Policy | None = None,
+        greeter: "Greeter | None" = None,
     ) -> None:
+        self._greeter = greeter
         self._children = [Child(program, policy or Policy()) for program in programs]
         self._state_file = state_file
         self._say = say
@@ -180,8 +192,10 @@ class Supervisor:
                 self._start_due()
                 self._write_state()
                 now = time.monotonic()
-                if signals.wait(min(child.seconds_until_change(now) for child in self._children)):
+                if signals.wait(self._seconds_until_change(now)):
                     break
+                if self._greeter is not None and not self._greeter.is_done:
+                    self._greeter.try_to_greet()
                 if self._bury_dead():
                     self._stop(signals, stop_seconds)
                     return EXIT_MISCONFIGURED
@@ -189,6 +203,10 @@ class Supervisor:
         finally:
             self._kill_all()
             self._state_file.unlink(missing_ok=True)
+
+    def _seconds_until_change(self, now: float) -> float:
+        seconds = min(child.seconds_until_change(now) for child in self._children)
+        return seconds if self._greeter is None or self._greeter.is_done else min(seconds, _LOOK_SECONDS)
 
     def _start_due(self) -> None:
         for child in self._children:
@@ -264,10 +282,16 @@ def report(child: Child, now: float) -> dict[str, object]:
     }
 
 
-def start_child(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def start_child(command: Sequence[str], *, stdout: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """Start a command in a process group of its own that is asked to stop when this process dies, however it dies."""
     parent = os.getpid()
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=lambda: _tie_to(parent))  # noqa: PLW1509 - single-threaded by design
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        process_group=0,
+        preexec_fn=lambda: _tie_to(parent),  # noqa: PLW1509 - single-threaded by design
+    )
 
 
 def reap(children: Sequence[Child]) -> list[tuple[Child, int]]:
@@ -326,6 +350,7 @@ class Plan(NamedTuple):
     origin: str
     drain_seconds: int
     plain_log: bool
+    http_address: str
 
 
 def main() -> None:
@@ -346,6 +371,7 @@ def main() -> None:
         origin=settings.origin,
         drain_seconds=settings.drain_seconds,
         plain_log=settings.log_format == "plain",
+        http_address=settings.http_address,
     )
     os.execv(sys.executable, [sys.executable, "-m", MODULE, json.dumps(plan._asdict())])  # noqa: S606 - no shell is meant
 
@@ -367,15 +393,17 @@ def become(plan: Plan) -> int:
             print(f"cairnd up: another one already runs on {plan.data_dir}", file=sys.stderr)
             return 1
         stop_seconds = plan.drain_seconds + KILL_AFTER_DRAIN_SECONDS
-        code = run_once(cairnd("migrate"), signals, stop_seconds=stop_seconds)
+        code, said = run_once(cairnd("migrate"), signals, stop_seconds=stop_seconds)
         if code is None:
             return 0
         if code != 0:
             say("error", "migration failed, nothing was started", exit=code)
             return code if code > 0 else 1
-        print(f"Cairn runs at {plan.origin} and stops with Ctrl-C. Sign in: {plan.origin}/login", flush=True)
+        greeting = f"Cairn runs at {plan.origin} and stops with Ctrl-C. Sign in: {plan.origin}/login"
+        links = [line for line in said.splitlines() if line.startswith(FIRST_LINK)]
         programs = [Program(name, cairnd(name)) for name in ("web", "ssh", "worker")]
-        supervisor = Supervisor(programs, state_file=data_dir / STATE_FILE, say=say)
+        greeter = Greeter(plan.http_address, ["", greeting, *links, ""])
+        supervisor = Supervisor(programs, state_file=data_dir / STATE_FILE, say=say, greeter=greeter)
         return supervisor.run(signals, stop_seconds=stop_seconds)
 
 
@@ -384,9 +412,21 @@ def cairnd(name: str) -> list[str]:
     return [sys.executable, "-m", "cairn.programs.cairnd", name]
 
 
-def run_once(command: Sequence[str], signals: Signals, *, stop_seconds: float) -> int | None:
-    """Run a command to its end and return its exit code; None if a stop signal ended it, within ``stop_seconds``."""
-    process = start_child(command)
+def run_once(command: Sequence[str], signals: Signals, *, stop_seconds: float) -> tuple[int | None, str]:
+    """Run a command to its end and return its exit code and what it printed, after that was shown.
+
+    The code is None if a stop signal ended it, within ``stop_seconds``.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = start_child(command, stdout=output)
+        code = _await_end(process, signals, stop_seconds=stop_seconds)
+        output.seek(0)
+        said = output.read().decode("utf-8", "replace")
+        print(said, end="", flush=True)
+        return code, said
+
+
+def _await_end(process: "subprocess.Popen[bytes]", signals: Signals, *, stop_seconds: float) -> int | None:
     while process.poll() is None:
         if signals.wait(3600):
             process.terminate()
@@ -399,6 +439,22 @@ def run_once(command: Sequence[str], signals: Signals, *, stop_seconds: float) -
         _kill_group(process.pid)
         process.wait()
     return None
+
+
+class Greeter:
+    """Shows its lines once somebody listens at ``HOST:PORT``: who opens the address at once finds it open."""
+
+    def __init__(self, address: str, lines: Sequence[str]) -> None:
+        host, _, port = address.rpartition(":")
+        self._address = ({"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]")), int(port))  # noqa: S104
+        self._lines = lines
+        self.is_done = False
+
+    def try_to_greet(self) -> None:
+        """Look once, and speak if it is time."""
+        with suppress(OSError), socket.create_connection(self._address, timeout=1):
+            print("\n".join(self._lines), flush=True)
+            self.is_done = True
 
 
 def logger(*, plain: bool) -> Say:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cairn.base.errors import NotFound
+from cairn.base.errors import NotFound, NotFoundHere
 from cairn.git.engine import Engine
 from cairn.git.models import REF_NAME_BYTES_MAX
 from cairn.git.node_cache import View
@@ -24,7 +24,7 @@ class RevisionKind(StrEnum):
     COMMIT = "commit"
 
 
-class RevisionNotFound(NotFound):
+class RevisionNotFound(NotFoundHere):
     """No branch, tag or reachable commit of that name."""
 
 

@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from urllib.parse import unquote, urlsplit
 
 from litestar import Request, Response
 from litestar.datastructures import State
+from litestar.exceptions import HTTPException
 
 from cairn.base.actor import ANONYMOUS, Actor
 from cairn.base.clock import Clock, utc_now
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.web.asgi import Scope
+from cairn.web.urls import own_path
 
 if TYPE_CHECKING:
     from cairn.git.engine import Engine
@@ -179,6 +182,20 @@ class RequestContext:
         """The path asked for with its query, for coming back to it after signing in."""
         query = self.request.scope["query_string"].decode("ascii", "replace")
         return f"{self.path}?{query}" if query else self.path
+
+    def own_path(self, candidate: str | None, *, default: str = "/") -> str:
+        """Return where a ``next`` parameter leads if that is a page of ours, else ``default``.
+
+        The path must be one of this site, and one that our own router resolves: what browsers and proxies make of odd
+        paths then does not matter.
+        """
+        path = own_path(candidate, default="")
+        router = self.request.app.asgi_router
+        try:
+            router.handle_routing(path=unquote(urlsplit(path).path), method="GET")
+        except HTTPException:
+            return default
+        return path or default
 
     @property
     def is_api(self) -> bool:

@@ -18,6 +18,7 @@ from cairn.base.errors import (
     Invalid,
     Malformed,
     NotFound,
+    NotFoundHere,
     RateLimited,
     TooLarge,
     Unauthenticated,
@@ -54,6 +55,8 @@ class Explained:
     message: str
     problems: tuple[FieldProblem, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
+    missing: str = ""
+    """What is absent from a thing that the caller sees; only pages say it."""
 
 
 def explain(error: Exception) -> Explained:
@@ -74,7 +77,8 @@ def _explain_family(error: CairnError, status: int, title: str) -> Explained:
     # Hidden equals absent: no message of a NotFound leaves the server.
     message = "Not Found" if isinstance(error, NotFound) else error.message
     problems = error.problems if isinstance(error, Invalid) else ()
-    return Explained(status, title, message, problems, headers)
+    missing = error.message if isinstance(error, NotFoundHere) else ""
+    return Explained(status, title, message, problems, headers, missing)
 
 
 def _explain_litestar(error: HTTPException) -> Explained:
@@ -128,5 +132,6 @@ def _answer_page(context: RequestContext, explained: Explained) -> Response[Any]
         status=explained.status,
         headers=explained.headers,
         error=explained,
+        repository="/".join(context.path.split("/")[1:3]) if explained.missing else "",
         sign_in=sign_in_url(context.path_and_query) if is_anonymous and explained.status in {401, 403, 404} else "",
     )

@@ -16,7 +16,6 @@ from cairn.web.icons import icon_names
 from cairn.web.markdown import render_markdown
 from cairn.web.render import redirect, render
 from cairn.web.routing import PUBLIC, page
-from cairn.web.urls import own_path
 
 _YEAR_SECONDS = 365 * 86400
 
@@ -43,7 +42,7 @@ class Specimen(msgspec.Struct):
 @page.get("/-/appearance", action=PUBLIC, resource="none")
 async def appearance(context: RequestContext, next: str = "/") -> Response[str]:  # noqa: A002 (the parameter's public name)
     """Show the choice of light, dark or the system's, for browsers without script."""
-    form = blank_form(Appearance, theme=context.theme, next=own_path(next))
+    form = blank_form(Appearance, theme=context.theme, next=context.own_path(next))
     return render(context, "web/appearance.html", form=form)
 
 
@@ -54,7 +53,7 @@ async def choose_appearance(context: RequestContext, request: WebRequest) -> Res
     if form.value is None or form.value.theme not in THEMES:
         return render(context, "web/appearance.html", status=422, form=form)
     context.set_cookie(Cookie(THEME_COOKIE, form.value.theme, max_age_seconds=_YEAR_SECONDS, http_only=False))
-    return redirect(own_path(form.value.next))
+    return redirect(context.own_path(form.value.next))
 
 
 @page.get("/-/components", action=PUBLIC, resource="none")

@@ -99,7 +99,7 @@ def _values(context: RequestContext) -> dict[str, Any]:
 
 
 def redirect(path: str, *, status: int = 303) -> Response[bytes]:
-    """Send the browser to a path of this site with GET. ``path`` is ours, or has passed ``own_path``."""
+    """Send the browser to a path of this site with GET. ``path`` is ours, or has passed ``context.own_path``."""
     return Response(content=b"", status_code=status, headers={"Location": path})
 
 

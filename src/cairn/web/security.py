@@ -15,7 +15,7 @@ from cairn.base.ids import random_id
 from cairn.base.log import bind_request, get_logger
 from cairn.base.settings import MIB, Settings
 from cairn.web.asgi import ASGIApp, Message, Receive, Scope, Send, header
-from cairn.web.context import find_context
+from cairn.web.context import find_context, is_api_path
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -24,6 +24,11 @@ BODY_BYTES_PER_SECOND_MIN = 16 << 10
 
 CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 """For everything that is no page of ours: if a browser shows it, it can do nothing."""
+PERMISSIONS = (
+    b"accelerometer=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
+    b"magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
+)
+"""What no page here ever asks a browser for."""
 _HEAD_ID = re.compile(rb"[A-Za-z0-9:_-]{8,64}")
 
 
@@ -169,7 +174,11 @@ class _Answer:
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
             (b"cross-origin-opener-policy", b"same-origin"),
+            (b"permissions-policy", PERMISSIONS),
         ]
+        if not is_api_path(self._scope["path"]):
+            # The API is open to every page, without cookies; nothing else may be drawn into one.
+            found.append((b"cross-origin-resource-policy", b"same-origin"))
         if self._is_secure:
             found.append((b"strict-transport-security", b"max-age=31536000"))
         if b"content-security-policy" not in had:
