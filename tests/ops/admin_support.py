@@ -4,18 +4,29 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.factories.authentication import quick_hasher
 from tests.factories.forge import HANDLERS, PACKAGES, Forge, Person, open_forge
 
-from cairn.ops import admin_audit, organization_audit
+from cairn.identity.passwords import Passwords
+from cairn.ops import admin_audit, admin_pages, admin_users, organization_audit
 
-ADMIN_HANDLERS = (*HANDLERS, *admin_audit.route_handlers, *organization_audit.route_handlers)
+ADMIN_HANDLERS = (
+    *HANDLERS,
+    *admin_pages.route_handlers,
+    *admin_users.make_route_handlers(Passwords(quick_hasher())),
+    *admin_audit.route_handlers,
+    *organization_audit.route_handlers,
+)
 
 
 @pytest.fixture
 async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Forge]:
     """A forge that has administration pages."""
     async with open_forge(
-        tmp_path / "forge", sqlite_template, route_handlers=ADMIN_HANDLERS, packages=(*PACKAGES, "cairn.ops")
+        tmp_path / "forge",
+        sqlite_template,
+        route_handlers=ADMIN_HANDLERS,
+        packages=tuple(dict.fromkeys((*PACKAGES, "cairn.identity", "cairn.ops"))),
     ) as forge:
         yield forge
 

@@ -10,7 +10,15 @@ from cairn.web.render import render
 
 PATH = "/admin"
 SECTIONS = (
+    ("", "Overview", "home"),
+    ("/users", "Users", "people"),
+    ("/organizations", "Organizations", "organization"),
+    ("/repositories", "Repositories", "repo"),
+    ("/jobs", "Jobs", "clock"),
+    ("/storage", "Storage", "stack"),
+    ("/programs", "Programs", "device-desktop"),
     ("/mail", "Mail", "mail"),
+    ("/settings", "Settings", "gear"),
     ("/audit", "Audit log", "history"),
 )
 """Path below ``/admin``, words and icon of each section."""

@@ -22,6 +22,7 @@ import cairn.identity.models
 import cairn.jobs.models
 import cairn.mail.models
 import cairn.ops.backup.models
+import cairn.ops.models
 import cairn.repositories.models  # noqa: F401 (imported to be registered)
 from cairn.db import base
 from cairn.db.base import Base
