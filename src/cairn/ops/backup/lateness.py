@@ -13,35 +13,33 @@ INTERVALS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class BackupHealth:
-    """Ages in seconds, None where nothing ended well yet; ``problem`` is a sentence, empty if all is well."""
+class BackupAges:
+    """Seconds since the newest backup and the newest drill that ended well; None where none ever did."""
 
-    backup_age_seconds: float | None
-    drill_age_seconds: float | None
-    problem: str
+    backup_seconds: float | None
+    drill_seconds: float | None
 
 
-async def backup_health(settings: Settings, database: Database) -> BackupHealth:
-    """Return how old the newest backup and drill are and what is wrong with that; nothing is where none are wanted."""
+async def backup_ages(database: Database) -> BackupAges:
+    """Return how old the newest backup and drill are."""
+    now = await database.now()
+    backup, drilled = await last_run(database, RunKind.CREATE), await last_run(database, RunKind.DRILL)
+    return BackupAges(_age(now, backup.done_at), _age(now, drilled.done_at))
+
+
+async def backup_problem(settings: Settings, database: Database) -> str:
+    """Return what is wrong with the backups, in a sentence; empty where all is well, or none are to be made."""
+    if not (settings.backup_url and settings.backup_every_seconds):
+        return ""
     now = await database.now()
     backup = await last_run(database, RunKind.CREATE)
+    why = f"; the last try failed at {backup.failed_at:%H:%M} UTC: {backup.told}" if backup.failed_at else ""
+    if backup.done_at is None:
+        return f"there is no backup yet{why}"
+    if backup.done_at < now - timedelta(seconds=INTERVALS * settings.backup_every_seconds):
+        return f"the newest backup is of {backup.done_at:%Y-%m-%d %H:%M} UTC{why}"
     drilled = await last_run(database, RunKind.DRILL)
-    problem = ""
-    if settings.backup_url and settings.backup_every_seconds:
-        late = timedelta(seconds=INTERVALS * settings.backup_every_seconds)
-        if backup.done_at is None:
-            problem = f"there is no backup yet{_why(backup.failed_at, backup.told)}"
-        elif backup.done_at < now - late:
-            problem = (
-                f"the newest backup is of {backup.done_at:%Y-%m-%d %H:%M} UTC{_why(backup.failed_at, backup.told)}"
-            )
-        elif drilled.failed_at is not None:
-            problem = f"the newest drill failed: {drilled.told}"
-    return BackupHealth(_age(now, backup.done_at), _age(now, drilled.done_at), problem)
-
-
-def _why(failed_at: datetime | None, told: str) -> str:
-    return "" if failed_at is None else f"; the last try failed at {failed_at:%H:%M} UTC: {told}"
+    return f"the newest drill failed: {drilled.told}" if drilled.failed_at else ""
 
 
 def _age(now: datetime, at: datetime | None) -> float | None:
