@@ -1,4 +1,4 @@
-"""Slowing down guessing without locking anybody out (``docs/decisions/sign-in-limits.md``).
+"""Slowing down guessing without locking anybody out (``docs/decisions/0008-sign-in-slows-down.md``).
 
 An attempt by a browser that has signed in to the account before is counted for that browser alone: nobody else can use
 up its attempts. All others meet three leaky buckets: of the name from this address, of the name from anywhere (so that
