@@ -91,7 +91,9 @@ def test_an_operator_makes_checks_drills_and_restores_a_backup(site: Site, tmp_p
     restored = new.run("backup", "restore", name)
     assert restored.returncode == 0, restored.stderr
     assert restored.stdout.startswith(f"Restored {name}, the state of ")
-    assert new.run("doctor").stdout.splitlines()[-1].startswith("1 examined, 0 with findings")
+    examined = new.run("doctor").stdout
+    assert "1 examined, 0 with findings" in examined
+    assert f"restored {name}" in examined, "the hold is told"
     assert "ada" in new.run("admin", "list-users").stdout
     twice = new.run("backup", "restore", name)
     assert twice.returncode == 1

@@ -219,7 +219,7 @@ def _tell_restored(restored: Restored, finished: Finished) -> None:
         print(f"Store {lost.store_id}: {lost.packs:,} packs came after the backup{when}; have their owners push again.")
     for item in restored.missing[:100]:
         print(f"{item.key} is missing; the history that needs it cannot be read.", file=sys.stderr)
-    print("Nothing unknown is deleted from the object store until you release the hold: see docs/guides/backup.md.")
+    print("Nothing unknown is deleted from the object store until you run `cairnd admin release-bucket`.")
 
 
 async def _choose(target: BackupTarget, backup: str) -> Manifest:

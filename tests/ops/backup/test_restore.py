@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from tests.factories.accounts import make_account
-from tests.factories.backups import RestoredSite, Site, empty_place, restored, rewrite_manifest
+from tests.factories.backups import RestoredSite, Site, all_rows, empty_place, restored, rewrite_manifest
 from tests.factories.pushes import fresh_clone, make_store, refs_of, verdict
 from tests.factories.small_pushes import SmallPusher
 
@@ -266,3 +266,23 @@ async def _migrate(place: Settings, *, account: str = "") -> None:
                 await make_account(session, account)
     finally:
         await database.close()
+
+
+async def test_a_backup_of_any_database_is_restored_into_any_other(
+    site: Site, empty_database_url: str, tmp_path: Path
+) -> None:
+    pusher = await _pushed(site)
+    async with site.engine.database.write() as session:
+        await make_account(session, "Ada")
+    manifest, before = await site.back_up(), await all_rows(site.engine.database)
+    place = empty_place(tmp_path / "new", empty_database_url)
+    async with restored(site.target, manifest.id, place) as there:
+        assert await verdict(there.engine, pusher.store, tmp_path / "clone") == pusher.refs
+        after = await all_rows(there.engine.database)
+        for table in ("account", "account_email", "git_ref", "git_ref_log", "git_pack", "git_manifest", "git_push"):
+            assert after[table] == before[table]
+        again = SmallPusher(there.engine, pusher.store, refs=dict(pusher.refs))
+        again.choices.seed(3)
+        await again.push()
+        async with there.engine.database.write() as session:
+            await make_account(session, "grace")
