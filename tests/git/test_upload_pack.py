@@ -118,7 +118,7 @@ async def test_refs_are_listed_with_head_tags_and_unborn(engine: Engine, client:
     with pytest.raises(FetchRefused):
         await v2(engine, store, b"ls-refs", b"--all")
     with pytest.raises(FetchRefused):
-        await v2(engine, store, b"object-info")
+        await v2(engine, store, b"no-such-command")
 
 
 async def test_the_memory_of_listings_counts_each_once(

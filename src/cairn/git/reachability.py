@@ -54,9 +54,17 @@ class Reachability:
 
         ``tips`` are the refs of ``state``, the likeliest first: their trees are searched before history is walked.
         """
+        missing = await self.find_unreachable(state, view, wanted, tips=tips)
+        if missing:
+            raise NotReachable(min(missing))
+
+    async def find_unreachable(
+        self, state: StoreState, view: View, wanted: Iterable[Oid], *, tips: Sequence[Oid]
+    ) -> set[Oid]:
+        """Return those objects that no root of the last 14 days reaches, absent ones included."""
         unproved = self.unproved(state, wanted)
         if not unproved:
-            return
+            return set()
         async with self._database.read() as session:
             roots = list(dict.fromkeys([*tips, *await retained_roots(session, state, tips)]))
         try:
@@ -67,10 +75,12 @@ class Reachability:
             if set(present) >= set(roots):
                 raise
             missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=present)
-        if missing:
-            raise NotReachable(min(missing))
+        self._remember(state, unproved - missing)
+        return missing
+
+    def _remember(self, state: StoreState, proved: Iterable[Oid]) -> None:
         now = time.monotonic()
-        for oid in unproved:
+        for oid in proved:
             self._proved[state.id, state.cache_epoch, oid] = now
             self._proved.move_to_end((state.id, state.cache_epoch, oid))
         while len(self._proved) > _REMEMBERED_MAX:

@@ -15,6 +15,7 @@ from cairn.base.settings import MIB
 from cairn.git.commands import GitCommand
 from cairn.git.fetch_cache import SHARED_PREFIX, Answer, FetchCache, Flight, answer_key
 from cairn.git.node_cache import NodeCache
+from cairn.git.object_info import answer_object_info, parse_object_info
 from cairn.git.pktline import (
     DELIM,
     FLUSH,
@@ -46,6 +47,7 @@ _V2_ADVERTISEMENT = encode_lines(
         b"fetch=shallow wait-for-done filter\n",
         b"server-option\n",
         b"object-format=sha1\n",
+        b"object-info\n",
     ]
 )
 _V0_CAPABILITIES = (
@@ -195,6 +197,8 @@ class UploadPack:
         elif request.command == b"fetch":
             async with self._fetch(state, parse_fetch(request.arguments)) as answer:
                 yield answer
+        elif request.command == b"object-info":
+            yield await self._object_info(state, request.arguments)
         else:
             raise FetchRefused(f"this server has no command {show(request.command[:100])!r}")
 
@@ -320,6 +324,15 @@ class UploadPack:
             await self._prove(state, snapshot, beyond)
             yield flight
 
+    async def _object_info(self, state: StoreState, arguments: Sequence[bytes]) -> bytes:
+        oids = parse_object_info(arguments)
+        snapshot = await self._refs.snapshot(state)
+        state = snapshot.fresher(state)
+        async with self._views.open(state) as view:
+            tips = _tips(snapshot, state)
+            hidden = await self._reachability.find_unreachable(state, view, oids, tips=tips)
+            return await answer_object_info(view.path, oids, hidden=hidden)
+
     def _key(self, state: StoreState, request: FetchRequest) -> str:
         tags = state.tags_version if request.wants_tags else ""
         names = state.ref_version if request.names_refs else ""
@@ -327,10 +340,8 @@ class UploadPack:
 
     async def _prove(self, state: StoreState, snapshot: RefSnapshot, wanted: Sequence[Oid] | set[Oid]) -> None:
         if wanted:
-            head = snapshot.find(state.head_target)
-            tips = ([head.oid] if head else []) + [ref.oid for ref in snapshot.refs]
             async with self._views.open(state) as view:
-                await self._reachability.require(state, view, wanted, tips=tips)
+                await self._reachability.require(state, view, wanted, tips=_tips(snapshot, state))
 
     async def _run(
         self, state: StoreState, request: FetchRequest, snapshot: RefSnapshot
@@ -393,6 +404,12 @@ class UploadPack:
             async for chunk in child.chunks():
                 yield chunk
             await child.wait()
+
+
+def _tips(snapshot: RefSnapshot, state: StoreState) -> list[Oid]:
+    """Return what refs point to, HEAD first: most that is asked for is there."""
+    head = snapshot.find(state.head_target)
+    return ([head.oid] if head else []) + [ref.oid for ref in snapshot.refs]
 
 
 def _has_begun(answer: bytes) -> bool:
