@@ -120,7 +120,7 @@ async def open_mail_server(
     finally:
         server.close()
         for protocol in protocols:
-            if protocol.transport is not None:
+            if isinstance(protocol.transport, asyncio.WriteTransport):
                 protocol.transport.abort()
         await server.wait_closed()
 

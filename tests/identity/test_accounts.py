@@ -23,7 +23,6 @@ from cairn.identity.accounts import (
     sign_up,
     suspend,
     unsuspend,
-    update_profile,
 )
 from cairn.identity.authenticate import BadCredentials
 from cairn.identity.models import Account, AccountEmail, AccountRename
@@ -236,19 +235,3 @@ async def test_changing_a_password_wants_the_old_one_and_ends_other_sessions(dat
     with pytest.raises(BadCredentials):
         await parts.authenticator.prove_password("alice", PASSWORD, address=ADDRESS)
     await parts.authenticator.prove_password("alice", "another password", address=ADDRESS)
-
-
-async def test_a_profile_is_edited_by_its_owner_only(database: Database) -> None:
-    async with database.write() as session:
-        alice, other = await make_account(session, "alice"), await make_account(session, "other")
-        changed = await update_profile(session, actor_of(alice), alice.id, name=" Alice A. ", bio="Hello")
-        assert (changed.name, changed.bio) == ("Alice A.", "Hello")
-        with pytest.raises(Invalid, match="255"):
-            await update_profile(session, actor_of(alice), alice.id, name="x" * 256)
-        for text in ("\x00", "\ud800", "\x1b[31m"):
-            with pytest.raises(Invalid):
-                await update_profile(session, actor_of(alice), alice.id, bio=text)
-        with pytest.raises(Forbidden):
-            await update_profile(session, actor_of(other), alice.id, name="Mallory")
-        with pytest.raises(Forbidden):
-            await update_profile(session, with_token(actor_of(alice), "repo"), alice.id, name="x")

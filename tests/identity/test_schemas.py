@@ -6,7 +6,7 @@ from cairn.base.errors import Invalid
 from cairn.identity.models import AccountKind
 from cairn.identity.queries import Email, Profile
 from cairn.identity.schemas import (
-    ProfileChange,
+    ProfileBody,
     RepositoryCounts,
     avatar_url,
     email_json,
@@ -49,7 +49,7 @@ def test_only_the_primary_address_has_a_visibility() -> None:
 
 
 def test_a_change_names_every_field_that_is_not_kept() -> None:
-    ProfileChange(name="x", bio="y", blog="", hireable=False).require_kept()
+    ProfileBody(name="x", bio="y", blog="https://x.test", hireable=False).require_kept()
     with pytest.raises(Invalid) as refused:
-        ProfileChange(blog="https://x.test", location="Here").require_kept()
-    assert [problem.field for problem in refused.value.problems] == ["blog", "location"]
+        ProfileBody(twitter_username="ada", hireable=True).require_kept()
+    assert [problem.field for problem in refused.value.problems] == ["twitter_username", "hireable"]

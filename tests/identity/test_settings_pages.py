@@ -59,7 +59,7 @@ async def test_no_form_of_the_settings_works_for_a_visitor(people: People) -> No
     """Every POST below /settings, with a valid form token of the visitor's own."""
     posts = [route.path for route in declared_routes(people.running.app.litestar) if route.method == "POST"]
     paths = [path for path in posts if path.startswith("/settings")]
-    assert len(paths) == 8
+    assert len(paths) == 17
     for path in paths:
         assert (await people.browser().submit(path, {"id": "1"}, page="/login")).status_code == 401, path
 
@@ -89,7 +89,6 @@ async def test_the_profile_is_saved(ada: Browser, people: People) -> None:
     assert 'value="Ada &lt;b&gt;Lovelace"' in page
     assert "Weaves.\nPatterns." in page
     assert "Your profile is saved." in page
-    assert "ada@example.test" in page
     async with people.database.read() as session:
         account = (await session.scalars(select(Account).where(Account.login == "bob"))).one()
     assert account.name == ""

@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 from tests.factories.accounts import actor_of, make_account, with_token
+from tests.factories.actors import make_cast
 from tests.factories.authentication import make_authentication
+from tests.factories.outcomes import Act, act, outcome
 
 from cairn.access.actions import KNOWN_SCOPES
 from cairn.audit.models import AuditEntry
-from cairn.base.actor import ANONYMOUS, SYSTEM
+from cairn.base.actor import ANONYMOUS, SYSTEM, TokenLimits
 from cairn.base.errors import Forbidden, NotFound, Unauthenticated
 from cairn.db.clock import database_now
 from cairn.db.database import Database
@@ -17,7 +19,14 @@ from cairn.events.models import EventRow
 from cairn.identity import tokens
 from cairn.identity.authenticate import BadCredentials
 from cairn.identity.models import Token
-from cairn.identity.tokens import TokenInvalid, create_token, list_tokens, revoke_token
+from cairn.identity.tokens import (
+    REPOSITORIES_MAX,
+    TokenInvalid,
+    create_fine_grained_token,
+    create_token,
+    list_tokens,
+    revoke_token,
+)
 
 
 async def test_a_token_works_until_it_is_revoked(database: Database) -> None:
@@ -118,3 +127,87 @@ async def test_the_token_of_another_account_is_not_there(database: Database) -> 
         with pytest.raises(NotFound):
             await revoke_token(session, actor_of(alice), alice.id, made.row.id + 1)
         assert await list_tokens(session, actor_of(mallory), mallory.id) == []
+
+
+async def test_a_fine_grained_token_signs_in_with_its_permissions(any_database: Database) -> None:
+    async with any_database.write() as session:
+        cast = await make_cast(session)
+        owner, guild = cast.actors["owner"], cast.organization.id
+        made = await create_fine_grained_token(
+            session,
+            owner,
+            cast.accounts["owner"].id,
+            name="ci",
+            owner_id=guild,
+            permissions={"contents": "write", "members": "read"},
+            repository_ids=frozenset({cast.repository.id}),
+        )
+        assert made.row.permissions == {"contents": "write", "members": "read"}
+        [entry] = await session.scalars(select(AuditEntry).where(AuditEntry.action == "token.create"))
+        assert entry.details["permissions"] == "contents:write,members:read"
+    found = await make_authentication(any_database).authenticator.actor_of_token(made.secret)
+    assert found.actor.limits == TokenLimits(
+        frozenset(),
+        frozenset({cast.repository.id}),
+        made.row.id,
+        guild,
+        frozenset({"metadata:read", "contents:read", "contents:write", "members:read"}),
+    )
+
+
+async def test_a_fine_grained_token_carries_only_what_can_be_chosen(database: Database) -> None:
+    async with database.write() as session:
+        cast = await make_cast(session)
+    me = cast.accounts["member"].id
+
+    def make(owner_id: int, **permissions: str) -> Act:
+        return act(
+            create_fine_grained_token,
+            cast.actors["member"],
+            me,
+            name="t",
+            owner_id=owner_id,
+            permissions=permissions,
+        )
+
+    guild = cast.organization.id
+    for owner_id, permissions in [
+        (me, {"nonsense": "read"}),
+        (me, {"contents": "admin"}),
+        (me, {"metadata": "write"}),
+        (me, {"members": "read"}),
+        (guild, {"profile": "write"}),
+        (cast.accounts["stranger"].id, {"contents": "read"}),
+        (10**6, {"contents": "read"}),
+    ]:
+        assert await outcome(database, make(owner_id, **permissions)) is TokenInvalid, permissions
+    assert await outcome(database, make(me, profile="write", contents="read")) is None
+    assert await outcome(database, make(guild, members="read")) is None
+    ids = frozenset(range(REPOSITORIES_MAX + 1))
+    tried = act(
+        create_fine_grained_token, cast.actors["member"], me, name="t", owner_id=me, permissions={}, repository_ids=ids
+    )
+    assert await outcome(database, tried) is TokenInvalid
+
+
+async def test_the_policy_bounds_how_long_a_new_token_lives(database: Database) -> None:
+    async with database.write() as session:
+        cast = await make_cast(session)
+        now = await database_now(session)
+    member, me = cast.actors["member"], cast.accounts["member"].id
+    for days, wanted in [(None, TokenInvalid), (31, TokenInvalid), (30, None), (1, None), (-1, TokenInvalid)]:
+        expires_at = None if days is None else now + timedelta(days=days)
+        for tried in (
+            act(create_token, member, me, name="t", scopes=[], expires_at=expires_at, lifetime_max_days=30),
+            act(
+                create_fine_grained_token,
+                member,
+                me,
+                name="t",
+                owner_id=me,
+                permissions={},
+                expires_at=expires_at,
+                lifetime_max_days=30,
+            ),
+        ):
+            assert await outcome(database, tried) is wanted, days

@@ -71,10 +71,14 @@ async def test_a_mail_that_is_sent_leaves_no_words_behind(any_database: Database
 async def test_a_mail_of_a_change_that_was_rolled_back_is_never_sent(database: Database) -> None:
     async with open_mail_server() as server:
         box = outbox(server)
-        with pytest.raises(ZeroDivisionError):
+
+        async def change_that_fails() -> None:
             async with database.write() as session:
                 await box.post(session, "identity/mail/verify_email", to="a@b.test", login="a", email="a", link=LINK)
                 raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await change_that_fails()
     async with database.read() as session:
         assert (await session.scalars(select(OutboxMail))).all() == []
         assert (await session.scalars(select(Job))).all() == []

@@ -55,6 +55,7 @@ class Action(StrEnum):
     ACCOUNT_READ = "account:read"
     ACCOUNT_READ_PRIVATE = "account:read_private"
     ACCOUNT_EDIT = "account:edit"
+    ACCOUNT_DELETE = "account:delete"
     ACCOUNT_READ_KEYS = "account:read_keys"
     ACCOUNT_EDIT_KEYS = "account:edit_keys"
     ACCOUNT_EDIT_TOKENS = "account:edit_tokens"
@@ -218,6 +219,10 @@ FACTS: dict[Action, ActionFacts] = {
         "Change an account's own profile, password and sessions.",
         "user",
         permission="profile:write",
+    ),
+    # No scope grants this: what takes a name away or ends an account wants its owner.
+    Action.ACCOUNT_DELETE: _facts(
+        Resource.ACCOUNT, "Change an account's name, or delete it; never with a token.", "(none)"
     ),
     Action.ACCOUNT_READ_KEYS: _facts(
         Resource.ACCOUNT,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
-from cairn.identity.queries import read_profile
+from cairn.identity.queries import AccountMoved, read_profile
 from cairn.repositories.queries import (
     Affiliation,
     RepositoryFilter,
@@ -19,8 +19,9 @@ from cairn.repositories.queries import (
 )
 from cairn.web.api import PageRequest, read_page
 from cairn.web.context import RequestContext
-from cairn.web.render import render
+from cairn.web.render import redirect, render
 from cairn.web.routing import PUBLIC, page
+from cairn.web.urls import path_join
 
 PER_PAGE = 30
 FRONT_PAGE_SHOWN = 6
@@ -76,9 +77,13 @@ async def explore(context: RequestContext, session: AsyncSession, actor: Actor) 
 
 
 @page.get("/{owner:str}", action=Action.ACCOUNT_READ, resource="account")
-async def profile(context: RequestContext, session: AsyncSession, actor: Actor, owner: str) -> Response[str]:
+async def profile(context: RequestContext, session: AsyncSession, actor: Actor, owner: str) -> Response[Any]:
     """Show who somebody is and those of their repositories the visitor may see."""
-    found = await read_profile(session, actor, owner)
+    try:
+        found = await read_profile(session, actor, owner)
+    except AccountMoved as moved:
+        query = context.request.scope["query_string"].decode("ascii", "replace")
+        return redirect(path_join(moved.login) + (f"?{query}" if query else ""), status=301)
     text, asked = _asked(context)
     repositories = await list_repositories(
         session,

@@ -11,28 +11,23 @@ from cairn.access.authorize import authorize
 from cairn.access.scopes import SITE, AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import ANONYMOUS, Actor, ActorKind
-from cairn.base.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
+from cairn.base.errors import Conflict, FieldProblem, Forbidden, NotFound
 from cairn.base.settings import Settings
-from cairn.base.text import problem_of_text
 from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.events.emit import emit
-from cairn.identity.emails import check_email
+from cairn.identity.emails import check_email, release_unproven
 from cairn.identity.events import AccountCreated, AccountSuspensionChanged, PasswordChanged
-from cairn.identity.models import Account, AccountEmail, AccountRename, LinkPurpose, Session
-from cairn.identity.names import check_new_login
-from cairn.identity.one_time_links import make_link, use_link
+from cairn.identity.models import Account, AccountEmail, AccountRename, LinkPurpose
+from cairn.identity.names import NameTaken, check_new_login
+from cairn.identity.one_time_links import delete_links, make_link, use_link
 from cairn.identity.passwords import Passwords, check_new_password
 from cairn.identity.queries import find_account
+from cairn.identity.reserved_logins import require_unreserved
+from cairn.identity.sessions import end_sessions
 
 INVITATION_LIFETIME = timedelta(days=7)
 INVITATION_PATH = "/join?invitation="
-NAME_LENGTH_MAX = 255
-BIO_LENGTH_MAX = 500
-
-
-class NameTaken(Invalid):
-    """Another account has the owner name or the address."""
 
 
 class RegistrationClosed(Forbidden):
@@ -133,25 +128,6 @@ async def administrator_exists(session: AsyncSession) -> bool:
     return found.first() is not None
 
 
-async def update_profile(
-    session: AsyncSession, actor: Actor, account_id: int, *, name: str | None = None, bio: str | None = None
-) -> Account:
-    """Change what is given of an account's public profile."""
-    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
-    account = await session.get_one(Account, account_id)
-    for field, value, limit in (("name", name, NAME_LENGTH_MAX), ("bio", bio, BIO_LENGTH_MAX)):
-        if value is None:
-            continue
-        problem = problem_of_text(value, max_length=limit, is_multiline=field == "bio")
-        if problem is not None:
-            message = f"The {field} {problem}"
-            raise Invalid(message, FieldProblem(field, "invalid", message, "User"))
-        setattr(account, field, value.strip())
-    account.updated_at = await database_now(session)
-    await session.flush()
-    return account
-
-
 async def change_password(
     database: Database, passwords: Passwords, actor: Actor, *, current: str, new: str, keep_session_id: str = ""
 ) -> None:
@@ -188,39 +164,42 @@ async def _store_password(
         account = await session.get_one(Account, account_id)
         account.password_hash = password_hash
         account.updated_at = await database_now(session)
-        await session.execute(
-            delete(Session).where(Session.account_id == account_id, Session.cookie_sha256 != keep_session_id)
-        )
+        await end_sessions(session, account_id, keep_session_id=keep_session_id)
+        await delete_links(session, account_id, purpose=LinkPurpose.RESET_PASSWORD)
         emit(session, PasswordChanged(account_id=account_id))
         record(session, actor, "account.change_password", account.login, account_id=account_id)
 
 
-async def suspend(session: AsyncSession, actor: Actor, login: str) -> None:
-    """Shut an account out: its sessions end, its tokens and keys stop working until ``unsuspend``."""
+async def suspend(session: AsyncSession, actor: Actor, login: str, *, reason: str = "") -> None:
+    """Shut an account out: its sessions end, its tokens and keys stop working until ``unsuspend``.
+
+    ``reason`` stands in the audit log.
+    """
     await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
     account = await _existing(session, login)
     if account.id == actor.account_id:
         raise Forbidden("You cannot suspend your own account.")
-    await session.execute(delete(Session).where(Session.account_id == account.id))
+    await end_sessions(session, account.id)
     if account.suspended_at is None:
         account.suspended_at = await database_now(session)
-        _suspension_changed(session, actor, account)
+        _suspension_changed(session, actor, account, reason=reason)
 
 
-async def unsuspend(session: AsyncSession, actor: Actor, login: str) -> None:
+async def unsuspend(session: AsyncSession, actor: Actor, login: str, *, reason: str = "") -> None:
     """Let a suspended account in again."""
     await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
     account = await _existing(session, login)
     if account.suspended_at is not None:
         account.suspended_at = None
-        _suspension_changed(session, actor, account)
+        _suspension_changed(session, actor, account, reason=reason)
 
 
-def _suspension_changed(session: AsyncSession, actor: Actor, account: Account) -> None:
+def _suspension_changed(session: AsyncSession, actor: Actor, account: Account, *, reason: str) -> None:
     is_suspended = account.suspended_at is not None
     emit(session, AccountSuspensionChanged(account_id=account.id, login=account.login, is_suspended=is_suspended))
     action = "account.suspend" if is_suspended else "account.unsuspend"
-    record(session, actor, action, account.login, account_id=account.id)
+    details = {"reason": reason} if reason else {}
+    record(session, actor, action, account.login, account_id=account.id, details=details)
 
 
 async def _existing(session: AsyncSession, login: str) -> Account:
@@ -251,6 +230,8 @@ async def _insert_account(
     )
     if await find_account(session, login) is not None:
         raise _taken("login", f"The name {login!r} is taken; choose another one.")
+    await require_unreserved(session, login)
+    await release_unproven(session, email)
     try:
         session.add(account)
         await session.flush()

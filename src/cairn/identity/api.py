@@ -12,26 +12,25 @@ from cairn.access.scopes import AccountScope
 from cairn.base.actor import Actor
 from cairn.base.errors import Unauthenticated
 from cairn.base.settings import Settings
-from cairn.identity.accounts import update_profile
+from cairn.identity.email_addresses import show_email
+from cairn.identity.profile import update_profile
 from cairn.identity.public_keys import list_public_keys
-from cairn.identity.queries import list_emails, primary_email, read_profile
+from cairn.identity.queries import AccountMoved, primary_email, read_profile, read_profile_by_id
 from cairn.identity.schemas import (
     CountRepositories,
-    EmailJson,
     NewKey,
     PrivateUser,
-    ProfileChange,
+    ProfileBody,
     PublicKeyJson,
     PublicUser,
     SshKeyJson,
-    email_json,
     private_user,
     public_key_json,
     public_user,
     ssh_key_json,
 )
 from cairn.identity.ssh_keys import add_key, delete_key, list_keys, read_key
-from cairn.web.api import ApiAnswer, Page, read_page
+from cairn.web.api import DOCUMENTATION_URL, ApiAnswer, Page, read_page
 from cairn.web.context import RequestContext
 from cairn.web.routing import api
 
@@ -48,24 +47,42 @@ def make_route_handlers(count_repositories: CountRepositories) -> list[HTTPRoute
         return await _own(session, settings, actor, count_repositories)
 
     @api.patch("/api/v3/user", action=Action.ACCOUNT_EDIT, resource="none")
-    async def change_own(session: AsyncSession, settings: Settings, actor: Actor, body: ProfileChange) -> PublicUser:
+    async def change_own(session: AsyncSession, settings: Settings, actor: Actor, body: ProfileBody) -> PublicUser:
         """Change the caller's public profile."""
         account_id = require_account(actor)
         body.require_kept()
-        await update_profile(session, actor, account_id, name=body.name, bio=body.bio)
+        await update_profile(session, actor, account_id, body.change())
+        if body.email is not None:
+            await show_email(session, actor, account_id, body.email)
         return await _own(session, settings, actor, count_repositories)
 
     @api.get("/api/v3/users/{username:str}", action=Action.ACCOUNT_READ, resource="account")
-    async def get_user(session: AsyncSession, settings: Settings, actor: Actor, username: str) -> PublicUser:
-        """Answer an account as everybody sees it."""
-        profile = await read_profile(session, actor, username)
+    async def get_user(
+        session: AsyncSession, settings: Settings, actor: Actor, username: str
+    ) -> PublicUser | ApiAnswer:
+        """Answer an account as everybody sees it; a name it gave up leads to where it is."""
+        try:
+            profile = await read_profile(session, actor, username)
+        except AccountMoved as moved:
+            # By its number, as GitHub redirects: the name may change again.
+            address = f"{settings.origin}/api/v3/user/{moved.account_id}"
+            body = {"message": "Moved Permanently", "url": address, "documentation_url": DOCUMENTATION_URL}
+            return ApiAnswer(body, status=301, headers={"Location": address})
+        return public_user(settings.origin, profile, await count_repositories(session, profile.id))
+
+    @api.get("/api/v3/user/{account_id:int}", action=Action.ACCOUNT_READ, resource="account")
+    async def get_user_by_number(
+        session: AsyncSession, settings: Settings, actor: Actor, account_id: int
+    ) -> PublicUser:
+        """Answer an account by its number, which never changes."""
+        profile = await read_profile_by_id(session, actor, account_id)
         return public_user(settings.origin, profile, await count_repositories(session, profile.id))
 
     return [
         get_own,
         change_own,
         get_user,
-        list_own_emails,
+        get_user_by_number,
         list_own_keys,
         add_own_key,
         get_own_key,
@@ -91,13 +108,6 @@ async def _own(
         return public_user(settings.origin, profile, counts)
     email = await primary_email(session, account_id)
     return private_user(settings.origin, profile, counts, email=email)
-
-
-@api.get("/api/v3/user/emails", action=Action.ACCOUNT_READ_PRIVATE, resource="none")
-async def list_own_emails(context: RequestContext, session: AsyncSession, actor: Actor) -> Page[EmailJson]:
-    """Answer the caller's addresses, the primary one first."""
-    emails = await list_emails(session, actor, require_account(actor))
-    return _page(context, [email_json(email) for email in emails])
 
 
 @api.get("/api/v3/user/keys", action=Action.ACCOUNT_READ_KEYS, resource="none")

@@ -1,16 +1,19 @@
 """When credentials were last used: noted in memory, written apart, so that reading requests stay read-only."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from sqlalchemy import or_, update
 
 from cairn.base.clock import Clock, utc_now
+from cairn.base.origin import current_origin
 from cairn.db.database import Database
 from cairn.identity.models import Session, SshKey, Token
 
 FLUSH_SECONDS = 60
 """How often a program calls ``flush``."""
+ADDRESS_LENGTH_MAX = 64
 NOTES_MAX = 10_000
 """More are dropped until the next flush: the time shown is then a minute older."""
 
@@ -23,18 +26,26 @@ class Used(Enum):
     KEY = "key"
 
 
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """When, and from where if the door told."""
+
+    at: datetime
+    address: str
+
+
 class LastUsed:
     """Collects uses; ``flush`` writes them in one short transaction."""
 
     def __init__(self, *, session_lifetime: timedelta, clock: Clock = utc_now) -> None:
         self._session_lifetime = session_lifetime
         self._clock = clock
-        self._notes: dict[tuple[Used, int | str], datetime] = {}
+        self._notes: dict[tuple[Used, int | str], _Use] = {}
 
     def note(self, kind: Used, key: int | str) -> None:
         """Remember that a credential was used now: a session by its cookie's hash, others by row id."""
         if (kind, key) in self._notes or len(self._notes) < NOTES_MAX:
-            self._notes[kind, key] = self._clock()
+            self._notes[kind, key] = _Use(self._clock(), current_origin().address[:ADDRESS_LENGTH_MAX])
 
     async def flush(self, database: Database) -> int:
         """Write what was noted and return how many; a used session lives on from then. A failure loses only times."""
@@ -43,13 +54,18 @@ class LastUsed:
             return 0
         async with database.write() as session:
             # In one order everywhere, so that two nodes never wait for each other.
-            for (kind, key), at in sorted(notes.items(), key=lambda note: (note[0][0].value, str(note[0][1]))):
+            for (kind, key), use in sorted(notes.items(), key=lambda note: (note[0][0].value, str(note[0][1]))):
+                at = use.at
                 match kind:
                     case Used.SESSION:
                         statement = (
                             update(Session)
                             .where(Session.cookie_sha256 == key, Session.last_used_at < at)
-                            .values(last_used_at=at, expires_at=at + self._session_lifetime)
+                            .values(
+                                last_used_at=at,
+                                expires_at=at + self._session_lifetime,
+                                address=use.address or Session.address,
+                            )
                         )
                     case Used.TOKEN:
                         statement = (

@@ -30,6 +30,15 @@ RESERVED_LOGINS: frozenset[str] = frozenset(f"{_OUR_PATHS} {_GITHUB_PATHS} {_MIS
 of GitHub's (so that later pages have a place), and names that would pass for somebody else."""
 
 
+GHOST_PREFIX = "ghost-"
+"""Deleted accounts are named so, with their number."""
+_GHOST = re.compile(rf"{GHOST_PREFIX}[0-9]+")
+
+
+class NameTaken(Invalid):
+    """Another account has the owner name or the address."""
+
+
 class LoginInvalid(Invalid):
     """The text is no owner name, or one that nobody may take."""
 
@@ -46,7 +55,7 @@ def check_new_login(login: str) -> None:
             f"The name {login[:60]!r} is not allowed: use 1 to {LOGIN_LENGTH_MAX} letters, digits and single hyphens, "
             "with no hyphen at either end."
         )
-    if login.lower() in RESERVED_LOGINS:
+    if login.lower() in RESERVED_LOGINS or _GHOST.fullmatch(login.lower()):
         raise _invalid(f"The name {login!r} is reserved; choose another one.")
 
 

@@ -11,7 +11,8 @@ from cairn.access.authorize import authorize
 from cairn.access.scopes import SITE, AccountScope
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
-from cairn.identity.models import Account, AccountEmail, AccountKind
+from cairn.identity.emails import noreply_address
+from cairn.identity.models import Account, AccountEmail, AccountKind, AccountRename
 from cairn.identity.names import is_login
 
 
@@ -27,6 +28,11 @@ class Profile:
     is_site_admin: bool
     created_at: datetime
     updated_at: datetime
+    website: str = ""
+    company: str = ""
+    location: str = ""
+    pronouns: str = ""
+    public_email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Email:
     email: str
     is_primary: bool
     is_verified: bool
+    is_public: bool = False
 
 
 async def find_account(session: AsyncSession, login: str) -> Account | None:
@@ -43,13 +50,32 @@ async def find_account(session: AsyncSession, login: str) -> Account | None:
     if not is_login(login):
         return None
     # uq_account_login_key
-    return (await session.scalars(select(Account).where(Account.login_key == login.lower()))).one_or_none()
+    found = select(Account).where(Account.login_key == login.lower(), Account.deleted_at.is_(None))
+    return (await session.scalars(found)).one_or_none()
+
+
+class AccountMoved(NotFound):
+    """The account has another name by now."""
+
+    def __init__(self, account_id: int, login: str) -> None:
+        super().__init__(f"This account is called {login!r} now.")
+        self.account_id = account_id
+        self.login = login
 
 
 async def read_profile(session: AsyncSession, actor: Actor, login: str) -> Profile:
-    """Return an account's public profile; NotFound if nobody has the name."""
+    """Return an account's public profile; AccountMoved for a name it gave up, NotFound if nobody has it."""
     account = await find_account(session, login)
     if account is None:
+        raise await _moved(session, login)
+    await authorize(session, actor, Action.ACCOUNT_READ, AccountScope(account.id))
+    return profile_of(account)
+
+
+async def read_profile_by_id(session: AsyncSession, actor: Actor, account_id: int) -> Profile:
+    """Return an account's public profile; NotFound if there is none, or none any more."""
+    account = await session.get(Account, account_id)
+    if account is None or account.deleted_at is not None:
         raise NotFound("Not Found")
     await authorize(session, actor, Action.ACCOUNT_READ, AccountScope(account.id))
     return profile_of(account)
@@ -64,11 +90,23 @@ async def list_emails(session: AsyncSession, actor: Actor, account_id: int) -> l
         .where(AccountEmail.account_id == account_id)
         .order_by(AccountEmail.is_primary.desc(), AccountEmail.id)
     )
-    return [Email(row.email, row.is_primary, row.verified_at is not None) for row in rows]
+    public = await session.scalar(select(Account.public_email).where(Account.id == account_id))
+    return [email_of(row, public=public or "") for row in rows]
+
+
+def email_of(row: AccountEmail, *, public: str = "") -> Email:
+    """Return an address as its owner sees it; ``public`` is the one everybody sees."""
+    return Email(row.email, row.is_primary, row.verified_at is not None, row.email_key == public.lower())
+
+
+async def commit_email(session: AsyncSession, host: str, account: Account) -> str:
+    """Return the address that stands in commits Cairn makes for an account. For our own code: it asks nobody."""
+    email = None if account.keeps_email_private else await primary_email(session, account.id)
+    return email or noreply_address(host, account.id, account.login)
 
 
 async def primary_email(session: AsyncSession, account_id: int) -> str | None:
-    """Return the address that stands in commits Cairn makes for this account. For our own code: it asks nobody."""
+    """Return the address an account's mail goes to. For our own code: it asks nobody."""
     return (
         await session.scalars(
             select(AccountEmail.email).where(AccountEmail.account_id == account_id, AccountEmail.is_primary.is_(True))
@@ -96,7 +134,7 @@ async def list_accounts(
     rows = await session.execute(
         select(Account, AccountEmail.email)
         .outerjoin(AccountEmail, (AccountEmail.account_id == Account.id) & AccountEmail.is_primary.is_(True))
-        .where(Account.id > after_id)
+        .where(Account.id > after_id, Account.deleted_at.is_(None))
         .order_by(Account.id)
         .limit(limit)
     )
@@ -104,6 +142,18 @@ async def list_accounts(
         AccountRow(one.id, one.login, email or "", one.is_site_admin, one.suspended_at, one.created_at)
         for one, email in rows
     ]
+
+
+async def _moved(session: AsyncSession, login: str) -> NotFound:
+    """Return the error for a name nobody has: where its last owner is, if they are still here."""
+    rows = await session.execute(
+        # Primary keys of account_rename and account.
+        select(Account.id, Account.login)
+        .join(AccountRename, AccountRename.account_id == Account.id)
+        .where(AccountRename.login_key == login.lower()[:40], Account.deleted_at.is_(None))
+    )
+    found = rows.one_or_none()
+    return NotFound("Not Found") if found is None else AccountMoved(*found)
 
 
 def profile_of(account: Account) -> Profile:
@@ -114,6 +164,11 @@ def profile_of(account: Account) -> Profile:
         kind=account.kind,
         name=account.name,
         bio=account.bio,
+        website=account.website,
+        company=account.company,
+        location=account.location,
+        pronouns=account.pronouns,
+        public_email=account.public_email,
         is_site_admin=account.is_site_admin,
         created_at=account.created_at,
         updated_at=account.updated_at,

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.errors import FieldProblem, Invalid
 from cairn.identity.models import AccountKind
+from cairn.identity.profile import ProfileChange
 from cairn.identity.public_keys import PublicKeyRow
 from cairn.identity.queries import Email, Profile
 from cairn.identity.ssh_keys import SshKeyRow
@@ -105,7 +106,7 @@ class PublicKeyJson(msgspec.Struct, kw_only=True):
     created_at: str | None
 
 
-class ProfileChange(msgspec.Struct, kw_only=True):
+class ProfileBody(msgspec.Struct, kw_only=True):
     """The body of PATCH /user; what is absent or null stays as it is."""
 
     name: str | None = None
@@ -122,10 +123,20 @@ class ProfileChange(msgspec.Struct, kw_only=True):
         unkept = [name for name in _UNKEPT if getattr(self, name)]
         problems = [FieldProblem(name, "unprocessable", f"{name} is not kept here.", "User") for name in unkept]
         if problems:
-            raise Invalid(f"Cairn keeps a name and a bio, but no {', '.join(unkept)}.", *problems)
+            raise Invalid(f"Cairn keeps no {' and no '.join(unkept)}.", *problems)
+
+    def change(self) -> ProfileChange:
+        """Return the part that is the profile's; ``email`` is for the addresses."""
+        return ProfileChange(
+            name=self.name,
+            bio=self.bio,
+            website=self.blog,
+            company=self.company,
+            location=self.location,
+        )
 
 
-_UNKEPT = ("email", "blog", "company", "location", "twitter_username", "hireable")
+_UNKEPT = ("twitter_username", "hireable")
 
 
 class NewKey(msgspec.Struct, kw_only=True):
@@ -159,7 +170,7 @@ def user_node_id(account_id: int, kind: AccountKind = AccountKind.USER) -> str:
 
 def avatar_url(origin: str, login: str) -> str:
     """Return where the picture of a name is."""
-    return f"{origin}/-/avatar/{login}.svg"
+    return f"{origin}/-/avatar/{login}"
 
 
 def simple_user(
@@ -203,6 +214,10 @@ def public_user(origin: str, profile: Profile, counts: RepositoryCounts) -> Publ
         **msgspec.structs.asdict(mention),
         name=profile.name or None,
         bio=profile.bio or None,
+        blog=profile.website,
+        company=profile.company or None,
+        location=profile.location or None,
+        email=profile.public_email or None,
         public_repos=counts.public,
         created_at=api_time(profile.created_at),
         updated_at=api_time(profile.updated_at),
@@ -221,12 +236,12 @@ def private_user(origin: str, profile: Profile, counts: RepositoryCounts, *, ema
 
 
 def email_json(email: Email) -> EmailJson:
-    """Return an address as its owner sees it; no address here is public."""
+    """Return an address as its owner sees it."""
     return EmailJson(
         email=email.email,
         primary=email.is_primary,
         verified=email.is_verified,
-        visibility="private" if email.is_primary else None,
+        visibility="public" if email.is_public else "private" if email.is_primary else None,
     )
 
 

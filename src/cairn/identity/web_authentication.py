@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Response
 
 from cairn.base.errors import Forbidden, Unauthenticated
+from cairn.identity import sudo
 from cairn.identity.authenticate import Authenticated, Authenticator, BadCredentials, ProvenBy
 from cairn.identity.credentials import parse_authorization
-from cairn.identity import sudo
 from cairn.identity.session_cookies import session_cookie
 from cairn.web.context import Authentication, RequestContext, Via, WebRequest, context_of
 from cairn.web.forms import is_own_origin
@@ -45,7 +45,10 @@ class WebAuthentication:
         return Authentication(found.actor, _VIA[found.by], found.session_id, found.token_expires_at)
 
     async def ask_again(self, context: RequestContext) -> Response[Any] | None:
-        """Return None if the caller proved lately who they are, else the answer that asks for it. Errors: ProofWanted."""
+        """Return None if the caller proved lately who they are, else the answer that asks for it.
+
+        Errors: ProofWanted for an API call with a session.
+        """
         return await sudo.ask_again(context, self._authenticator)
 
     async def _by_header(self, context: RequestContext) -> Authenticated | None:

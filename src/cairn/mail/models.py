@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, Base, EnumText, HexId, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, SEALED, Base, EnumText, HexId, UtcDateTime
 
 SEALED_BYTES_MAX = 65_535
 
@@ -33,7 +33,7 @@ class OutboxMail(Base):
     template: Mapped[str] = mapped_column(String(100))
     subject: Mapped[str] = mapped_column(String(255))
     """Never holds a secret: it stands in lists."""
-    sealed: Mapped[bytes | None] = mapped_column(LargeBinary(SEALED_BYTES_MAX))
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary(SEALED_BYTES_MAX), info=SEALED)
     """Both parts as JSON, sealed for this row; None once sent."""
     state: Mapped[MailState] = mapped_column(EnumText(MailState, 16))
     attempts: Mapped[int] = mapped_column(Integer, default=0)

@@ -4,16 +4,22 @@ from dataclasses import dataclass
 
 from litestar.handlers import HTTPRouteHandler
 
+from cairn.base.actor import Actor
 from cairn.home import api as home_api
 from cairn.home import pages as home_pages
+from cairn.identity import account_pages, email_pages, emails_api, password_pages, profile_pages
 from cairn.identity import api as identity_api
 from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
+from cairn.identity import sudo as identity_sudo
+from cairn.ops import admin_audit, admin_pages, admin_users, mail_pages, organization_audit
 from cairn.programs.services import Services
 from cairn.repositories import api as repositories_api
+from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import pages as repositories_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
-from cairn.repositories.queries import count_repositories
+from cairn.repositories.delete import delete_repository
+from cairn.repositories.queries import count_repositories, list_owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +33,31 @@ class WebFeatures:
 def make_web_features(services: Services) -> WebFeatures:
     """Return every feature that has pages or an API."""
     who = (services.authenticator, services.passwords)
+
+    async def delete_one(actor: Actor, repository_id: int) -> None:
+        async with services.database.write() as session:
+            await delete_repository(session, services.engine, actor, repository_id)
+
     handlers = [
         *home_pages.route_handlers,
         *home_api.route_handlers,
-        *identity_pages.make_route_handlers(*who),
-        *identity_settings_pages.make_route_handlers(*who),
+        *identity_pages.make_route_handlers(*who, services.outbox),
+        *password_pages.make_route_handlers(*who, services.outbox),
+        *profile_pages.make_route_handlers(services.storage),
+        *email_pages.make_route_handlers(services.outbox),
+        *emails_api.make_route_handlers(services.outbox),
+        *account_pages.make_route_handlers(services.outbox, list_owned, delete_one),
+        *identity_sudo.make_route_handlers(services.authenticator),
+        *admin_pages.route_handlers,
+        *admin_users.make_route_handlers(services.passwords),
+        *admin_audit.route_handlers,
+        *organization_audit.route_handlers,
+        *mail_pages.make_route_handlers(services.outbox),
+        *identity_settings_pages.route_handlers,
         *identity_api.make_route_handlers(count_repositories),
         *repositories_pages.route_handlers,
         *repositories_settings_pages.route_handlers,
+        *repositories_fork_pages.route_handlers,
         *repositories_api.route_handlers,
     ]
-    return WebFeatures(tuple(handlers), ("cairn.home", "cairn.identity", "cairn.repositories"))
+    return WebFeatures(tuple(handlers), ("cairn.home", "cairn.identity", "cairn.ops", "cairn.repositories"))

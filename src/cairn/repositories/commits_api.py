@@ -27,6 +27,7 @@ from cairn.repositories.api_routes import (
 )
 from cairn.repositories.browse import Code, open_code
 from cairn.repositories.git_serializers import branch_json, commit_json, full_branch_json, patch_mail, tag_ref_json
+from cairn.repositories.history_lists import authors_of
 from cairn.repositories.revisions import Place
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import Page, PageRequest, media_format, read_page
@@ -53,7 +54,8 @@ async def list_commits(context: RequestContext, engine: Engine, owner: str, repo
         revision = await revision_named(code, query_bytes(context, "sha"))
         place = Place(revision, query_bytes(context, "path"))
         found = await code.history(place, page=asked.page, per_page=asked.per_page, since=since, until=until)
-    return Page([commit_json(links, commit) for commit in found.commits], asked, has_next=found.has_more)
+    authors = await authors_of(context, found.commits)
+    return Page([commit_json(links, commit, authors) for commit in found.commits], asked, has_next=found.has_more)
 
 
 @api.get(f"{REPOSITORY}/commits/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository")
@@ -76,7 +78,7 @@ async def get_commit(context: RequestContext, engine: Engine, owner: str, repo: 
         if "per_page" not in context.request.query_params:
             asked = PageRequest(asked.page, FILES_PER_PAGE)
         diff = await code.diff(commit, skip_files=asked.offset, bounds=DiffBounds(files=asked.per_page))
-    body = commit_json(links, commit, diff)
+    body = commit_json(links, commit, await authors_of(context, [commit]), diff)
     return Page(body["files"], asked, total=diff.total_files, body=body)
 
 
@@ -109,7 +111,8 @@ async def get_branch(context: RequestContext, engine: Engine, owner: str, repo: 
         ref = code.snapshot.find(b"refs/heads/" + rest_of_path(context, "branches"))
         if ref is None:
             raise NotFound("Branch not found")
-        return full_branch_json(links, ref, await code.commit(ref.oid))
+        commit = await code.commit(ref.oid)
+    return full_branch_json(links, ref, commit, await authors_of(context, [commit]))
 
 
 @api.get(f"{REPOSITORY}/tags", action=Action.REPOSITORY_READ, resource="repository")

@@ -1,21 +1,22 @@
 """Creating a repository: a name under the actor's account, an empty store, and a README if one is wanted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
-from cairn.access.authorize import authorize
-from cairn.access.decide import decide
-from cairn.access.roles import Visibility
+from cairn.access.authorize import authorize, authorize_organization
+from cairn.access.decide import decide, effective_role
+from cairn.access.models import Grant
+from cairn.access.roles import Role, Visibility
 from cairn.access.scopes import AccountScope, RepositoryScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.clock import Clock, utc_now
-from cairn.base.errors import CairnError, FieldProblem, Forbidden, Invalid, Unauthenticated, Unavailable
+from cairn.base.errors import CairnError, FieldProblem, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
 from cairn.base.text import problem_of_text
@@ -27,13 +28,13 @@ from cairn.git.quarantine import Quarantine
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import ZERO_OID, Signature
 from cairn.git.writing import File, commit_files
-from cairn.identity.models import Account
-from cairn.identity.queries import primary_email
+from cairn.identity.models import Account, AccountKind
+from cairn.identity.queries import commit_email, find_account
 from cairn.repositories.accept_push import make_within
 from cairn.repositories.events import RepositoryCreated
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.names import check_repository_name
-from cairn.repositories.queries import RepositoryView, branch_ref, find_repository_by_id
+from cairn.repositories.queries import RepositoryView, branch_ref, find_repository_by_id, load_scope
 
 TEXT_LENGTH_MAX = 1000
 _log = get_logger(__name__)
@@ -53,27 +54,36 @@ class NewRepository:
     homepage: str = ""
     default_branch: str = "main"
     with_readme: bool = False
+    owner: str | None = None
+    """The organization or person to own it; None for the person who asks."""
 
 
 async def create_repository(
     database: Database, engine: Engine, actor: Actor, wanted: NewRepository, *, clock: Clock = utc_now
 ) -> RepositoryView:
-    """Create a repository under the actor's own account and return it.
+    """Create a repository under the actor's own account, or under ``wanted.owner``, and return it.
 
     With a README it has one commit; if only that fails, the repository stays, empty, and Unavailable says so.
-    Errors: Unauthenticated; Forbidden for a token without the scope; RepositoryNameInvalid, RepositoryExists, Invalid.
+    Errors: Unauthenticated; NotFound for an owner nobody is; Forbidden, also for a token without the scope;
+    RepositoryNameInvalid, RepositoryExists, Invalid.
     """
     if actor.account_id is None:
         raise Unauthenticated("Sign in to create a repository.")
     check_repository_name(wanted.name)
     check_texts(description=wanted.description, homepage=wanted.homepage)
     async with database.write() as session:
-        repository_id = await insert_repository(session, engine, actor, actor.account_id, wanted)
-        view = await find_repository_by_id(session, actor, repository_id)
+        owner_id = actor.account_id
+        if wanted.owner is not None:
+            owner = await find_account(session, wanted.owner)
+            if owner is None:
+                raise NotFound(f"There is no account {wanted.owner[:60]!r}.")
+            owner_id = owner.id
+        repository_id = await insert_repository(session, engine, actor, owner_id, wanted)
+        view = await find_repository_by_id(session, actor, repository_id, Action.REPOSITORY_SEE)
     if wanted.with_readme:
         await _add_readme(database, engine, actor, view, clock)
     async with database.read() as session:
-        return await find_repository_by_id(session, actor, repository_id)
+        return await find_repository_by_id(session, actor, repository_id, Action.REPOSITORY_SEE)
 
 
 def check_texts(*, description: str | None = None, homepage: str | None = None) -> None:
@@ -97,6 +107,36 @@ def require_reach(actor: Actor, scope: RepositoryScope) -> None:
         raise Forbidden(f"This token lacks the scope for a {scope.visibility.value} repository; it needs: repo.")
 
 
+async def authorize_new(session: AsyncSession, actor: Actor, owner: Account) -> None:
+    """Return if the actor may put a repository under an account: its own, or an organization's that lets members.
+
+    Errors: Unauthenticated; Forbidden.
+    """
+    if owner.kind is AccountKind.ORGANIZATION:
+        await authorize_organization(session, actor, Action.REPOSITORY_CREATE, owner.id)
+    else:
+        await authorize(session, actor, Action.REPOSITORY_CREATE, AccountScope(owner.id))
+
+
+async def admit_creator(session: AsyncSession, actor: Actor, repository: Repository) -> None:
+    """Make a member who brings a repository into an organization its administrator; the owners are it anyway.
+
+    Errors: Forbidden for a token that could not administer it.
+    """
+    scope = await load_scope(session, actor, repository.id)
+    assert scope is not None, "it was inserted in this transaction"
+    if effective_role(actor, scope) is not Role.ADMIN and actor.account_id is not None:
+        moment = await database_now(session)
+        grant = await session.get(Grant, (repository.id, actor.account_id))
+        if grant is None:
+            grant = Grant(repository_id=repository.id, account_id=actor.account_id)
+            session.add(grant)
+        grant.role, grant.granted_at, grant.granted_by_id = Role.ADMIN, moment, actor.account_id
+        await session.flush()
+        scope = replace(scope, role=Role.ADMIN)
+    require_reach(actor, scope)
+
+
 def name_taken(name: str) -> RepositoryExists:
     """Return the error for a name that the owner already uses."""
     message = f"The name {name!r} already exists on this account."
@@ -110,8 +150,8 @@ async def insert_repository(
 
     Errors: Forbidden; RepositoryExists. The caller has checked name and texts, unless they are another repository's.
     """
-    await authorize(session, actor, Action.REPOSITORY_CREATE, AccountScope(owner_id))
     owner = await session.get_one(Account, owner_id)
+    await authorize_new(session, actor, owner)
     key = wanted.name.lower()
     taken = select(Repository.id).where(Repository.owner_id == owner_id, Repository.name_key == key)
     if await session.scalar(taken) is not None:
@@ -136,7 +176,7 @@ async def insert_repository(
     except IntegrityError:
         # Two creations of one name at once: the unique key let the other one win.
         raise name_taken(wanted.name) from None
-    require_reach(actor, RepositoryScope(repository.id, owner_id, wanted.visibility, None))
+    await admit_creator(session, actor, repository)
     # The name is in use again: nobody who asks for it is sent elsewhere.
     await session.execute(
         delete(RepositoryRename).where(RepositoryRename.owner_id == owner_id, RepositoryRename.name_key == key)
@@ -157,11 +197,9 @@ async def _add_readme(database: Database, engine: Engine, actor: Actor, view: Re
     assert actor.account_id is not None
     async with database.read() as session:
         account = await session.get_one(Account, actor.account_id)
-        email = await primary_email(session, actor.account_id)
+        email = await commit_email(session, engine.settings.host, account)
     # Whole seconds: a commit keeps no more.
-    author = Signature(
-        account.name or account.login, email or f"{account.login}@localhost", clock().replace(microsecond=0)
-    )
+    author = Signature(account.name or account.login, email, clock().replace(microsecond=0))
     text = f"# {view.name}\n" + (f"\n{view.description}\n" if view.description else "")
 
     async def write(quarantine: Quarantine) -> Sequence[RefUpdate]:

@@ -1,4 +1,5 @@
-"""Commits, refs, trees and files as GitHub's API writes them. Who wrote a commit is text: no account is guessed."""
+"""Commits, refs, trees and files as GitHub's API writes them. Who wrote a commit is text; an
+account stands beside it only where the address is verified."""
 
 import base64
 import hashlib
@@ -8,11 +9,15 @@ from email.header import Header
 from email.utils import format_datetime
 from typing import Any
 
+import msgspec
+
 from cairn.git.diff import Diff, FileDiff, FileStatus, Hunk
 from cairn.git.reading import Commit, Tag
 from cairn.git.ref_queries import RefValue
 from cairn.git.tree_listing import ListedEntry
 from cairn.git.types import ObjectKind, Oid, Signature
+from cairn.identity.attribution import Authors
+from cairn.identity.schemas import simple_user
 from cairn.repositories.browse import FileContent
 from cairn.repositories.serializers import Json, Links
 from cairn.web.api import api_time
@@ -78,7 +83,21 @@ def git_commit_json(links: Links, commit: Commit) -> Json:
     }
 
 
-def commit_json(links: Links, commit: Commit, diff: Diff | None = None) -> Json:
+def _account_json(links: Links, signature: Signature, authors: Authors) -> Json | None:
+    found = authors.of(signature.email)
+    if found is None:
+        return None
+    user = simple_user(
+        links.origin,
+        account_id=found.account_id,
+        login=found.login,
+        kind=found.kind,
+        is_site_admin=found.is_site_admin,
+    )
+    return msgspec.structs.asdict(user)
+
+
+def commit_json(links: Links, commit: Commit, authors: Authors, diff: Diff | None = None) -> Json:
     """Return a commit as lists have it; with ``diff`` the files and counts too."""
     url = f"{links.api}/commits/{commit.oid}"
     body: Json = {
@@ -96,8 +115,8 @@ def commit_json(links: Links, commit: Commit, diff: Diff | None = None) -> Json:
         "url": url,
         "html_url": f"{links.html}/commit/{commit.oid}",
         "comments_url": f"{url}/comments",
-        "author": None,
-        "committer": None,
+        "author": _account_json(links, commit.author, authors),
+        "committer": _account_json(links, commit.committer, authors),
         "parents": _parents(links, commit, git_data=False),
     }
     if diff is not None:
@@ -215,13 +234,13 @@ def branch_json(links: Links, ref: RefValue) -> Json:
     }
 
 
-def full_branch_json(links: Links, ref: RefValue, commit: Commit) -> Json:
+def full_branch_json(links: Links, ref: RefValue, commit: Commit, authors: Authors) -> Json:
     """Return a branch with its commit and protection."""
     name = ref.name.removeprefix(b"refs/heads/")
     url = links.api + path_join("branches", name)
     return {
         "name": text(name),
-        "commit": commit_json(links, commit),
+        "commit": commit_json(links, commit, authors),
         "_links": {"self": url, "html": links.page("tree", name, b"")},
         "protected": False,
         "protection": {

@@ -22,6 +22,7 @@ from cairn.git.reading import TreeEntry
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder, open_code
 from cairn.repositories.fork_progress import show_empty, sync_banner
+from cairn.repositories.history_lists import authors_of, by_day
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
 from cairn.repositories.raw_answer import WHOLE_BYTES_MAX, answer_raw
 from cairn.repositories.revisions import Place, Revision, RevisionKind
@@ -204,6 +205,7 @@ async def file(
         is_image=(mimetypes.guess_type(show(content.name))[0] or "").startswith("image/"),
         link_target=decode_text(content.data) if content.is_symlink and content.data else "",
         latest=commits.commits[0] if commits.commits else None,
+        authors=await authors_of(context, commits.commits),
         raw_href=_url(base, "raw", place.revision, place.path),
         history_href=_url(base, "commits", place.revision, place.path),
         permalink=path_join(repository.owner, repository.name, "blob", place.revision.commit_oid, place.path),
@@ -271,7 +273,8 @@ async def commits(
         revision=place.revision,
         path=show(place.path),
         crumbs=_crumbs(repository, header["base"], place),
-        days=_by_day(found.commits),
+        days=by_day(found.commits),
+        authors=await authors_of(context, found.commits),
         branches=branches,
         number=max(page, 1),
         has_more=found.has_more,
@@ -296,6 +299,7 @@ async def commit(
         "repositories/commit.html",
         **header,
         commit=found,
+        authors=await authors_of(context, [found]),
         body=found.message.strip("\n").partition("\n\n")[2],
         diff=diff,
         files=[(item, show(item.path), _diff_rows(item)) for item in diff.files],
@@ -382,6 +386,7 @@ async def _show_folder(
         rows=[_row(base, place, item) for item in found.entries],
         parent=parent,
         latest=latest[0] if latest else None,
+        authors=await authors_of(context, latest),
         readme=readme,
         readme_name=show(found.readme.name) if found.readme else "",
         branches=_branch_links(code, base, "tree"),
@@ -463,17 +468,6 @@ _BRANCHES_IN_MENU = 50
 def _branch_links(code: Code, base: str, verb: str) -> list[tuple[str, str]]:
     names = [ref.name.removeprefix(b"refs/heads/") for ref in code.branches[:_BRANCHES_IN_MENU]]
     return [(show(name), base + path_join(verb, name)) for name in names]
-
-
-def _by_day(found: list[Any]) -> list[tuple[str, list[Any]]]:
-    """Group commits by the day their committer saw, keeping the order of history."""
-    days: list[tuple[str, list[Any]]] = []
-    for item in found:
-        day = item.committer.at.strftime("%-d %B %Y")
-        if not days or days[-1][0] != day:
-            days.append((day, []))
-        days[-1][1].append(item)
-    return days
 
 
 _ROW_KINDS: dict[LineKind, Literal["context", "add", "delete"]] = {

@@ -189,7 +189,7 @@ async def list_repositories(
     per_page: int = 30,
 ) -> RepositoryPage:
     """Return one page of the repositories the actor may read; two statements, however many there are."""
-    conditions = [visible(actor, Action.REPOSITORY_READ, ACCESS_COLUMNS), *_conditions(actor, wanted)]
+    conditions = [visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS), *_conditions(actor, wanted)]
     # Without a filter: ix_repository_visibility_pushed_at; of an owner: uq_repository_owner_id_name_key.
     total = await session.scalar(select(func.count()).select_from(Repository).where(*conditions)) or 0
     orders: dict[RepositorySort, list[Any]] = {

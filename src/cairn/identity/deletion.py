@@ -1,0 +1,130 @@
+"""Deleting an account: the person is gone, what they wrote keeps an author without a name.
+
+The row stays as a ghost (``ghost-7``): history, comments and the audit log refer to it. Addresses, keys, tokens,
+sessions, picture and profile go; the name stays taken, so that nobody receives what was meant for its owner.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize
+from cairn.access.models import Grant, OrganizationMember, TeamMember
+from cairn.access.roles import OrganizationRole
+from cairn.access.scopes import AccountScope
+from cairn.audit.record import record
+from cairn.base.actor import Actor
+from cairn.base.errors import Conflict
+from cairn.db.clock import database_now
+from cairn.db.database import Database
+from cairn.events.emit import emit
+from cairn.identity.avatars import discard_picture
+from cairn.identity.email_addresses import notify
+from cairn.identity.events import AccountDeleted
+from cairn.identity.models import Account, AccountEmail, AccountRename, SshKey, Token
+from cairn.identity.names import GHOST_PREFIX
+from cairn.identity.one_time_links import delete_links
+from cairn.identity.reserved_logins import disown_reserved, reserve_login
+from cairn.identity.sessions import end_sessions
+from cairn.mail.outbox import Outbox
+
+ListRepositories = Callable[[AsyncSession, int], Awaitable[Sequence[tuple[int, str]]]]
+"""Returns id and name of every repository an account owns; from above, where repositories are known."""
+DeleteRepository = Callable[[Actor, int], Awaitable[None]]
+"""Deletes one repository in a transaction of its own."""
+
+
+class StillOwns(Conflict):
+    """The account cannot go yet; the message names what it alone owns."""
+
+
+async def sole_organizations(session: AsyncSession, account_id: int) -> list[str]:
+    """Return the names of the organizations that would be left without an owner."""
+    owner = OrganizationRole.OWNER
+    others = (
+        select(func.count())
+        .select_from(OrganizationMember)
+        .where(
+            OrganizationMember.organization_id == Account.id,
+            OrganizationMember.role == owner,
+            OrganizationMember.account_id != account_id,
+        )
+        .correlate(Account)
+        .scalar_subquery()
+    )
+    own = select(OrganizationMember.organization_id).where(
+        OrganizationMember.account_id == account_id, OrganizationMember.role == owner
+    )
+    names = await session.scalars(
+        select(Account.login).where(Account.id.in_(own), others == 0).order_by(Account.login_key)
+    )
+    return list(names)
+
+
+async def delete_account(
+    database: Database,
+    outbox: Outbox,
+    actor: Actor,
+    account_id: int,
+    *,
+    list_repositories: ListRepositories,
+    delete_repository: DeleteRepository | None = None,
+) -> None:
+    """Delete an account for good, with its repositories if ``delete_repository`` is given.
+
+    Errors: NotFound, Forbidden; StillOwns for repositories that should stay and organizations without another owner;
+    Conflict for the last administrator.
+    """
+    async with database.read() as session:
+        await authorize(session, actor, Action.ACCOUNT_DELETE, AccountScope(account_id))
+        await _require_free(session, account_id)
+        repositories = await list_repositories(session, account_id)
+    if delete_repository is not None:
+        # One transaction each: a short lock a repository, and what fails half-way can be begun again.
+        for repository_id, _ in repositories:
+            await delete_repository(actor, repository_id)
+    async with database.write() as session:
+        await authorize(session, actor, Action.ACCOUNT_DELETE, AccountScope(account_id))
+        account = await session.get_one(Account, account_id, with_for_update=True, populate_existing=True)
+        await _require_free(session, account_id)
+        left = await list_repositories(session, account_id)
+        if left:
+            names = ", ".join(name for _, name in left[:5])
+            raise StillOwns(f"This account owns {len(left)} repositories ({names}); delete or transfer them first.")
+        await _make_ghost(session, outbox, actor, account)
+
+
+async def _require_free(session: AsyncSession, account_id: int) -> None:
+    alone = await sole_organizations(session, account_id)
+    if alone:
+        raise StillOwns(f"Nobody else owns {', '.join(alone[:5])}; name another owner or delete it first.")
+    account = await session.get_one(Account, account_id)
+    others = select(func.count()).where(
+        Account.is_site_admin.is_(True), Account.suspended_at.is_(None), Account.id != account_id
+    )
+    if account.is_site_admin and not await session.scalar(others):
+        raise Conflict("This is the only administrator of the site; make somebody else one first.")
+
+
+async def _make_ghost(session: AsyncSession, outbox: Outbox, actor: Actor, account: Account) -> None:
+    login = account.login
+    await notify(session, outbox, account, "Your account was deleted")
+    record(session, actor, "account.delete", login, account_id=account.id)
+    emit(session, AccountDeleted(account_id=account.id))
+    await end_sessions(session, account.id)
+    await delete_links(session, account.id)
+    for kind in (Token, SshKey, AccountEmail, AccountRename, Grant, OrganizationMember, TeamMember):
+        await session.execute(delete(kind).where(kind.account_id == account.id))
+    await disown_reserved(session, account.id)
+    await reserve_login(session, login, account_id=None)
+    if account.avatar_id is not None:
+        await discard_picture(session, account.avatar_id)
+    moment = await database_now(session)
+    account.login = account.login_key = f"{GHOST_PREFIX}{account.id}"
+    account.name = account.bio = account.website = account.company = account.location = account.pronouns = ""
+    account.public_email, account.avatar_id, account.password_hash = "", None, None
+    account.is_site_admin, account.keeps_email_private = False, True
+    account.suspended_at = account.deleted_at = account.updated_at = moment
+    await session.flush()
