@@ -115,12 +115,12 @@ async def merge_bases(runner: GitRunner, objects: Objects, one: Oid, other: Oid)
 
 
 async def find_unreachable(
-    runner: GitRunner, objects: Objects, oids: Iterable[Oid], *, roots: Sequence[Oid]
+    runner: GitRunner, objects: Objects, oids: Iterable[Oid], *, roots: Sequence[Oid], is_quick: bool = False
 ) -> set[Oid]:
     """Return those ``oids`` of any kind that no root reaches, absent ones included.
 
-    The first root is the likeliest: it is asked alone before the others are. Roots themselves cost nothing. Each step
-    is one child; without a bitmap, other objects than commits are sought in the roots' own trees, then everywhere.
+    Roots themselves cost nothing, commits one child; other objects one that asks the bitmap, or without one two that
+    search the roots' own trees and then everything. ``is_quick`` leaves the last step out: more may be returned.
     """
     wanted = set(oids) - set(roots)
     if not wanted or not roots:
@@ -129,15 +129,13 @@ async def find_unreachable(
     absent = wanted - kinds.keys()
     commits = {oid for oid, kind in kinds.items() if kind == "commit"}
     others = kinds.keys() - commits
-    is_mapped = has_bitmap(objects)
-    for asked in (roots[:1], roots):
-        if commits:
-            commits = await _commits_beyond(runner, objects, commits, asked)
-        if others and is_mapped:
-            others = await _beyond_bitmap(runner, objects, others, asked)
-        elif others:
-            others = await _not_listed(runner, objects, others, asked, ("--no-walk",))
-    if others:
+    if commits:
+        commits = await _commits_beyond(runner, objects, commits, roots)
+    if others and has_bitmap(objects):
+        others = await _beyond_bitmap(runner, objects, others, roots)
+    elif others:
+        others = await _not_listed(runner, objects, others, roots, ("--no-walk",))
+    if others and not is_quick:
         # Without a bitmap nothing else would settle it; with one, git may have refused it and walked only a little.
         others = await _not_listed(runner, objects, others, roots, ())
     return absent | commits | others

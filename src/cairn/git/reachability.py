@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import select
 
@@ -65,18 +66,26 @@ class Reachability:
         unproved = self.unproved(state, wanted)
         if not unproved:
             return set()
+        objects = Objects(view.path)
+        left = unproved
+        with suppress(GitFailed):  # see below
+            left = await find_unreachable(self._runner, objects, unproved, roots=tips[:1], is_quick=True)
+        missing = await self._seek_everywhere(state, view, left, tips) if left else left
+        self._remember(state, unproved - missing)
+        return missing
+
+    async def _seek_everywhere(self, state: StoreState, view: View, wanted: set[Oid], tips: Sequence[Oid]) -> set[Oid]:
+        objects = Objects(view.path)
         async with self._database.read() as session:
             roots = list(dict.fromkeys([*tips, *await retained_roots(session, state, tips)]))
         try:
-            missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=roots)
+            return await find_unreachable(self._runner, objects, wanted, roots=roots)
         except GitFailed:
             # A tip that was read after the view was made: its objects are not there, but what it replaced is.
             present = await asyncio.to_thread(_present, view, [*roots, *await self._replaced_since(state)])
             if set(present) >= set(roots):
                 raise
-            missing = await find_unreachable(self._runner, Objects(view.path), unproved, roots=present)
-        self._remember(state, unproved - missing)
-        return missing
+            return await find_unreachable(self._runner, objects, wanted, roots=present)
 
     def _remember(self, state: StoreState, proved: Iterable[Oid]) -> None:
         now = time.monotonic()
