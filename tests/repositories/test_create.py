@@ -7,11 +7,15 @@ import pygit2
 import pytest
 from sqlalchemy import func, select
 from tests.factories.accounts import actor_of, make_account, with_token
+from tests.factories.actors import fine_grained
+from tests.factories.forge import Forge
+from tests.factories.organizations import join_organization, make_organization
 
+from cairn.access.models import Organization
 from cairn.access.roles import Role, Visibility
 from cairn.audit.models import AuditEntry
 from cairn.base.actor import ANONYMOUS, SYSTEM, Actor
-from cairn.base.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from cairn.base.errors import CairnError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from cairn.db.database import Database
 from cairn.events.models import EventRow
 from cairn.git.engine import Engine
@@ -168,3 +172,37 @@ async def test_a_new_repository_takes_its_name_back_from_a_redirect(database: Da
     assert await count(database, RepositoryRename) == 0
     async with database.read() as session:
         assert (await find_repository(session, alice, "alice", "engine")).id == made.id
+
+
+async def test_who_may_create_a_repository_in_an_organization(forge: Forge) -> None:
+    """A member who makes one administers it; the organization's policy and the token decide whether they may."""
+    ada, bob, eve = [await forge.person(login) for login in ("ada", "bob", "eve")]
+    async with forge.database.write() as session:
+        guild = await make_organization(session, "guild", owner=ada.account)
+        await join_organization(session, guild, bob.account)
+
+    async def tried(actor: Actor, name: str, visibility: Visibility = Visibility.PRIVATE) -> object:
+        wanted = NewRepository(name=name, visibility=visibility, owner="Guild")
+        try:
+            made = await create_repository(forge.database, forge.engine, actor, wanted)
+        except CairnError as error:
+            return type(error)
+        return made.full_name, made.role
+
+    assert await tried(ada.actor, "one") == ("guild/one", Role.ADMIN)
+    assert await tried(bob.actor, "two") == ("guild/two", Role.ADMIN)
+    assert await tried(bob.actor, "One") is RepositoryExists
+    assert await tried(eve.actor, "three") is Forbidden
+    assert await tried(with_token(bob.actor, "repo"), "four") == ("guild/four", Role.ADMIN)
+    assert await tried(with_token(bob.actor, "public_repo"), "five") is Forbidden
+    assert await tried(with_token(bob.actor, "public_repo"), "six", Visibility.PUBLIC) == ("guild/six", Role.ADMIN)
+    fine = fine_grained(bob.actor, guild.id, administration="write")
+    assert await tried(fine, "seven") == ("guild/seven", Role.ADMIN)
+    assert await tried(fine_grained(bob.actor, bob.account.id, administration="write"), "eight") is Forbidden
+    async with forge.database.write() as session:
+        (await session.get_one(Organization, guild.id)).members_can_create_repositories = False
+    assert await tried(bob.actor, "nine") is Forbidden
+    assert await tried(ada.actor, "ten") == ("guild/ten", Role.ADMIN)
+    wanted = NewRepository(name="eleven", owner="nobody")
+    with pytest.raises(NotFound):
+        await create_repository(forge.database, forge.engine, ada.actor, wanted)

@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, HashHex, HexId, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, SEALED, Base, BigId, EnumText, HashHex, HexId, UtcDateTime
 
 LOGIN_LENGTH_MAX = 39
 
@@ -122,25 +122,40 @@ class Token(Base):
     scopes: Mapped[list[str]] = mapped_column(JSON)
     repository_ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
     """None: every repository the owner reaches."""
+    owner_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Whose things a fine-grained token is for, the person's or an organization's; None for a classic one."""
+    permissions: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    """Names and levels as chosen, ``{"contents": "write"}``; None for a classic token, which has scopes."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class SshKey(Base):
-    """A public key that signs its account in over SSH, found by fingerprint."""
+    """A public key that signs its account in over SSH, or opens one repository (a deploy key); found by fingerprint.
+
+    Both kinds share the table, so that a fingerprint means one thing. Exactly one of account and repository is set.
+    """
 
     __tablename__ = "account_ssh_key"
-    __table_args__ = (Index("ix_account_ssh_key_account_id", "account_id"), NUMBERED_TABLE)
+    __table_args__ = (
+        Index("ix_account_ssh_key_account_id", "account_id"),
+        Index("ix_account_ssh_key_repository_id", "repository_id"),
+        NUMBERED_TABLE,
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    account_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    repository_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("repository.id", ondelete="CASCADE"))
+    can_write: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether a deploy key may push."""
     fingerprint: Mapped[str] = mapped_column(String(80), unique=True)
     """``SHA256:`` and 43 base64 characters, as ssh-keygen prints it."""
     algorithm: Mapped[str] = mapped_column(String(64))
     public_key: Mapped[str] = mapped_column(String(4096))
     """Algorithm and base64 blob, without comment."""
     title: Mapped[str] = mapped_column(String(255))
+    created_by_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -177,5 +192,16 @@ class InstanceSecret(Base):
     __table_args__ = (MYSQL_TABLE,)
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    sealed: Mapped[bytes] = mapped_column(LargeBinary(65535))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary(65535), info=SEALED)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SiteSetting(Base):
+    """Something administrators change while the installation runs; the value is JSON."""
+
+    __tablename__ = "site_setting"
+    __table_args__ = (MYSQL_TABLE,)
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)

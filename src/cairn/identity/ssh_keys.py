@@ -1,4 +1,7 @@
-"""SSH keys: which are accepted, and to whom they belong. One key signs in one account."""
+"""SSH keys: which are accepted, and to whom they belong. One key signs in one account or opens one repository.
+
+Deploy keys, the second kind, are ``repositories.deploy_keys``' business; they share the rules and the table.
+"""
 
 import re
 from dataclasses import dataclass
@@ -77,27 +80,29 @@ def parse_public_key(text: str) -> PublicKey:
     """
     text = text.strip()
     if len(text) > KEY_TEXT_LENGTH_MAX:
-        raise _invalid(f"The key has {len(text):,} characters; the limit is {KEY_TEXT_LENGTH_MAX:,}.")
+        raise key_invalid(f"The key has {len(text):,} characters; the limit is {KEY_TEXT_LENGTH_MAX:,}.")
     if "PRIVATE KEY" in text:
-        raise _invalid("This is a private key, which must never leave your machine: paste the .pub file instead.")
+        raise key_invalid("This is a private key, which must never leave your machine: paste the .pub file instead.")
     if "\n" in text or "\r" in text:
-        raise _invalid("Paste one key, in one line, as it stands in the .pub file.")
+        raise key_invalid("Paste one key, in one line, as it stands in the .pub file.")
     match = _LINE.fullmatch(text)
     if match is None:
-        raise _invalid("This is no public key; it starts like 'ssh-ed25519 AAAA', as the .pub file has it.")
+        raise key_invalid("This is no public key; it starts like 'ssh-ed25519 AAAA', as the .pub file has it.")
     algorithm = match["algorithm"]
     if algorithm in {"ssh-dss", "ssh-dsa"}:
-        raise _invalid("DSA keys are too weak; make a new one with: ssh-keygen -t ed25519")
+        raise key_invalid("DSA keys are too weak; make a new one with: ssh-keygen -t ed25519")
     if algorithm not in _ACCEPTED:
-        raise _invalid(f"Keys of the kind {algorithm!r} are not accepted; use ed25519, ecdsa or RSA.")
+        raise key_invalid(
+            f"Keys of the kind {algorithm!r} are not accepted; use ed25519, ecdsa or RSA, or a security key."
+        )
     line = f"{algorithm} {match['blob']}"
     try:
         key = asyncssh.import_public_key(line)
         fingerprint = key.get_fingerprint()
     except (asyncssh.KeyImportError, ValueError):
-        raise _invalid("The key is damaged; paste the whole line of the .pub file.") from None
+        raise key_invalid("The key is damaged; paste the whole line of the .pub file.") from None
     if key.get_algorithm() != algorithm:
-        raise _invalid(f"The key says {algorithm!r} but holds another kind; paste the whole line of the .pub file.")
+        raise key_invalid(f"The key says {algorithm!r} but holds another kind; paste the whole line of the .pub file.")
     if algorithm == "ssh-rsa":
         _check_rsa(line)
     # What the library writes, not what was pasted: equal keys have equal text.
@@ -108,12 +113,12 @@ def _check_rsa(line: str) -> None:
     loaded = load_ssh_public_key(line.encode())
     assert isinstance(loaded, RSAPublicKey)
     if loaded.key_size < RSA_BITS_MIN:
-        raise _invalid(
+        raise key_invalid(
             f"The RSA key has {loaded.key_size:,} bits; at least {RSA_BITS_MIN:,} are needed. "
             "Make a new one with: ssh-keygen -t ed25519"
         )
     if loaded.key_size > RSA_BITS_MAX:
-        raise _invalid(f"The RSA key has {loaded.key_size:,} bits; the limit is {RSA_BITS_MAX:,}.")
+        raise key_invalid(f"The RSA key has {loaded.key_size:,} bits; the limit is {RSA_BITS_MAX:,}.")
 
 
 async def add_key(session: AsyncSession, actor: Actor, account_id: int, *, title: str, text: str) -> SshKeyRow:
@@ -123,34 +128,37 @@ async def add_key(session: AsyncSession, actor: Actor, account_id: int, *, title
     """
     await authorize(session, actor, Action.ACCOUNT_EDIT_KEYS, AccountScope(account_id))
     key = parse_public_key(text)
-    title = title.strip() or key.comment[:TITLE_LENGTH_MAX] or key.algorithm
-    if problem := problem_of_text(title, max_length=TITLE_LENGTH_MAX):
-        message = f"The title {problem}"
-        raise SshKeyInvalid(message, FieldProblem("title", "invalid", message, "PublicKey"))
     held = await session.scalar(select(func.count()).select_from(SshKey).where(SshKey.account_id == account_id))
     if held is not None and held >= KEYS_MAX:
-        raise _invalid(f"An account holds at most {KEYS_MAX} keys; delete one first.")
+        raise key_invalid(f"An account holds at most {KEYS_MAX} keys; delete one first.")
+    row = SshKey(account_id=account_id, can_write=False, created_by_id=actor.account_id)
+    await insert_key(session, row, key, title=title)
+    emit(session, SshKeyAdded(account_id=account_id, key_id=row.id, fingerprint=key.fingerprint))
+    details = {"fingerprint": key.fingerprint, "title": row.title}
+    record(session, actor, "ssh_key.add", str(row.id), account_id=account_id, details=details)
+    return _row(row)
+
+
+async def insert_key(session: AsyncSession, row: SshKey, key: PublicKey, *, title: str) -> None:
+    """Keep a parsed key in a row that says whose it is; an empty title becomes the key's comment or algorithm.
+
+    Errors: SshKeyInvalid for a bad title, or a key that some account or repository already has.
+    """
+    row.title = title.strip() or key.comment[:TITLE_LENGTH_MAX] or key.algorithm
+    if problem := problem_of_text(row.title, max_length=TITLE_LENGTH_MAX):
+        message = f"The title {problem}"
+        raise SshKeyInvalid(message, FieldProblem("title", "invalid", message, "PublicKey"))
+    # uq_account_ssh_key_fingerprint
     if await session.scalar(select(SshKey.id).where(SshKey.fingerprint == key.fingerprint)) is not None:
         raise _in_use()
-    row = SshKey(
-        account_id=account_id,
-        fingerprint=key.fingerprint,
-        algorithm=key.algorithm,
-        public_key=key.text,
-        title=title,
-        created_at=await database_now(session),
-        last_used_at=None,
-    )
+    row.fingerprint, row.algorithm, row.public_key = key.fingerprint, key.algorithm, key.text
+    row.created_at, row.last_used_at = await database_now(session), None
     session.add(row)
     try:
         await session.flush()
     except IntegrityError:
         # The same key added twice at once: the unique fingerprint let the other one win.
         raise _in_use() from None
-    emit(session, SshKeyAdded(account_id=account_id, key_id=row.id, fingerprint=key.fingerprint))
-    details = {"fingerprint": key.fingerprint, "title": title}
-    record(session, actor, "ssh_key.add", str(row.id), account_id=account_id, details=details)
-    return _row(row)
 
 
 async def list_keys(session: AsyncSession, actor: Actor, account_id: int) -> list[SshKeyRow]:
@@ -193,9 +201,10 @@ def _row(key: SshKey) -> SshKeyRow:
 
 
 def _in_use() -> SshKeyInvalid:
-    message = "This key is already in use: one key signs in one account only."
+    message = "This key is already in use: one key signs in one account or opens one repository."
     return SshKeyInvalid(message, FieldProblem("key", "already_exists", message, "PublicKey"))
 
 
-def _invalid(message: str) -> SshKeyInvalid:
+def key_invalid(message: str) -> SshKeyInvalid:
+    """Return the error for a key that is not accepted, with the reason."""
     return SshKeyInvalid(message, FieldProblem("key", "invalid", message, "PublicKey"))

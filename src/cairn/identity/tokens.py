@@ -1,13 +1,20 @@
-"""Personal tokens: made once, shown once, revoked at any time."""
+"""Personal tokens: made once, shown once, revoked at any time.
 
+A classic token has scopes and reaches what its owner reaches; a fine-grained one has permissions on the repositories of
+one resource owner, the person or an organization they belong to.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import KNOWN_SCOPES, Action
 from cairn.access.authorize import authorize
+from cairn.access.models import OrganizationMember
+from cairn.access.permissions import PERMISSIONS, PermissionKind
 from cairn.access.scopes import AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
@@ -24,6 +31,8 @@ TOKENS_MAX = 200
 NAME_LENGTH_MAX = 255
 REPOSITORIES_MAX = 100
 _SHOWN_CHARACTERS = 4
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""Who asks for the longest lifetime counts from a program's clock, the limit is checked by the database's."""
 
 
 class TokenInvalid(Invalid):
@@ -39,6 +48,10 @@ class TokenRow:
     last_characters: str
     scopes: tuple[str, ...]
     repository_ids: frozenset[int] | None
+    owner_id: int | None
+    """The resource owner of a fine-grained token; None for a classic one."""
+    permissions: dict[str, str] | None
+    """What a fine-grained token may, name to level, as chosen; None for a classic one."""
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -71,12 +84,92 @@ async def create_token(
     scopes: list[str] | tuple[str, ...],
     repository_ids: frozenset[int] | None = None,
     expires_at: datetime | None = None,
+    lifetime_max_days: int = 0,
 ) -> NewToken:
-    """Make a token for an account and return it with its secret.
+    """Make a classic token for an account and return it with its secret.
 
-    ``repository_ids`` None reaches every repository its owner reaches. Errors: TokenInvalid; Forbidden for an actor
-    that is itself a token.
+    ``repository_ids`` None reaches every repository its owner reaches. ``lifetime_max_days`` is the setting
+    ``token_lifetime_max_days``; 0 sets no bound. Errors: TokenInvalid; Forbidden for an actor that is itself a token.
     """
+    if repository_ids is not None and not 0 < len(repository_ids) <= REPOSITORIES_MAX:
+        raise _invalid("repository_ids", f"Name 1 to {REPOSITORIES_MAX} repositories, or none for all.")
+    token = Token(
+        scopes=list(check_scopes(scopes)),
+        repository_ids=None if repository_ids is None else sorted(repository_ids),
+        owner_id=None,
+        permissions=None,
+    )
+    details = {"scopes": ",".join(token.scopes)}
+    return await _insert(session, actor, account_id, token, name, expires_at, lifetime_max_days, details)
+
+
+async def create_fine_grained_token(
+    session: AsyncSession,
+    actor: Actor,
+    account_id: int,
+    *,
+    name: str,
+    owner_id: int,
+    permissions: Mapping[str, str],
+    repository_ids: frozenset[int] | None = None,
+    expires_at: datetime | None = None,
+    lifetime_max_days: int = 0,
+) -> NewToken:
+    """Make a fine-grained token for an account and return it with its secret.
+
+    ``owner_id`` is the resource owner: the account itself, or an organization it belongs to. ``permissions`` are names
+    of ``access.permissions.PERMISSIONS`` with a level each. ``repository_ids`` None reaches all repositories of the
+    owner, an empty set only what is public; ids that are no repositories of the owner reach nothing.
+    Errors: TokenInvalid; Forbidden for an actor that is itself a token.
+    """
+    if repository_ids is not None and len(repository_ids) > REPOSITORIES_MAX:
+        raise _invalid("repository_ids", f"Name at most {REPOSITORIES_MAX} repositories, or all.")
+    await _require_resource_owner(session, account_id, owner_id)
+    chosen = check_permissions(permissions, is_own=owner_id == account_id)
+    token = Token(
+        scopes=[],
+        repository_ids=None if repository_ids is None else sorted(repository_ids),
+        owner_id=owner_id,
+        permissions=chosen,
+    )
+    details = {"permissions": ",".join(f"{name}:{level}" for name, level in chosen.items()), "owner": str(owner_id)}
+    return await _insert(session, actor, account_id, token, name, expires_at, lifetime_max_days, details)
+
+
+def check_permissions(permissions: Mapping[str, str], *, is_own: bool) -> dict[str, str]:
+    """Return the permissions in the order of their names; TokenInvalid names the first that cannot be chosen.
+
+    ``is_own``: the resource owner is the person, so account permissions may be chosen, else those of organizations.
+    """
+    chosen: dict[str, str] = {}
+    for name, level in sorted(permissions.items()):
+        facts = PERMISSIONS.get(name)
+        if facts is None or level not in facts.levels:
+            raise _invalid("permissions", f"{name[:60]}:{level[:20]} is no permission a token can carry.")
+        wrong = PermissionKind.ORGANIZATION if is_own else PermissionKind.ACCOUNT
+        if facts.kind is wrong:
+            whose = "an organization" if is_own else "the person"
+            raise _invalid("permissions", f"{name!r} is only for tokens whose resource owner is {whose}.")
+        chosen[name] = str(level)
+    return chosen
+
+
+async def _require_resource_owner(session: AsyncSession, account_id: int, owner_id: int) -> None:
+    # Primary key of organization_member.
+    if owner_id != account_id and await session.get(OrganizationMember, (owner_id, account_id)) is None:
+        raise _invalid("owner_id", "The resource owner is the person, or an organization the person belongs to.")
+
+
+async def _insert(
+    session: AsyncSession,
+    actor: Actor,
+    account_id: int,
+    token: Token,
+    name: str,
+    expires_at: datetime | None,
+    lifetime_max_days: int,
+    details: Mapping[str, str],
+) -> NewToken:
     await authorize(session, actor, Action.ACCOUNT_EDIT_TOKENS, AccountScope(account_id))
     moment = await database_now(session)
     name = name.strip()
@@ -84,32 +177,30 @@ async def create_token(
         raise _invalid("name", "The token needs a name.")
     if problem := problem_of_text(name, max_length=NAME_LENGTH_MAX):
         raise _invalid("name", f"The name {problem}")
-    if expires_at is not None and expires_at <= moment:
-        raise _invalid("expires_at", "The token would expire in the past.")
-    if repository_ids is not None and not 0 < len(repository_ids) <= REPOSITORIES_MAX:
-        raise _invalid("repository_ids", f"Name 1 to {REPOSITORIES_MAX} repositories, or none for all.")
-    checked = check_scopes(scopes)
+    _check_expiry(expires_at, moment, lifetime_max_days)
     held = await session.scalar(select(func.count()).select_from(Token).where(Token.account_id == account_id))
     if held is not None and held >= TOKENS_MAX:
         raise _invalid("name", f"An account holds at most {TOKENS_MAX} tokens; revoke one first.")
     secret = make_token()
-    token = Token(
-        account_id=account_id,
-        token_sha256=hash_secret(secret),
-        name=name,
-        last_characters=secret[-_SHOWN_CHARACTERS:],
-        scopes=list(checked),
-        repository_ids=None if repository_ids is None else sorted(repository_ids),
-        created_at=moment,
-        expires_at=expires_at,
-        last_used_at=None,
-    )
+    token.account_id = account_id
+    token.token_sha256 = hash_secret(secret)
+    token.name = name
+    token.last_characters = secret[-_SHOWN_CHARACTERS:]
+    token.created_at, token.expires_at, token.last_used_at = moment, expires_at, None
     session.add(token)
     await session.flush()
     emit(session, TokenCreated(account_id=account_id, token_id=token.id, name=name))
-    details = {"name": name, "scopes": ",".join(checked)}
+    details = {"name": name, **details}
     record(session, actor, "token.create", str(token.id), account_id=account_id, details=details)
     return NewToken(secret, _row(token))
+
+
+def _check_expiry(expires_at: datetime | None, moment: datetime, lifetime_max_days: int) -> None:
+    if expires_at is not None and expires_at <= moment:
+        raise _invalid("expires_at", "The token would expire in the past.")
+    longest = timedelta(days=lifetime_max_days) + _CLOCKS_DIFFER
+    if lifetime_max_days and (expires_at is None or expires_at > moment + longest):
+        raise _invalid("expires_at", f"A token of this installation lives at most {lifetime_max_days} days.")
 
 
 async def list_tokens(session: AsyncSession, actor: Actor, account_id: int) -> list[TokenRow]:
@@ -141,6 +232,8 @@ def _row(token: Token) -> TokenRow:
         last_characters=token.last_characters,
         scopes=tuple(token.scopes),
         repository_ids=None if token.repository_ids is None else frozenset(token.repository_ids),
+        owner_id=token.owner_id,
+        permissions=None if token.permissions is None else dict(token.permissions),
         created_at=token.created_at,
         expires_at=token.expires_at,
         last_used_at=token.last_used_at,

@@ -57,6 +57,46 @@ class CollaboratorChanged(Event, frozen=True):
     actor_id: int | None
 
 
+class TeamGrantChanged(Event, frozen=True):
+    """A team's role on a repository changed; an empty text is no role."""
+
+    repository_id: int
+    team_id: int
+    old_role: str
+    new_role: str
+    actor_id: int | None
+
+
+class RepositoryTransferred(Event, frozen=True):
+    """A repository belongs to another account; the old address redirects."""
+
+    repository_id: int
+    old_owner_id: int
+    new_owner_id: int
+    old_full_name: str
+    new_full_name: str
+    actor_id: int | None
+
+
+class DeployKeyAdded(Event, frozen=True):
+    """A public key opens a repository, to read or also to push."""
+
+    repository_id: int
+    key_id: int
+    fingerprint: str
+    can_write: bool
+    actor_id: int | None
+
+
+class DeployKeyDeleted(Event, frozen=True):
+    """A public key no longer opens a repository."""
+
+    repository_id: int
+    key_id: int
+    fingerprint: str
+    actor_id: int | None
+
+
 class Pushed(Event, frozen=True):
     """One ref moved: by a push, a web edit, a merge. Forty zeros stand for "did not exist" and "is gone".
 

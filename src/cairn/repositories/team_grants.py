@@ -1,0 +1,184 @@
+"""Which team has which role on a repository. Only teams of the organization that owns it can have one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.authorize import authorize, authorize_team
+from cairn.access.models import Team, TeamAncestor, TeamGrant
+from cairn.access.roles import RANKS, Role
+from cairn.access.scopes import RepositoryScope
+from cairn.access.visible import visible, visible_teams
+from cairn.audit.record import record
+from cairn.base.actor import Actor
+from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.db.clock import database_now
+from cairn.events.emit import emit
+from cairn.repositories.events import TeamGrantChanged
+from cairn.repositories.models import ACCESS_COLUMNS, Repository
+from cairn.repositories.queries import load_scope, lock_repository
+
+TEAMS_MAX = 1000
+"""Teams with a role on one repository."""
+PER_PAGE_MAX = 100
+
+
+class TeamGrantInvalid(Invalid):
+    """This team cannot have a role here: it is of another organization, or there are too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedTeam:
+    """A team with a role on a repository."""
+
+    team_id: int
+    slug: str
+    name: str
+    role: Role
+    granted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRepository:
+    """A repository on which a team has a role, its own or a team's above it, whichever is stronger."""
+
+    repository_id: int
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRepositoryPage:
+    """Some repositories of a list, and how many the whole list has."""
+
+    items: list[TeamRepository]
+    total: int
+
+
+async def put_team_grant(
+    session: AsyncSession, actor: Actor, repository_id: int, *, team_id: int, role: Role
+) -> GrantedTeam:
+    """Give a team the actor sees a role on a repository, instead of the one it had, and return it.
+
+    It counts for the members of the teams below, too. Errors: NotFound, Forbidden; TeamGrantInvalid.
+    """
+    repository, _ = await lock_repository(session, repository_id)
+    await _authorize(session, actor, Action.REPOSITORY_ADMINISTER, repository_id)
+    await authorize_team(session, actor, Action.TEAM_READ, team_id)
+    team = await session.get_one(Team, team_id)
+    if team.organization_id != repository.owner_id:
+        raise _invalid("Only teams of the organization that owns the repository can have a role on it.")
+    grant = await session.get(TeamGrant, (repository_id, team_id), populate_existing=True)
+    old_role = None if grant is None else grant.role
+    moment = await database_now(session)
+    if grant is None:
+        counted = select(func.count()).select_from(TeamGrant).where(TeamGrant.repository_id == repository_id)
+        if (await session.scalar(counted) or 0) >= TEAMS_MAX:
+            raise _invalid(f"A repository has at most {TEAMS_MAX:,} teams; remove one first.")
+        grant = TeamGrant(repository_id=repository_id, team_id=team_id)
+        session.add(grant)
+    if old_role is not role:
+        grant.role, grant.granted_at, grant.granted_by_id = role, moment, actor.account_id
+        await session.flush()
+        _changed(session, actor, repository_id, team, old_role=old_role, new_role=role)
+    return GrantedTeam(team.id, team.slug, team.name, role, grant.granted_at)
+
+
+async def remove_team_grant(session: AsyncSession, actor: Actor, repository_id: int, *, team_id: int) -> None:
+    """Take a team's role on a repository away. Errors: NotFound (also if it has none), Forbidden."""
+    await lock_repository(session, repository_id)
+    await _authorize(session, actor, Action.REPOSITORY_ADMINISTER, repository_id)
+    await authorize_team(session, actor, Action.TEAM_READ, team_id)
+    grant = await session.get(TeamGrant, (repository_id, team_id), populate_existing=True)
+    if grant is None:
+        raise NotFound("This team has no role here.")
+    old_role, team = grant.role, await session.get_one(Team, team_id)
+    await session.delete(grant)
+    await session.flush()
+    _changed(session, actor, repository_id, team, old_role=old_role, new_role=None)
+
+
+async def list_granted_teams(session: AsyncSession, actor: Actor, repository_id: int) -> list[GrantedTeam]:
+    """Return the teams with a role on a repository by address, those the actor may see. Errors: NotFound, Forbidden."""
+    await _authorize(session, actor, Action.REPOSITORY_ADMINISTER, repository_id)
+    owner_id = (await session.get_one(Repository, repository_id)).owner_id
+    # Primary keys of team_grant and team.
+    rows = await session.execute(
+        select(TeamGrant, Team)
+        .join(Team, Team.id == TeamGrant.team_id)
+        .where(TeamGrant.repository_id == repository_id, visible_teams(actor, owner_id))
+        .order_by(Team.slug)
+        .limit(TEAMS_MAX)
+    )
+    return [GrantedTeam(team.id, team.slug, team.name, grant.role, grant.granted_at) for grant, team in rows]
+
+
+async def list_team_repositories(
+    session: AsyncSession, actor: Actor, team_id: int, *, page: int = 1, per_page: int = 30
+) -> TeamRepositoryPage:
+    """Return one page of the repositories on which a team has a role and that the actor may see, by name.
+
+    Errors: NotFound for a team the actor may not see.
+    """
+    await authorize_team(session, actor, Action.TEAM_READ, team_id)
+    # Primary key of team_ancestor, ix_team_grant_team_id_repository_id, primary key of repository.
+    granted = (
+        select(Repository.id, Repository.name, Repository.name_key, TeamGrant.role)
+        .select_from(TeamAncestor)
+        .join(TeamGrant, TeamGrant.team_id == TeamAncestor.ancestor_id)
+        .join(Repository, Repository.id == TeamGrant.repository_id)
+        .where(TeamAncestor.team_id == team_id, visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS))
+    )
+    distinct = granted.with_only_columns(Repository.id).distinct().subquery()
+    total = await session.scalar(select(func.count()).select_from(distinct)) or 0
+    limit = max(1, min(per_page, PER_PAGE_MAX))
+    chosen = (
+        granted.with_only_columns(Repository.id, Repository.name_key)
+        .distinct()
+        .order_by(Repository.name_key)
+        .limit(limit)
+        .offset((max(page, 1) - 1) * limit)
+    )
+    ids = [row[0] for row in await session.execute(chosen)]
+    found: dict[int, TeamRepository] = {}
+    for repository_id, name, _, role in await session.execute(
+        granted.where(Repository.id.in_(ids)).order_by(Repository.name_key)
+    ):
+        known = found.get(repository_id)
+        if known is None or RANKS[known.role] < RANKS[role]:
+            found[repository_id] = TeamRepository(repository_id, name, role)
+    return TeamRepositoryPage(list(found.values()), total)
+
+
+async def _authorize(session: AsyncSession, actor: Actor, action: Action, repository_id: int) -> None:
+    async def load(session: AsyncSession, actor: Actor) -> RepositoryScope | None:
+        return await load_scope(session, actor, repository_id)
+
+    await authorize(session, actor, action, load)
+
+
+def _changed(
+    session: AsyncSession,
+    actor: Actor,
+    repository_id: int,
+    team: Team,
+    *,
+    old_role: Role | None,
+    new_role: Role | None,
+) -> None:
+    old, new = ("" if role is None else role.value for role in (old_role, new_role))
+    emit(
+        session,
+        TeamGrantChanged(
+            repository_id=repository_id, team_id=team.id, old_role=old, new_role=new, actor_id=actor.account_id
+        ),
+    )
+    changes = {"role": (old, new)}
+    record(session, actor, "repository.team", team.slug, repository_id=repository_id, changes=changes)
+
+
+def _invalid(message: str) -> TeamGrantInvalid:
+    return TeamGrantInvalid(message, FieldProblem("team", "invalid", message, "TeamGrant"))
