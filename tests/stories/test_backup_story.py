@@ -1,4 +1,4 @@
-"""Backups under fire (RELIABILITY B1, B3): pushers on a running installation, a backup in their midst, a restore beside."""
+"""Backups under fire (RELIABILITY B1, B3): a backup in the midst of pushers, and restores of it."""
 
 import shutil
 import subprocess
