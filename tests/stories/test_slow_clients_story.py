@@ -139,7 +139,7 @@ def test_a_client_that_takes_nothing_over_ssh_is_ended(impatient: Place) -> None
         ).stdout.split():
             subprocess.run(["kill", "-STOP", line], check=False)
         subprocess.run(["kill", "-STOP", str(clone.pid)], check=True)
-        wait_until(lambda: not _runs(found[0]), within_seconds=30, what="the server has ended the conversation")
+        wait_until(lambda: not _runs(found[0]), within_seconds=60, what="the server has ended the conversation")
     finally:
         subprocess.run(["pkill", "-CONT", "-P", str(clone.pid)], check=False)
         clone.kill()

@@ -1,7 +1,7 @@
 """How slowly a client may take or send: a minute of patience, won back by every byte that moves.
 
-Over HTTP the connections themselves are watched (``programs.connections``); inside SSH a client can stall one channel of
-a connection that lives, so each channel has its own pace.
+Over HTTP the connections themselves are watched (``programs.connections``); inside SSH a client can stall one
+channel of a connection that lives, so each channel has its own pace.
 """
 
 import asyncio

@@ -23,7 +23,7 @@ from cairn.git.engine import Engine
 from cairn.git.pktline import ConversationEnded
 from cairn.git.places import on_behalf_of
 from cairn.git_server.observer import GitObserver, Result, unobserved
-from cairn.git_server.pace import TRANSFER_SECONDS_MAX
+from cairn.git_server.pace import TRANSFER_SECONDS_MAX, Quiet
 from cairn.git_server.requests import CommandUnknown, GitCommandLine, Verb, parse_command, requested_version
 from cairn.git_server.ssh_conversation import Channel, Conversation, Resolve, tell
 from cairn.git_server.ssh_limits import KEYS_PER_CONNECTION_MAX, ConnectionLimits
@@ -148,6 +148,11 @@ class _Connection(asyncssh.SSHServer):
         if self._connection is not None:
             self._connection.close()
 
+    def abort(self) -> None:
+        """Cut the connection with whatever it still holds."""
+        if self._connection is not None:
+            self._connection.abort()
+
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Count the connection, or end it where there are too many."""
         peer = conn.get_extra_info("peername")
@@ -255,7 +260,10 @@ async def _run(process: "asyncssh.SSHServerProcess[bytes]", connection: _Connect
     client = SshClient(connection.actor, connection.fingerprint, connection.address)
     protocol = process.env.get("GIT_PROTOCOL", "")
     channel = Channel(process, grace_seconds=connection.door.settings.send_grace_seconds)
-    return await run_command(connection.door, channel, client, process.command, protocol)
+    code = await run_command(connection.door, channel, client, process.command, protocol)
+    if channel.is_given_up:
+        connection.abort()
+    return code
 
 
 async def run_command(door: SshDoor, channel: Channel, client: SshClient, line: str | None, protocol: str) -> int:
@@ -302,6 +310,8 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
         result = Result.OK
     except (OSError, asyncssh.Error):
         pass  # the channel is closed, or has been open for hours; nobody is left to be told
+    except Quiet:
+        channel.is_given_up = True  # who takes nothing hears nothing
     except ConversationEnded as ended:
         with suppress(OSError, asyncssh.Error):
             await tell(channel, ended)

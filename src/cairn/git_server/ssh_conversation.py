@@ -31,6 +31,8 @@ V0_QUIET_SECONDS = 60
 """The same in the old protocols, where a git child waits along and clients have little to compute."""
 
 _READ_BYTES = 256 * KIB
+_PIECE_BYTES = 64 * KIB
+"""Sent at a time: what one piece buys is the longest that a client can stall beyond its patience, 16 s."""
 _PACKFILE = encode(b"packfile\n")
 
 Resolve = Callable[[], Awaitable[GitTarget]]
@@ -90,6 +92,8 @@ class Channel:
         self._sending: Pace | None = None
         self.received_bytes = 0
         self.sent_bytes = 0
+        self.is_given_up = False
+        """True once the client took too long, so that nothing more is said to it."""
         self.is_in_side_band = False
         """True once the client reads channels, so that an error must come through the one for errors."""
 
@@ -125,9 +129,11 @@ class Channel:
 
     async def write(self, data: bytes) -> None:
         """Send ``data``; returns when the client's window has room again. Errors: Quiet; OSError if it left."""
-        self._process.stdout.write(data)
-        self.sent_bytes += len(data)
-        await self._taking.give(self._process.stdout.drain(), len(data))
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece = data[start : start + _PIECE_BYTES]
+            self._process.stdout.write(piece)
+            self.sent_bytes += len(piece)
+            await self._taking.give(self._process.stdout.drain(), len(piece))
 
     def complain(self, sentence: str) -> None:
         """Show a sentence on the client's terminal; a client that is gone misses nothing."""
