@@ -24,6 +24,7 @@ from cairn.git.forks import BaseMoved, cut_base, is_covered, make_own, open_refs
 from cairn.git.manifest import read_manifest
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState
 from cairn.git.pack_swap import PacksReplaced
+from cairn.git.store_state import lock_stores
 from cairn.git.types import ZERO_OID, Oid
 
 pytest_plugins = ["tests.factories.engines"]
@@ -264,6 +265,32 @@ async def test_a_cut_beside_pushes_compaction_and_another_cut_is_whole(engine: E
     assert await refs_of(engine, fork) == pusher.refs
     await sound(engine, pusher.store, tmp_path / "parent")
     await sound(engine, fork, tmp_path / "fork")
+
+
+async def test_many_cuts_leave_few_base_packs_in_parent_and_fork(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork that syncs after each push: both have everything in few packs, the fork not a byte of its own."""
+    monkeypatch.setattr(forks, "BASES_MAX", 4)
+    pusher = SmallPusher(engine, await make_store(engine))
+    await pusher.push()
+    await cut_base(engine, pusher.store)
+    fork, early = await fork_store(engine, pusher.store), await fork_store(engine, pusher.store)
+    most = 0
+    for _ in range(12):
+        tip = await pusher.push()
+        await cut_base(engine, pusher.store)
+        async with engine.database.write() as session:
+            await lock_stores(session, [fork])
+            await share_base(session, source_id=pusher.store, target_id=fork, oids=[tip])
+        most = max(most, len(await packs_of(engine, pusher.store)), len(await packs_of(engine, fork)))
+    assert most <= 5
+    assert await objects_of(engine, fork) == await objects_of(engine, pusher.store)
+    assert len(await packs_of(engine, early)) == 1
+    await age_condemned(engine)
+    await delete_condemned(engine.database, engine.storage)
+    for store in (pusher.store, fork, early):
+        await sound(engine, store, tmp_path / str(store))
 
 
 async def test_a_store_that_was_deleted_meanwhile_gets_no_pack(

@@ -23,11 +23,11 @@ from sqlalchemy.orm import aliased
 from cairn.base.errors import Conflict
 from cairn.base.log import get_logger
 from cairn.db.clock import database_now
-from cairn.git.compaction import combine_packs
+from cairn.git.compaction import SourcePack, choose_packs, combine_packs
 from cairn.git.engine import Engine
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.manifest import PackKey, drop_entries
-from cairn.git.models import BaseTip, ManifestEntry, ManifestKind, Pack, PackState
+from cairn.git.models import BaseTip, ManifestEntry, ManifestKind, Pack, PackState, PurgedObject
 from cairn.git.pack_files import UploadedPack, announce_upload, enter_manifest, upload_pack
 from cairn.git.pack_swap import PacksReplaced, Within, link_packs, packs_in, read_own_packs, write_pack
 from cairn.git.packfile import PackIndex
@@ -38,6 +38,9 @@ from cairn.git.types import Oid, RefName
 
 ATTEMPTS = 5
 """How often a cut begins anew because the packs it read were replaced meanwhile."""
+
+BASES_MAX = 20
+"""From here on a store's base packs become fewer, the small ones first; forks follow when they sync."""
 
 _BATCH = 500
 _log = get_logger(__name__)
@@ -136,7 +139,10 @@ async def cut_base(
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return await _cut(engine, store_id, is_open, within, progress)
+            done = await _cut(engine, store_id, is_open, within, progress)
+            if done is not None:
+                await _consolidate(engine, store_id, within)
+            return done
         except (PacksReplaced, BaseMoved):
             if attempt == ATTEMPTS:
                 raise
@@ -147,6 +153,7 @@ async def share_base(session: AsyncSession, *, source_id: int, target_id: int, o
     """The target's manifest names every base pack of the source, complete for ``oids``; return how many are new.
 
     The caller's transaction holds the target's lock; this one takes the source's too, so that its base stands still.
+    Packs that the source replaced by fewer are named no longer, if its base has all that they hold.
     Errors: BaseMoved if the base is not complete for them, StoreGone.
     """
     locked = await lock_stores(session, sorted({source_id, target_id}))
@@ -167,6 +174,8 @@ async def share_base(session: AsyncSession, *, source_id: int, target_id: int, o
         ]
         await session.execute(insert(ManifestEntry), rows)
         locked[target_id].manifest_version += 1
+        if own.tips <= base.tips and not await _was_purged(session, source_id, target_id):
+            await drop_entries(session, target_id, own.packs - base.packs)
     await _add_tips(session, target_id, base.tips - own.tips)
     await session.flush()
     return len(new)
@@ -215,6 +224,52 @@ async def _cut(
     )
     _log.info("base_cut", store_id=store_id, tips=len(missing), base_bytes=done.base_bytes, replaced=done.replaced)
     return done
+
+
+async def _consolidate(engine: Engine, store_id: int, within: Within | None) -> None:
+    """Make one of the small base packs of a store with many, so that the rest grow geometrically; the tips stay.
+
+    Every sync of a fork may leave a base pack behind: without this a busy parent would have thousands.
+    """
+    async with engine.database.read() as session:
+        base = await read_base(session, store_id, locked=False)
+        own = [pack.id for pack in base.packs if pack.store_id == store_id]
+        rows = await session.execute(
+            select(Pack.id, Pack.objects, Pack.pack_bytes).where(Pack.store_id == store_id, Pack.id.in_(own))
+        )
+        chosen = choose_packs(SourcePack(*row) for row in rows) if len(own) >= BASES_MAX else []
+    if not chosen:
+        return
+    sources = [pack.id for pack in chosen]
+    async with (
+        engine.view(await engine.state(store_id)) as view,
+        open_quarantine(engine.cache.quarantines) as quarantine,
+    ):
+        await asyncio.to_thread(link_packs, view, quarantine, sources)
+        written = await combine_packs(engine, quarantine, sources)
+        upload = await announce_upload(engine.database, store_id, at=await engine.database.now())
+        uploaded = await upload_pack(engine.storage, upload, written, adopt=engine.cache.adopt)
+
+    async def swap(session: AsyncSession) -> None:
+        store = (await lock_stores(session, [store_id]))[store_id]
+        if within is not None:
+            await within(session)
+        if await read_base(session, store_id) != base:
+            raise PacksReplaced
+        await enter_manifest(session, store, uploaded, kind=ManifestKind.BASE, at=await database_now(session))
+        await drop_entries(session, store_id, [PackKey(store_id, pack_id) for pack_id in sources])
+        await session.flush()
+
+    try:
+        await engine.database.write_retrying(swap)
+    except PacksReplaced:
+        _log.info("bases_left", store_id=store_id)  # another cut was faster: the next one tries again
+
+
+async def _was_purged(session: AsyncSession, *store_ids: int) -> bool:
+    """Tell whether something was purged from one of the stores: then tips are missing that packs were cut for."""
+    found = await session.scalar(select(PurgedObject.store_id).where(PurgedObject.store_id.in_(store_ids)).limit(1))
+    return found is not None
 
 
 async def _prepare(
