@@ -44,7 +44,9 @@ TESTS_WITHOUT_SOURCE = {
 """Folders of tests that prove something no single source file holds."""
 
 LINES_MAX = 500
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "src/cairn/base/settings.py": "one field for each setting, with its documentation; the reading of them is short",
+}
 """Python files over the limit, each with the reason why it is not split."""
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "stuff"}
