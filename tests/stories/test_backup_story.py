@@ -21,6 +21,7 @@ class Pusher(threading.Thread):
     def __init__(self, site: Installation, folder: Path, number: int, secret: str, seed: int) -> None:
         super().__init__(daemon=True)
         self.branch = f"of-{number}"
+        self._site = site
         self.acknowledged: list[str] = []
         self.error = ""
         self._stop_asked = threading.Event()
@@ -40,7 +41,8 @@ class Pusher(threading.Thread):
                 self.acknowledged.append(git("rev-parse", "HEAD", cwd=self._work).strip())
                 self.has_pushed.set()
         except BaseException as error:
-            self.error = str(error)
+            log = [line for line in self._site.log().splitlines() if '"level": "info"' not in line]
+            self.error = "\n".join([str(error), *log[-40:]])
             self.has_pushed.set()
 
     def stop(self) -> None:
@@ -65,8 +67,15 @@ def _restore(source: Mapping[str, str], folder: Path, backup: str, *words: str, 
     done = _cairnd(environment, "backup", "restore", backup, *words)
     assert done.returncode == 0, done.stderr
     examined = _cairnd(environment, "doctor").stdout
-    assert "2 examined, 0 with findings" in examined, examined
+    # Beside a newer bucket what came after the backup is unknown, and nothing else may be wrong.
+    wrong = [line for line in examined.splitlines() if line.startswith("ada/") and not _is_stranger(line)]
+    assert not wrong, examined
+    assert words or "2 examined, 0 with findings" in examined, examined
     return environment | {"TOLD": done.stdout}
+
+
+def _is_stranger(line: str) -> bool:
+    return "No row knows packs/" in line or "more unknown keys" in line
 
 
 def _cairnd(environment: Mapping[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
@@ -88,6 +97,7 @@ def _heads(site: Installation, token: str) -> dict[str, str]:
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(600)
 def test_a_backup_under_eight_pushers_restores_clean(tmp_path: Path) -> None:
     """B1: whatever was acknowledged before the backup began is in it, and nothing that never was."""
     seed = chosen_seed()
@@ -113,6 +123,7 @@ def test_a_backup_under_eight_pushers_restores_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(600)
 def test_an_older_database_beside_a_newer_bucket_is_consistent(tmp_path: Path) -> None:
     """B3: the bucket goes on for a while, sweepers run, then the database of before is put back beside it."""
     seed = chosen_seed()
