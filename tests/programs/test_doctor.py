@@ -1,6 +1,7 @@
 """``cairnd doctor`` as an operator runs it: the real command beside a real store."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -159,3 +160,15 @@ async def _blame_somebody_else(site: Site) -> int:
             return (await session.scalars(select(AuditEntry.id).where(AuditEntry.actor == "bob"))).one()
     finally:
         await database.close()
+
+
+def test_json_is_one_object_with_everything(site: Site) -> None:
+    well = json.loads(site.run("doctor", "--json").stdout)
+    assert (well["examined"], well["findings"]) == (1, [])
+    (site.bucket / f"{site.key}.pack").unlink()
+    ill = site.run("doctor", "ada/notes", "--json")
+    assert ill.returncode == 1
+    [finding] = json.loads(ill.stdout)["findings"]
+    assert finding["name"] == "ada/notes"
+    assert finding["sentence"].startswith(f"{site.key}.pack is missing")
+    assert finding["is_mendable"] is False

@@ -137,7 +137,7 @@ class Life:
         assert [found for found in await examine(self.engine, self.store) if not found.is_mendable] == []
 
 
-@pytest.mark.parametrize("steps", [60, pytest.param(2000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("steps", [60, pytest.param(2000, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)])])
 async def test_nothing_is_lost_whatever_the_order(engine: Engine, steps: int, tmp_path: Path) -> None:
     life = Life(engine, await make_store(engine), chosen_seed())
     for number in range(1, steps + 1):

@@ -99,9 +99,7 @@ def compare_command() -> None:
             print(f"missing: {key}")
         for key in found.unknown_keys:
             print(f"unknown: {key}")
-        print(
-            f"{found.missing:,} missing, {found.unknown:,} unknown and older than two days, {found.deleted:,} deleted."
-        )
+        print(f"{found.missing:,} missing; {found.unknown:,} unknown for two days, {found.deleted:,} of them deleted.")
         return not found.missing
 
     raise SystemExit(0 if _run(work) else 1)
