@@ -141,9 +141,13 @@ async def scopes_of(database: Database, actor: Actor) -> list[RepositoryScope]:
 
 
 async def visible_ids(database: Database, actor: Actor, action: Action) -> set[int]:
+    """Return what ``visible`` gives, the same in both ways it can be written."""
     async with database.read() as session:
         rows = await session.scalars(select(Repository.id).where(visible(actor, action, ACCESS_COLUMNS)))
-        return set(rows)
+        led = await session.scalars(select(Repository.id).where(visible(actor, action, ACCESS_COLUMNS, leads=True)))
+        found, led_ids = set(rows), sorted(led)
+    assert led_ids == sorted(found), (actor, action)
+    return found
 
 
 async def require_one_rule(database: Database, actor: Actor, world: World) -> None:

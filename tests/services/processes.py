@@ -95,6 +95,11 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def log(self) -> Path:
+        """The file with everything the server said."""
+        return self._log
+
+    @property
     def pid(self) -> int:
         """The process id of the running server."""
         assert self._process is not None

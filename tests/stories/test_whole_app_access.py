@@ -24,10 +24,14 @@ from cairn.identity.names import RESERVED_LOGINS, is_login
 from cairn.web.routing import DeclaredRoute
 
 WANTED_RANK = {
+    Action.REPOSITORY_SEE: Rank.READER,
     Action.REPOSITORY_READ: Rank.READER,
     Action.REPOSITORY_PUSH: Rank.WRITER,
     Action.REPOSITORY_MAINTAIN: Rank.ADMIN,
     Action.REPOSITORY_ADMINISTER: Rank.ADMIN,
+    Action.REPOSITORY_READ_KEYS: Rank.ADMIN,
+    Action.REPOSITORY_EDIT_KEYS: Rank.ADMIN,
+    Action.REPOSITORY_TRANSFER: Rank.ADMIN,
     Action.REPOSITORY_DELETE: Rank.ADMIN,
 }
 """Nobody in the cast has the maintain role, which lies between writer and admin."""
@@ -165,7 +169,8 @@ def _on_repository(route: DeclaredRoute, action: Action, person: Person, *, is_p
     rank = person.rank
     if is_private and (rank is Rank.NOBODY or (person.scopes is not None and "repo" not in person.scopes)):
         return Verdict.HIDDEN
-    if action is Action.REPOSITORY_READ and not is_private and route.method in {"GET", "HEAD"}:
+    reads = action in {Action.REPOSITORY_SEE, Action.REPOSITORY_READ}
+    if reads and not is_private and route.method in {"GET", "HEAD"}:
         return Verdict.ALLOWED
     if route.path in FORKING and not is_private and person.is_known:
         rank = max(rank, Rank.READER)

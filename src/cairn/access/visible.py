@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, and_, false, or_, select, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from cairn.access.actions import Action, effective_scopes
@@ -25,8 +25,12 @@ class RepositoryColumns:
     is_withheld: InstrumentedAttribute[bool]
 
 
-def visible(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
-    """Return the rule for repositories as a WHERE condition."""
+def visible(actor: Actor, action: Action, columns: RepositoryColumns, *, leads: bool = False) -> ColumnElement[bool]:
+    """Return the rule for repositories as a WHERE condition.
+
+    ``leads`` is for a list that nothing else narrows to a few rows: the same condition, written so that a database
+    starts from what the actor reaches, by indexes, instead of asking of each repository whether it is reached.
+    """
     if actor.is_suspended:
         return false()
     if actor.kind is ActorKind.SYSTEM:
@@ -38,7 +42,7 @@ def visible(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnE
             columns.is_withheld.is_(False),
         )
     return and_(
-        _role_condition(actor, action, columns),
+        _role_condition(actor, action, columns, leads=leads),
         _token_condition(actor, action, columns),
         _archive_condition(action, columns),
         true() if has_site_power(actor) else columns.is_withheld.is_(False),
@@ -52,7 +56,7 @@ def _deploy_key_condition(actor: Actor, action: Action, columns: RepositoryColum
     return columns.repository_id == key.repository_id
 
 
-def _role_condition(actor: Actor, action: Action, columns: RepositoryColumns) -> ColumnElement[bool]:
+def _role_condition(actor: Actor, action: Action, columns: RepositoryColumns, *, leads: bool) -> ColumnElement[bool]:
     if has_site_power(actor):
         return true()
     ways: list[ColumnElement[bool]] = []
@@ -64,6 +68,10 @@ def _role_condition(actor: Actor, action: Action, columns: RepositoryColumns) ->
         ways.append(columns.owner_id == actor.account_id)
         ways.append(columns.owner_id.in_(reaching_owners(actor.account_id, roles)))
         ways.append(columns.repository_id.in_(reached_repositories(actor.account_id, roles)))
+    if leads and len(ways) > 1:
+        # ix_repository_visibility_pushed_at, uq_repository_owner_id_name_key twice, primary key of repository.
+        each = [select(columns.repository_id).where(way).correlate(None) for way in ways]
+        return columns.repository_id.in_(union_all(*each))
     return or_(false(), *ways)
 
 

@@ -74,17 +74,19 @@ async def _answers(context: RequestContext, session: AsyncSession, items: Sequen
     return [repository_json(context, item, size_bytes=sizes[item.store_id]) for item in items]
 
 
-@api.get(REPOSITORY, action=Action.REPOSITORY_READ, resource="repository")
+@api.get(REPOSITORY, action=Action.REPOSITORY_SEE, resource="repository")
 @follows_renames
 async def get(context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str) -> Json:
     """Answer a repository by its name."""
-    return await whole_repository(context, session, await find_repository(session, actor, owner, repo))
+    found = await find_repository(session, actor, owner, repo, Action.REPOSITORY_SEE)
+    return await whole_repository(context, session, found)
 
 
-@api.get(BY_ID, action=Action.REPOSITORY_READ, resource="repository")
+@api.get(BY_ID, action=Action.REPOSITORY_SEE, resource="repository")
 async def get_by_id(context: RequestContext, session: AsyncSession, actor: Actor, repository_id: int) -> Json:
     """Answer a repository by its number, which survives renames."""
-    return await whole_repository(context, session, await find_repository_by_id(session, actor, repository_id))
+    found = await find_repository_by_id(session, actor, repository_id, Action.REPOSITORY_SEE)
+    return await whole_repository(context, session, found)
 
 
 @api.patch(REPOSITORY, action=Action.REPOSITORY_MAINTAIN, resource="repository")

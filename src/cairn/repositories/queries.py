@@ -189,8 +189,9 @@ async def list_repositories(
     per_page: int = 30,
 ) -> RepositoryPage:
     """Return one page of the repositories the actor may read; two statements, however many there are."""
-    conditions = [visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS), *_conditions(actor, wanted)]
-    # Without a filter: ix_repository_visibility_pushed_at; of an owner: uq_repository_owner_id_name_key.
+    # Of an owner: uq_repository_owner_id_name_key; else the indexes that visible() names.
+    seen = visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=wanted.owner_id is None)
+    conditions = [seen, *_conditions(actor, wanted)]
     total = await session.scalar(select(func.count()).select_from(Repository).where(*conditions)) or 0
     orders: dict[RepositorySort, list[Any]] = {
         RepositorySort.FULL_NAME: [Account.login_key, Repository.name_key],
@@ -199,13 +200,19 @@ async def list_repositories(
         RepositorySort.PUSHED: [func.coalesce(Repository.pushed_at, Repository.created_at)],
     }
     limit = max(1, min(per_page, PER_PAGE_MAX))
-    rows = await session.execute(
-        _select(actor)
+    order = [column.desc() if descending else column for column in [*orders[sort], Repository.id]]
+    # The page is chosen first: what a row shows besides (roles, counts) is worked out for its rows only.
+    chosen = (
+        select(Repository.id)
+        .join(Account, Account.id == Repository.owner_id)
         .where(*conditions)
-        .order_by(*[column.desc() if descending else column for column in [*orders[sort], Repository.id]])
+        .order_by(*order)
         .limit(limit)
         .offset((max(page, 1) - 1) * limit)
+        .correlate(None)
+        .subquery()
     )
+    rows = await session.execute(_select(actor).join(chosen, chosen.c.id == Repository.id).order_by(*order))
     return RepositoryPage([view for row in rows if (view := _view(actor, row)) is not None], total)
 
 
