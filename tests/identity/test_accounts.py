@@ -15,7 +15,6 @@ from cairn.db.database import Database
 from cairn.events.models import EventRow
 from cairn.identity.accounts import (
     NameTaken,
-    RegistrationClosed,
     change_password,
     create_account,
     invite,
@@ -28,6 +27,7 @@ from cairn.identity.authenticate import BadCredentials
 from cairn.identity.models import Account, AccountEmail, AccountRename
 from cairn.identity.one_time_links import LinkUnusable
 from cairn.identity.passwords import PasswordRefused
+from cairn.identity.registration import RegistrationClosed
 from cairn.identity.sessions import sign_in
 
 OPEN = Settings()

@@ -13,6 +13,7 @@ from cairn.base.errors import Unavailable
 from cairn.base.settings import SettingInvalid, Settings
 from cairn.db.database import Database, open_database
 from cairn.db.migrate import SchemaTooOld
+from cairn.identity.key_canary import WrongSecretKey
 from cairn.identity.last_used import LastUsed, Used
 from cairn.identity.models import Token
 from cairn.programs import services as services_module
@@ -38,9 +39,16 @@ async def test_programs_of_one_installation_sign_alike_and_read_each_other_s_sec
 
 
 async def test_another_secret_key_signs_otherwise(services: Services, embedded: Settings) -> None:
-    other = msgspec.structs.replace(embedded, secret_key="k" * 40)
+    other = msgspec.structs.replace(embedded, secret_key="k" * 40, secret_keys_old=(services.secret_key,))
     async with open_services(other) as elsewhere:
         assert elsewhere.key_for("forms") != services.key_for("forms")
+
+
+async def test_a_key_that_is_not_this_installation_s_stops_the_start(services: Services, embedded: Settings) -> None:
+    assert services.secret_key
+    with pytest.raises(WrongSecretKey):
+        async with open_services(msgspec.structs.replace(embedded, secret_key="k" * 40)):
+            pass
 
 
 async def test_everything_is_there_and_works(services: Services) -> None:

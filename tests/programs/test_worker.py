@@ -23,6 +23,7 @@ def _environ(url: str, folder: Path) -> dict[str, str]:
         "CAIRN_DATABASE_URL": url,
         "CAIRN_DATA_DIR": str(folder / "data"),
         "CAIRN_DRAIN_SECONDS": "5",
+        "CAIRN_SECRET_KEY": "k" * 40,
         "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src"),
     }
 

@@ -445,6 +445,13 @@ def default_text(field: str) -> str:
     return "" if default in {"", Path()} else str(default)
 
 
+def source_of(field: str, environ: Mapping[str, str]) -> Literal["default", "environment", "file"]:
+    """Return where a field's value comes from when settings are read from ``environ``."""
+    if environ.get(variable(field)):
+        return "environment"
+    return "file" if environ.get(variable(field) + "_FILE") else "default"
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read every ``CAIRN_`` variable; SettingInvalid names the first that is unknown or has a wrong value.
 

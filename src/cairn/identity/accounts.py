@@ -23,15 +23,12 @@ from cairn.identity.names import NameTaken, check_new_login
 from cairn.identity.one_time_links import delete_links, make_link, use_link
 from cairn.identity.passwords import Passwords, check_new_password
 from cairn.identity.queries import find_account
+from cairn.identity.registration import read_registration
 from cairn.identity.reserved_logins import require_unreserved
 from cairn.identity.sessions import end_sessions
 
 INVITATION_LIFETIME = timedelta(days=7)
 INVITATION_PATH = "/join?invitation="
-
-
-class RegistrationClosed(Forbidden):
-    """This installation does not let strangers sign up."""
 
 
 async def sign_up(
@@ -49,23 +46,18 @@ async def sign_up(
     Errors: RegistrationClosed; LinkUnusable for a wrong invitation; LoginInvalid, EmailInvalid, PasswordRefused,
     NameTaken. An invitation is used up only by a sign-up that works.
     """
-    require_registration(settings, invitation)
+    async with database.read() as session:
+        policy = await read_registration(session, settings)
+    policy.require(invitation=invitation)
     email = _checked(login, email, password)
+    policy.require(invitation=invitation, email=email)
     password_hash = await passwords.hash(password)
     async with database.write() as session:
         await authorize(session, ANONYMOUS, Action.SITE_SIGN_IN, SITE)
-        if settings.registration == "invite":
+        if policy.mode == "invite":
             await use_link(session, LinkPurpose.INVITATION, invitation)
         account = await _insert_account(session, login=login, email=email, password_hash=password_hash)
         return await _created(session, account, by=None)
-
-
-def require_registration(settings: Settings, invitation: str) -> None:
-    """Return if a stranger (with this invitation) may try to sign up; RegistrationClosed says why not."""
-    if settings.registration == "closed":
-        raise RegistrationClosed("Sign-up is closed here; an administrator makes the accounts.")
-    if settings.registration == "invite" and not invitation:
-        raise RegistrationClosed("Sign-up needs an invitation link; ask an administrator for one.")
 
 
 async def invite(session: AsyncSession, actor: Actor) -> str:

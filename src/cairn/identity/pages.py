@@ -17,7 +17,6 @@ from cairn.base.errors import Conflict, Invalid, RateLimited, Unavailable
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.identity.accounts import (
-    RegistrationClosed,
     administrator_exists,
     create_first_administrator,
     sign_up,
@@ -29,6 +28,7 @@ from cairn.identity.first_run import SETUP_PATH
 from cairn.identity.models import LinkPurpose
 from cairn.identity.one_time_links import LinkUnusable, link_works
 from cairn.identity.passwords import Passwords
+from cairn.identity.registration import RegistrationClosed, read_registration
 from cairn.identity.session_cookies import begin_session, end_session, session_cookie
 from cairn.identity.sessions import sign_in, sign_out
 from cairn.mail.outbox import Outbox
@@ -160,11 +160,12 @@ async def join_page(
     """Show the sign-up form, or say kindly why there is none."""
     if actor.is_signed_in:
         return redirect(context.own_path(next))
-    if settings.registration == "closed":
+    mode = (await read_registration(session, settings)).mode
+    if mode == "closed":
         return render(context, "identity/join_closed.html", reason="closed")
-    if settings.registration == "invite" and not invitation:
+    if mode == "invite" and not invitation:
         return render(context, "identity/join_closed.html", reason="uninvited")
-    if settings.registration == "invite" and not await link_works(session, LinkPurpose.INVITATION, invitation):
+    if mode == "invite" and not await link_works(session, LinkPurpose.INVITATION, invitation):
         return render(context, "identity/join_closed.html", status=404, reason="unusable")
     return _join_form(context, blank_form(JoinForm, invitation=invitation, next=context.own_path(next)))
 
@@ -204,7 +205,9 @@ async def _join(
         form.summary = error.message
         return _join_form(context, form, status=429, headers={"Retry-After": str(error.retry_after_seconds)})
     except RegistrationClosed:
-        reason = "closed" if context.settings.registration == "closed" else "uninvited"
+        async with database.read() as session:
+            mode = (await read_registration(session, context.settings)).mode
+        reason = "closed" if mode == "closed" else "uninvited"
         return render(context, "identity/join_closed.html", status=403, reason=reason)
     except LinkUnusable:
         return render(context, "identity/join_closed.html", status=404, reason="unusable")

@@ -14,6 +14,8 @@ SECTIONS = (
     ("/users", "Users", "people"),
     ("/organizations", "Organizations", "organization"),
     ("/repositories", "Repositories", "repo"),
+    ("/registration", "Registration", "sign-in"),
+    ("/announcements", "Announcements", "bell"),
     ("/jobs", "Jobs", "clock"),
     ("/storage", "Storage", "stack"),
     ("/programs", "Programs", "device-desktop"),

@@ -10,6 +10,7 @@ from cairn.git_server.ssh import SshDoor, listen_ssh
 from cairn.git_server.ssh_bridge import listen_bridge
 from cairn.git_server.ssh_limits import ConnectionLimits
 from cairn.identity.host_keys import load_or_create_host_keys
+from cairn.ops.heartbeat import beating
 from cairn.ops.metrics_folder import share_metrics
 from cairn.programs.services import open_services
 from cairn.programs.start import AddressTaken, run, settle_memory, split_address, start, stop_requested
@@ -41,7 +42,11 @@ async def serve(settings: Settings) -> int:
     from cairn.ops.metrics import Metrics
 
     stopping = stop_requested()
-    async with open_services(settings) as services, asyncio.TaskGroup() as group:
+    async with (
+        open_services(settings) as services,
+        beating(services.database, "ssh"),
+        asyncio.TaskGroup() as group,
+    ):
         metrics = Metrics(program="ssh")
         door = SshDoor(
             settings=settings,

@@ -19,12 +19,14 @@ from cairn.base.settings import SettingInvalid, Settings
 from cairn.git_server.smart_http import SmartHttp
 from cairn.identity.names import unreserved
 from cairn.identity.web_authentication import WebAuthentication
+from cairn.ops.announcements import renew, renew_forever
+from cairn.ops.heartbeat import beating
 from cairn.ops.metrics_folder import share_metrics
 from cairn.programs.connections import ConnectionGuard, guard_forever
 from cairn.programs.services import Services, open_services
 from cairn.programs.start import settle_memory, split_address, stop_requested
 from cairn.programs.web_features import make_web_features
-from cairn.web.app import create_app
+from cairn.web.app import WebApp, create_app
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.routing import RouteUndeclared, declared_routes
 from cairn.web.security import Proxies
@@ -85,7 +87,11 @@ async def serve(settings: Settings) -> int:
     from cairn.ops.metrics import Metrics
 
     stopping = stop_requested()
-    async with open_services(settings) as services, asyncio.TaskGroup() as group:
+    async with (
+        open_services(settings) as services,
+        beating(services.database, "web"),
+        asyncio.TaskGroup() as group,
+    ):
         metrics = Metrics(program="web")
         health = Health(standard_probes(settings, services.database, services.storage, services.findings))
         ops = OpsFront(health=health, metrics=metrics, database=services.database)
@@ -96,7 +102,10 @@ async def serve(settings: Settings) -> int:
             limits=services.limits,
             observe=metrics.git_finished,
         )
-        app = InFlight(_web_app(services, fronts=[git.front, ops.front], observe=metrics.request_finished))
+        web = _web_app(services, fronts=[git.front, ops.front], observe=metrics.request_finished)
+        app = InFlight(web)
+        await renew(services.database, settings, web.site.state)
+        renewing = group.create_task(renew_forever(services.database, settings, web.site.state))
         sampling = group.create_task(metrics.sample_forever(services.engine))
         guarding = group.create_task(guard_forever(_make_guard(settings), split_address(settings.http_address)[1]))
         server = _make_server(settings, app)
@@ -116,6 +125,7 @@ async def serve(settings: Settings) -> int:
             await asyncio.wait({serving}, timeout=_CUT_SECONDS)
         finally:
             guarding.cancel()
+            renewing.cancel()
             sampling.cancel()
             serving.cancel()
     if late:
@@ -123,7 +133,7 @@ async def serve(settings: Settings) -> int:
     return 0 if stopping.is_set() else 1
 
 
-def _web_app(services: Services, **options: Any) -> ASGIApp:  # noqa: ANN401 (create_app's)
+def _web_app(services: Services, **options: Any) -> WebApp:  # noqa: ANN401 (create_app's)
     features = make_web_features(services)
     app = create_app(
         settings=services.settings,

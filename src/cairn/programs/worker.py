@@ -28,23 +28,26 @@ def main() -> None:
 
 async def work(settings: Settings) -> int:
     """Do jobs until a stop signal, then let the running ones finish within the drain time; return the exit code."""
-    from cairn.base.secret_box import SecretBox, load_secret_key
+    from cairn.base.secret_box import SecretBox, load_key_ring
     from cairn.git.engine import Engine, open_engine
+    from cairn.identity.key_canary import require_secret_key
     from cairn.mail.outbox import Outbox
+    from cairn.ops.heartbeat import beating
     from cairn.programs.features import MAIL_PACKAGES, load_jobs
     from cairn.programs.schema import metadata
     from cairn.storage.storage import Storage, open_storage
 
     load_jobs()
-    secrets = SecretBox([load_secret_key(settings)])
+    secrets = SecretBox(load_key_ring(settings))
     outbox = Outbox(settings, secrets, MAIL_PACKAGES)
     stop = stop_requested()
     database, _ = await open_ready_database(settings)
     try:
+        await require_secret_key(database, secrets)
         storage = open_storage(settings)
         async with open_engine(settings, database, storage) as engine:
             wakeups = Wakeups(database, redis_url=settings.redis_url)
-            async with asyncio.TaskGroup() as tasks:
+            async with beating(database, "worker"), asyncio.TaskGroup() as tasks:
                 carrier = tasks.create_task(wakeups.run())
                 get_logger(__name__).info("worker_started", concurrency=CONCURRENCY)
                 await run_worker(

@@ -21,6 +21,7 @@ from cairn.base.clock import Clock, utc_now
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.web.asgi import Scope
+from cairn.web.site_state import SiteState
 from cairn.web.urls import own_path
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Site:
     clock: Clock = utc_now
     repository_engine: "Engine | None" = None
     authenticate: "Authenticate | None" = None
+    state: SiteState = field(default_factory=SiteState)
 
     @property
     def engine(self) -> "Engine":

@@ -14,10 +14,11 @@ from cairn.web.forms import Form, blank_form, read_form
 from cairn.web.highlight import highlight_lines
 from cairn.web.icons import icon_names
 from cairn.web.markdown import render_markdown
-from cairn.web.render import redirect, render
+from cairn.web.render import PUT_AWAY_COOKIE, put_away, redirect, render
 from cairn.web.routing import PUBLIC, page
 
 _YEAR_SECONDS = 365 * 86400
+_PUT_AWAY_MAX = 30
 
 
 class Appearance(msgspec.Struct):
@@ -54,6 +55,22 @@ async def choose_appearance(context: RequestContext, request: WebRequest) -> Res
         return render(context, "web/appearance.html", status=422, form=form)
     context.set_cookie(Cookie(THEME_COOKIE, form.value.theme, max_age_seconds=_YEAR_SECONDS, http_only=False))
     return redirect(context.own_path(form.value.next))
+
+
+class PutAway(msgspec.Struct):
+    """The button that puts an announcement away."""
+
+    next: str = "/"
+
+
+@page.post("/-/announcements/{announcement_id:int}/put-away", action=PUBLIC, resource="none")
+async def put_announcement_away(context: RequestContext, request: WebRequest, announcement_id: int) -> Response[Any]:
+    """Keep in a cookie that this browser does not want to see an announcement again."""
+    form = await read_form(request, PutAway)
+    kept = [name for name in put_away(context) if name != str(announcement_id)][-_PUT_AWAY_MAX:]
+    ids = ".".join([*kept, str(announcement_id)])
+    context.set_cookie(Cookie(PUT_AWAY_COOKIE, ids, max_age_seconds=_YEAR_SECONDS))
+    return redirect(context.own_path(form.require().next))
 
 
 @page.get("/-/components", action=PUBLIC, resource="none")
@@ -132,4 +149,4 @@ A footnote.[^1]
 [^1]: It comes back.
 """
 
-route_handlers: list[HTTPRouteHandler] = [appearance, choose_appearance, components, favicon]
+route_handlers: list[HTTPRouteHandler] = [appearance, choose_appearance, put_announcement_away, components, favicon]

@@ -66,7 +66,7 @@ def render(
     **values: object,
 ) -> Response[str]:
     """Return a page. Templates also see ``context``, ``actor``, ``settings``, ``csrf_input()``, ``ago(time)``,
-    ``with_query(name=value)``, ``sign_in_here`` and the globals of the Renderer."""
+    ``with_query(name=value)``, ``sign_in_here``, ``banners``, ``registration`` and the globals of the Renderer."""
     text = context.site.renderer.text(template, _values(context) | values)
     return Response(content=text, status_code=status, headers=dict(headers or {}), media_type=HTML)
 
@@ -94,8 +94,18 @@ def _values(context: RequestContext) -> dict[str, Any]:
         "csrf_token": context.csrf_token,
         "ago": lambda value: ago(value, now),
         "with_query": with_query,
+        "banners": context.site.state.banners_at(now, put_away(context)),
+        "registration": context.site.state.registration or context.settings.registration,
         "sign_in_here": sign_in_url(context.path_and_query),
     }
+
+
+PUT_AWAY_COOKIE = "cairn_put_away"
+
+
+def put_away(context: RequestContext) -> list[str]:
+    """Return the ids of the announcements that this browser does not want to see again."""
+    return [part for part in context.request.cookies.get(PUT_AWAY_COOKIE, "")[:500].split(".") if part.isdecimal()]
 
 
 def redirect(path: str, *, status: int = 303) -> Response[bytes]:
