@@ -2,6 +2,8 @@
 
 import re
 import zlib
+from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +47,15 @@ def test_a_hash_is_64_hex_digits_and_of_any_text() -> None:
 def _base62(number: int) -> str:
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     return "".join(digits[number // 62**place % 62] for place in range(5, -1, -1))
+
+
+def test_the_guide_tells_scanners_how_to_verify_a_token() -> None:
+    """The recipe in the documentation is run as it stands there."""
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "access.md").read_text("utf-8")
+    recipe: dict[str, Any] = {}
+    exec(guide.split("```python\n")[1].split("```")[0], recipe)
+    for _ in range(50):
+        token = make_token()
+        assert recipe["is_token"](token)
+        changed = token[:10] + ("a" if token[10] != "a" else "b") + token[11:]
+        assert not recipe["is_token"](changed)
