@@ -1,6 +1,6 @@
 """Makes the indexes of a store: which packs they stand on, git's work in a quarantine, upload, one short transaction.
 
-Measured in docs/decisions/0008-indexes-over-settled-packs.md.
+Measured in docs/decisions/0011-indexes-over-settled-packs.md.
 """
 
 import asyncio

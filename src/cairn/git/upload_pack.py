@@ -56,7 +56,7 @@ _V0_CAPABILITIES = (
     b"object-format=sha1 " + AGENT
 )
 _PACK_FOLLOWS = encode(b"packfile\n")
-_LS_REFS_MEMORY_BYTES = 16 * MIB
+_LS_REFS_MEMORY_BYTES = 32 * MIB
 _FLAGS = frozenset(
     {b"done", b"thin-pack", b"no-progress", b"include-tag", b"ofs-delta", b"deepen-relative", b"wait-for-done"}
 )
@@ -267,7 +267,7 @@ class UploadPack:
             self._listings.move_to_end(key)
             return known
         answer = await self._list(state, arguments)
-        if len(answer) <= _LS_REFS_MEMORY_BYTES // 4:
+        if len(answer) <= _LS_REFS_MEMORY_BYTES // 2:  # some 200,000 refs
             self._listing_bytes += len(answer) - len(self._listings.get(key, b""))
             self._listings[key] = answer
             while self._listing_bytes > _LS_REFS_MEMORY_BYTES:

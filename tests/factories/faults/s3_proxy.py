@@ -51,6 +51,8 @@ class S3Proxy:
         self.told: list[Plan] = []
         self.requests: Counter[str] = Counter()
         """Requests so far by method."""
+        self.moved_bytes = 0
+        """Bytes of all bodies so far, both ways."""
 
     @property
     def endpoint(self) -> str:
@@ -90,12 +92,14 @@ class S3Proxy:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await _read_body(reader, head)
         self.requests[method] += 1
+        self.moved_bytes += len(body)
         fault = self._fault(method, path)
         if fault in {Fault.NOT_FOUND, Fault.ERROR, Fault.LOST_PUT}:
             writer.write(_made_up(fault, is_head=method == "HEAD"))
             await writer.drain()
             return True
         answer_head, answer = await self._ask(head, body, is_head=method == "HEAD")
+        self.moved_bytes += len(answer)
         if fault is Fault.LOST_REPLY:
             return False
         if answer and fault is Fault.WRONG_BYTES:
