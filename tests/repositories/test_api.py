@@ -4,11 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import event as sqlalchemy_event
 from tests.factories.forge import Forge, Person
 from tests.web.support import ORIGIN
 
 from cairn.access.roles import Role, Visibility
 from cairn.base.clock import utc_now
+from cairn.db.database import PointQuery, Row
 from cairn.repositories.queries import RepositoryView
 
 # The members of GitHub's full-repository as they are known to clients; not generated from its OpenAPI description.
@@ -322,3 +325,35 @@ async def test_a_session_changes_nothing_over_the_api_without_its_form_token(for
     answer = await browser.client.request("DELETE", "/api/v3/repos/ada/engine")
     assert answer.status_code == 403
     assert (await forge.api(ada).get("/repos/ada/engine")).status_code == 200
+
+
+async def test_token_permission_and_repository_are_two_statements(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for the token and its owner, one for the repository with the role there; a third adds what packs take."""
+    ada, rita = await forge.person("ada"), await forge.person("rita")
+    secret = await forge.repository(ada, "secret", visibility=Visibility.PRIVATE)
+    await forge.grant(secret, rita, Role.READ)
+    said: list[str] = []
+    fetch = forge.database.fetch
+
+    async def counted(query: PointQuery, **values: object) -> Row | None:
+        said.append(query.sql)
+        return await fetch(query, **values)
+
+    def note(*arguments: Any) -> None:
+        said.append(arguments[2])
+
+    client = forge.api(rita)
+    assert (await client.get("/repos/ada/secret")).status_code == 200
+    monkeypatch.setattr(forge.database, "fetch", counted)
+    sqlalchemy_event.listen(SqlEngine, "before_cursor_execute", note)
+    try:
+        assert (await client.get("/repos/ada/secret")).status_code == 200
+    finally:
+        sqlalchemy_event.remove(SqlEngine, "before_cursor_execute", note)
+    asked = [statement for statement in said if statement.lstrip().startswith("SELECT")]
+    assert len(asked) == 3, said
+    assert "account_token" in asked[0]
+    assert "access_grant" in asked[1]
+    assert "git_manifest" in asked[2]
