@@ -8,11 +8,12 @@ from tests.factories.authentication import quick_hasher
 from tests.factories.forge import HANDLERS, PACKAGES, Forge, Person, open_forge
 
 from cairn.identity.passwords import Passwords
-from cairn.ops import admin_audit, admin_pages, admin_site, admin_users, organization_audit
+from cairn.ops import admin_api, admin_audit, admin_pages, admin_site, admin_users, organization_audit
 
 ADMIN_HANDLERS = (
     *HANDLERS,
     *admin_pages.route_handlers,
+    *admin_api.make_route_handlers(Passwords(quick_hasher())),
     *admin_site.route_handlers,
     *admin_users.make_route_handlers(Passwords(quick_hasher())),
     *admin_audit.route_handlers,
