@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
@@ -24,9 +25,9 @@ from cairn.db.migrate import require_current
 from cairn.db.sealed_columns import find_unreadable, reseal, sealed_columns
 from cairn.identity import accounts
 from cairn.identity.passwords import Passwords
-from cairn.identity.queries import find_account, list_accounts
+from cairn.identity.queries import AccountRow, find_account, list_accounts
 from cairn.identity.tokens import create_token
-from cairn.programs import admin_repair
+from cairn.programs import admin_repair, admin_site
 from cairn.programs.restore_refs import restore_refs_command
 from cairn.programs.schema import metadata
 
@@ -147,23 +148,23 @@ app.command(name="restore-refs")(restore_refs_command)
 
 
 @app.command()
-def list_users() -> None:
+def list_users(as_json: admin_site.AsJson = False) -> None:
     """List all accounts: name, address, what they are, separated by tabs."""
 
-    async def work(database: Database, _: Settings) -> list[str]:
-        lines: list[str] = []
-        after_id = 0
+    async def work(database: Database, _: Settings) -> list[AccountRow]:
+        found: list[AccountRow] = []
         async with database.read() as session:
-            while rows := await list_accounts(session, SYSTEM, after_id=after_id, limit=500):
-                after_id = rows[-1].id
-                for row in rows:
-                    kind = "administrator" if row.is_site_admin else "user"
-                    state = kind if row.suspended_at is None else f"{kind}, suspended"
-                    lines.append(f"{row.login}\t{row.email}\t{state}")
-        return lines
+            while rows := await list_accounts(session, SYSTEM, after_id=found[-1].id if found else 0, limit=500):
+                found += rows
+        return found
 
-    for line in _run(work):
-        print(line)
+    rows = _run(work)
+    if as_json:
+        admin_site.print_json([asdict(row) for row in rows])
+        return
+    for row in rows:
+        kind = "administrator" if row.is_site_admin else "user"
+        print(f"{row.login}\t{row.email}\t{kind if row.suspended_at is None else f'{kind}, suspended'}")
 
 
 @app.command()
@@ -232,3 +233,6 @@ async def _with_database(settings: Settings, work: Work[T]) -> T:
         return await work(database, settings)
     finally:
         await database.close()
+
+
+admin_site.add_commands(app, _run)
