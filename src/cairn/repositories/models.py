@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.access.roles import Visibility
@@ -11,6 +11,7 @@ from cairn.access.visible import RepositoryColumns
 from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, HexId, UtcDateTime
 
 NAME_LENGTH_MAX = 100
+_IS_FORK, _HAS_SOURCE = text("parent_id IS NOT NULL"), text("source_id IS NOT NULL")
 
 
 class Repository(Base):
@@ -20,8 +21,9 @@ class Repository(Base):
     __table_args__ = (
         UniqueConstraint("owner_id", "name_key"),
         Index("ix_repository_visibility_pushed_at", "visibility", "pushed_at"),
-        Index("ix_repository_parent_id", "parent_id"),
-        Index("ix_repository_source_id", "source_id"),
+        # Most repositories are no forks: an index full of NULLs would look useless to a planner.
+        Index("ix_repository_parent_id", "parent_id", sqlite_where=_IS_FORK, postgresql_where=_IS_FORK),
+        Index("ix_repository_source_id", "source_id", sqlite_where=_HAS_SOURCE, postgresql_where=_HAS_SOURCE),
         NUMBERED_TABLE,
     )
 

@@ -192,7 +192,6 @@ async def list_repositories(
     # Of an owner: uq_repository_owner_id_name_key; else the indexes that visible() names.
     seen = visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=wanted.owner_id is None)
     conditions = [seen, *_conditions(actor, wanted)]
-    total = await session.scalar(select(func.count()).select_from(Repository).where(*conditions)) or 0
     orders: dict[RepositorySort, list[Any]] = {
         RepositorySort.FULL_NAME: [Account.login_key, Repository.name_key],
         RepositorySort.CREATED: [Repository.created_at],
@@ -201,19 +200,23 @@ async def list_repositories(
     }
     limit = max(1, min(per_page, PER_PAGE_MAX))
     order = [column.desc() if descending else column for column in [*orders[sort], Repository.id]]
-    # The page is chosen first: what a row shows besides (roles, counts) is worked out for its rows only.
-    chosen = (
-        select(Repository.id)
+    # The page is chosen first, and the whole list counted by the way: what a row shows besides (roles, counts) is
+    # worked out for the page's rows only.
+    chosen = await session.execute(
+        select(Repository.id, func.count().over())
         .join(Account, Account.id == Repository.owner_id)
         .where(*conditions)
         .order_by(*order)
         .limit(limit)
         .offset((max(page, 1) - 1) * limit)
-        .correlate(None)
-        .subquery()
     )
-    rows = await session.execute(_select(actor).join(chosen, chosen.c.id == Repository.id).order_by(*order))
-    return RepositoryPage([view for row in rows if (view := _view(actor, row)) is not None], total)
+    counted = {row[0]: row[1] for row in chosen}
+    if not counted:
+        total = await session.scalar(select(func.count()).select_from(Repository).where(*conditions)) if page > 1 else 0
+        return RepositoryPage([], total or 0)
+    rows = await session.execute(_select(actor).where(Repository.id.in_(counted)).order_by(*order))
+    views = [view for row in rows if (view := _view(actor, row)) is not None]
+    return RepositoryPage(views, next(iter(counted.values())))
 
 
 async def list_owned(session: AsyncSession, account_id: int) -> list[tuple[int, str]]:

@@ -21,8 +21,16 @@ def upgrade() -> None:
     op.add_column("repository", sa.Column("parent_id", sa.BigInteger(), nullable=True))
     op.add_column("repository", sa.Column("source_id", sa.BigInteger(), nullable=True))
     op.add_column("repository", sa.Column("is_withheld", sa.Boolean(), nullable=False, server_default=sa.false()))
-    op.create_index("ix_repository_parent_id", "repository", ["parent_id"], unique=False)
-    op.create_index("ix_repository_source_id", "repository", ["source_id"], unique=False)
+    for column in ("parent_id", "source_id"):
+        is_set = sa.text(f"{column} IS NOT NULL")
+        op.create_index(
+            f"ix_repository_{column}",
+            "repository",
+            [column],
+            unique=False,
+            sqlite_where=is_set,
+            postgresql_where=is_set,
+        )
     op.create_table(
         "repository_work",
         sa.Column("repository_id", sa.BigInteger(), autoincrement=False, nullable=False),
