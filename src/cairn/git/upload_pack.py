@@ -48,6 +48,7 @@ _V2_ADVERTISEMENT = encode_lines(
         b"server-option\n",
         b"object-format=sha1\n",
         b"object-info\n",
+        b"bundle-uri\n",
     ]
 )
 _V0_CAPABILITIES = (

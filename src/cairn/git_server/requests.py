@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cairn.base.errors import Malformed
+from cairn.git.bundles import BUNDLE_PART
 from cairn.git.types import show
 
 
@@ -23,6 +24,7 @@ class Part(StrEnum):
     REFS = "info/refs"
     FETCH = "git-upload-pack"
     PUSH = "git-receive-pack"
+    BUNDLE = BUNDLE_PART
     DUMB = "(dumb)"
     """A file of the old protocol that a web server could serve by itself."""
 
@@ -50,7 +52,8 @@ class GitCommandLine:
 
 
 _ADDRESS = re.compile(
-    r"/([^/]+)/([^/]+)/(info/refs|git-upload-pack|git-receive-pack|(HEAD|objects/(?:info/[^/]+|pack/[^/]+|../[^/]+)))"
+    r"/([^/]+)/([^/]+)/(info/refs|git-upload-pack|git-receive-pack|clone\.bundle|"
+    r"(HEAD|objects/(?:info/[^/]+|pack/[^/]+|../[^/]+)))"
 )
 _VERSION = re.compile(r"(?:^|:)version=([0-9])(?=:|\Z)")
 _PROTOCOL_LENGTH_MAX = 200
@@ -62,7 +65,7 @@ _TOKEN = re.compile(r"""'([^']*)'|"([^"\\$`]*)"|\\(['!])|([A-Za-z0-9._/~@%+=:,-]
 def parse_address(path: str) -> GitAddress | None:
     """Return what a path asks for, None if it is not git's."""
     # Most requests are not git's, and those that are end in one of few ways: the suffix is the cheap question.
-    if not path.endswith(("/info/refs", "-pack", "/HEAD")) and "/objects/" not in path:
+    if not path.endswith(("/info/refs", "-pack", "/HEAD", "/clone.bundle")) and "/objects/" not in path:
         return None
     match = _ADDRESS.fullmatch(path)
     if match is None:

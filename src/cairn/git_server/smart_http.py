@@ -16,6 +16,7 @@ from cairn.base.actor import ANONYMOUS
 from cairn.base.errors import CairnError, TooLarge, Unavailable
 from cairn.base.log import get_logger
 from cairn.base.settings import Settings
+from cairn.git.bundles import BUNDLE_COMMAND, bundle_uri, list_bundles, stream_bundle
 from cairn.git.engine import Engine
 from cairn.git.fetch_cache import Answer
 from cairn.git.pktline import PktReader, encode_lines
@@ -39,7 +40,13 @@ _ADVERTISEMENTS = {verb: f"application/x-{verb.value}-advertisement".encode() fo
 _REQUESTS = {verb: f"application/x-{verb.value}-request".encode() for verb in Verb}
 _RESULTS = {verb: f"application/x-{verb.value}-result".encode() for verb in Verb}
 _QUERIES = {b"service=" + verb.value.encode(): verb for verb in (Verb.FETCH, Verb.PUSH)}
-_METHODS = {Part.REFS: ("GET", "HEAD"), Part.FETCH: ("POST",), Part.PUSH: ("POST",), Part.DUMB: ("GET", "HEAD")}
+_METHODS = {
+    Part.REFS: ("GET", "HEAD"),
+    Part.FETCH: ("POST",),
+    Part.PUSH: ("POST",),
+    Part.BUNDLE: ("GET",),
+    Part.DUMB: ("GET", "HEAD"),
+}
 _log = get_logger(__name__)
 
 
@@ -83,6 +90,8 @@ class SmartHttp:
             await reply.text(405, f"This address takes {allowed}.", [(b"allow", allowed.encode())])
         elif address.part is Part.REFS:
             await self._advertise(address, scope, reply)
+        elif address.part is Part.BUNDLE:
+            await self._bundle(address, scope, receive, reply)
         else:
             await self._transfer(address, scope, receive, reply)
 
@@ -151,6 +160,36 @@ class SmartHttp:
                 bytes_out=reply.sent_bytes,
             )
 
+    async def _bundle(self, address: GitAddress, scope: Scope, receive: Receive, reply: Reply) -> None:
+        """Send today's bundle of the repository; who may clone it may have it."""
+        started = time.perf_counter()
+        result = Result.FAILED
+        try:
+            target = await self._resolve(address, Verb.FETCH, _Headers(scope), scope)
+            self._engine.runner.require_room()
+            body = RequestBody(receive, is_gzip=False, grace_seconds=self._settings.body_deadline_seconds)
+            with on_behalf_of(whose_share(target.actor, _address_of(scope))):
+                async with body.while_present(), aclosing(stream_bundle(self._engine, target.state)) as pieces:
+                    await reply.chunks(pieces, b"application/x-git-bundle")
+            result = Result.OK
+        except ClientGone:
+            result = Result.GONE
+        except CairnError as error:
+            result = _result_of(error)
+            if reply.is_started:
+                raise  # the connection ends before the file does, so the client sees that it is not whole
+            await reply.refuse(error)
+        finally:
+            self._observe(
+                door="http",
+                verb=Verb.FETCH,
+                step="transfer",
+                result=result,
+                seconds=time.perf_counter() - started,
+                bytes_in=0,
+                bytes_out=reply.sent_bytes,
+            )
+
     async def _converse(
         self, address: GitAddress, verb: Verb, headers: "_Headers", scope: Scope, body: RequestBody, reply: Reply
     ) -> Result:
@@ -199,6 +238,10 @@ class SmartHttp:
         request = await read_v2_request(reader)
         if request is None:
             await reply.whole(b"", content_type)
+            return
+        if request.command == BUNDLE_COMMAND:
+            uri = bundle_uri(self._settings.origin, target.full_name)
+            await reply.whole(await list_bundles(self._engine, target.state, uri), content_type)
             return
         answer: Answer
         async with upload.serve_v2(target.state, request) as answer:

@@ -12,11 +12,13 @@ from typing import Protocol
 
 import asyncssh
 
+from cairn.access.roles import Visibility
 from cairn.base.errors import CairnError
 from cairn.base.settings import KIB, MIB, Settings
+from cairn.git.bundles import BUNDLE_COMMAND, bundle_uri, list_bundles
 from cairn.git.engine import Engine
 from cairn.git.fetch_cache import Answer, Flight
-from cairn.git.pktline import ConversationEnded, PktReader, encode
+from cairn.git.pktline import FLUSH, ConversationEnded, PktReader, encode
 from cairn.git.receive_pack import read_push_request
 from cairn.git.runner import GitChild, GitFailed
 from cairn.git.upload_pack import error_in_side_band, error_packet, read_v2_request, v2_advertisement
@@ -161,6 +163,12 @@ class Conversation:
         while (request := await read_v2_request(reader)) is not None:
             reader.renew(self._settings.max_request_bytes)
             target = await self._resolve()
+            if request.command == BUNDLE_COMMAND:
+                # The bundle lies behind HTTP, where this client's key is no proof: for everybody's repositories only.
+                is_public = target.scope.visibility is Visibility.PUBLIC
+                uri = bundle_uri(self._settings.origin, target.full_name)
+                await self._channel.write(await list_bundles(self._engine, target.state, uri) if is_public else FLUSH)
+                continue
             answer: Answer
             async with self._engine.upload.serve_v2(target.state, request) as answer:
                 await self._answer(answer)
