@@ -4,16 +4,19 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, select, update
+from tests.factories.passing_time import let_pass
 from tests.factories.pushes import MAIN, make_store, pieces, push
 from tests.factories.raw_packs import BLOB, COMMIT, TREE, object_id, raw_pack, whole
 from tests.factories.small_pushes import SmallPusher
 
 from cairn.base.ids import random_id
-from cairn.git import doctor
+from cairn.git import doctor, index_building
+from cairn.git.collection import collect
 from cairn.git.compaction import compact_once
 from cairn.git.condemned_packs import delete_condemned
 from cairn.git.doctor import Finding, examine, mend
 from cairn.git.engine import Engine
+from cairn.git.index_building import build_indexes
 from cairn.git.models import ManifestEntry, Pack, PackState, Ref, Upload, UploadState
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.staging import push_limits
@@ -196,6 +199,39 @@ async def test_uploads_that_were_not_swept_are_named_and_mended(engine: Engine, 
     assert finding == Finding(f"Upload {upload.id} expired and left bytes in the object store.", is_mendable=True)
     await mend(engine, pusher.store)
     assert await examine(engine, pusher.store) == []
+
+
+async def test_a_lost_index_costs_speed_and_is_mended(
+    engine: Engine, pusher: SmallPusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_building, "OBJECTS_MIN", 0)
+    assert await build_indexes(engine, pusher.store)
+    assert await examine(engine, pusher.store) == []
+    key = next(iter(await _keys(engine, "indexes")))
+    await engine.storage.delete(key)
+    findings = await examine(engine, pusher.store)
+    assert [(key in found.sentence, found.is_mendable) for found in findings] == [(True, True)]
+    await mend(engine, pusher.store)
+    assert await examine(engine, pusher.store) == []
+
+
+async def test_a_lost_undo_pack_is_named(engine: Engine, pusher: SmallPusher) -> None:
+    state = await engine.state(pusher.store)
+    head = (await engine.snapshot(state)).refs[0]
+    assert (await push(engine, pusher.store, [(head.name, head.oid, ZERO_OID)])).is_ok
+    await let_pass(engine.database, timedelta(days=40))
+    assert await collect(engine, pusher.store)
+    keys = await _keys(engine, "undo")
+    assert keys
+    assert await examine(engine, pusher.store) == []
+    for key in keys:
+        await engine.storage.delete(key)
+    assert all("cannot be restored" in sentence for sentence in await sentences(engine, pusher.store))
+    assert len(await sentences(engine, pusher.store)) == len(keys)
+
+
+async def _keys(engine: Engine, prefix: str) -> list[str]:
+    return [found.key async for found in engine.storage.list(f"{prefix}/")]
 
 
 async def test_much_damage_is_counted_instead_of_told(

@@ -16,11 +16,14 @@ from cairn.db.clock import database_now
 from cairn.git.cached_files import PackDamaged
 from cairn.git.commands import GitCommand
 from cairn.git.engine import Engine
+from cairn.git.indexes import condemn_unusable, read_indexes
+from cairn.git.manifest import read_manifest
 from cairn.git.models import ManifestEntry, Pack, PackState, Upload, UploadState
 from cairn.git.node_cache import View
 from cairn.git.ref_queries import RefValue
 from cairn.git.runner import GitFailed
 from cairn.git.types import show
+from cairn.git.undo_packs import list_undo_packs
 from cairn.git.upload_sweeper import delete_expired_keys, sweep_uploads
 from cairn.storage.errors import StorageNotFound
 from cairn.storage.storage import Storage
@@ -58,14 +61,17 @@ async def examine(engine: Engine, store_id: int) -> list[Finding]:
     findings = await _examine_uploads(engine, store_id, bucket)
     findings += await _examine_packs(engine, store_id, bucket)
     findings += await _examine_unknown_keys(engine, store_id, bucket)
+    findings += await _examine_indexes(engine, store_id)
+    findings += await _examine_undo_packs(engine, store_id)
     findings += await _examine_refs(engine, store_id)
     return findings
 
 
 async def mend(engine: Engine, store_id: int) -> None:
-    """Delete what uploads wrote that can never land any more: the one thing that is safe to do without thinking."""
+    """Delete what uploads wrote that can never land any more, and give up indexes that are of no use: both are safe."""
     await sweep_uploads(engine.database, engine.storage, store_id=store_id)
     await delete_expired_keys(engine.database, engine.storage, store_id)
+    await condemn_unusable(engine.database, engine.storage, store_id)
 
 
 async def _examine_uploads(engine: Engine, store_id: int, bucket: dict[str, int]) -> list[Finding]:
@@ -173,6 +179,30 @@ async def _examine_unknown_keys(engine: Engine, store_id: int, bucket: dict[str,
         if await engine.storage.exists(key)
     ]
     return _shortened(findings, "unknown keys")
+
+
+async def _examine_indexes(engine: Engine, store_id: int) -> list[Finding]:
+    """A commit-graph or bitmap that cannot be used costs speed only; the worker makes another."""
+    _, packs = await read_manifest(engine.database, store_id)
+    findings = []
+    for index in await read_indexes(engine.database, store_id, [pack.id for pack in packs]):
+        lost = [file for file in index.files if await _size(engine.storage, file.key) != file.size]
+        findings += [
+            Finding(f"{file.key}, part of a {index.kind}, is missing or cut; only speed is lost.", is_mendable=True)
+            for file in lost
+        ]
+    return _shortened(findings, "indexes like these")
+
+
+async def _examine_undo_packs(engine: Engine, store_id: int) -> list[Finding]:
+    findings = []
+    for pack in await list_undo_packs(engine.database, store_id):
+        for ending, size in ((".pack", pack.pack_bytes), (".idx", pack.index_bytes)):
+            if await _size(engine.storage, f"{pack.key}{ending}") != size:
+                findings.append(
+                    Finding(f"{pack.key}{ending} is missing or cut: what a collection dropped cannot be restored.")
+                )
+    return _shortened(findings, "undo packs like these")
 
 
 async def _examine_refs(engine: Engine, store_id: int) -> list[Finding]:
