@@ -271,7 +271,7 @@ async def test_a_client_that_goes_away_leaves_no_quarantine_and_no_child(
     assert await refs_of(engine, store) == {}
 
     async def no_places_taken() -> bool:
-        return bool(engine.runner._places._value == engine.settings.max_git_children)
+        return engine.runner.running == 0
 
     await eventually(no_places_taken, within_seconds=5, what="the child's place is free")
 

@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 
 from cairn.base.errors import Forbidden
-from cairn.git_server.ssh_conversation import Channel, Quiet, ToldAlready, tell
+from cairn.git_server.pace import Quiet
+from cairn.git_server.ssh_conversation import Channel, ToldAlready, tell
 
 
 class Process:

@@ -18,7 +18,7 @@ def seen(inode: int, address: str = "192.0.2.1", **facts: float) -> Seen:
 
 def guard(**limits: int) -> ConnectionGuard:
     values = {"per_address": 3, "total": 100, "silent_seconds": 15, "grace_seconds": 60} | limits
-    return ConnectionGuard(**values, is_trusted=lambda address: address == "10.0.0.1")  # type: ignore[arg-type]
+    return ConnectionGuard(**values, is_trusted=lambda address: address == "10.0.0.1")
 
 
 def test_who_says_nothing_is_closed_after_its_time() -> None:

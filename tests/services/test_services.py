@@ -54,7 +54,7 @@ def test_moto_answers(moto_url: str) -> None:
 
 def test_the_azure_emulator_refuses_a_request_without_signature(azure_server: AzureServer, azure_url: str) -> None:
     container = azure_url.split("/")[2]
-    with pytest.raises(urllib.error.HTTPError, match="40[34]"):
+    with pytest.raises(urllib.error.HTTPError, match=r"40[34]"):
         urllib.request.urlopen(f"{azure_server.endpoint}/{container}?restype=container&comp=list", timeout=10)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -132,9 +132,9 @@ async def test_what_is_given_back_or_cleared_comes_back_everywhere(rule: Rule, p
 
 
 @pytest.fixture
-def own_redis() -> RedisServer:
+def own_redis() -> Iterator[RedisServer]:
     """A server that a test may stop."""
-    yield from started(redis_server)  # type: ignore[misc]
+    yield from started(redis_server)
 
 
 @RULES

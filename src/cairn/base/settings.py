@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     backup_drill_every_seconds: Annotated[
         Seconds,
         Meta(
-            description="How often the worker restores the newest backup into a scratch place and examines it. 0: never."
+            description="How often the worker restores the newest backup to a scratch place and examines it. 0: never."
         ),
     ] = 7 * 86400
 
@@ -342,6 +342,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingInvalid(
                 f"{variable('tls_certificate')} and {variable('tls_key')}: want both to be set, or neither"
             )
+        self._check_mail()
+        for peer in self.trusted_proxies:
+            if not _is_network(peer):
+                raise _refused("trusted_proxies", peer, "wants addresses or networks such as 10.0.0.0/8")
+
+    def _check_mail(self) -> None:
         if self.smtp_host and not re.fullmatch(r"[^\s/@]+", self.smtp_host):
             raise _refused("smtp_host", self.smtp_host, "wants a host's name or address, without a port")
         if self.smtp_username and self.smtp_security == "none":
@@ -354,9 +360,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             r"[^\x00-\x1f\x7f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+", self.mail_from
         ):
             raise _refused("mail_from", self.mail_from, "wants NAME <ADDRESS> or an address")
-        for peer in self.trusted_proxies:
-            if not _is_network(peer):
-                raise _refused("trusted_proxies", peer, "wants addresses or networks such as 10.0.0.0/8")
 
     def __repr__(self) -> str:
         """Show every field, secrets as dots: a log line or a traceback may hold this."""

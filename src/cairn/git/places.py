@@ -45,7 +45,7 @@ class _Waiter:
 
 
 class Places:
-    """``total`` places; who waits longer than ``queue_seconds``, or comes behind ``max_waiting`` others, hears GitBusy."""
+    """``total`` places; who waits longer than ``queue_seconds``, or behind ``max_waiting`` others, hears GitBusy."""
 
     def __init__(self, total: int, *, queue_seconds: float, max_waiting: int) -> None:
         self._free = total
