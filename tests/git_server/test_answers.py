@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from cairn.base.errors import CairnError, Forbidden, NotFound, RateLimited, TooLarge, Unauthenticated, Unavailable
 from cairn.git.pktline import ProtocolError
@@ -100,3 +101,22 @@ async def test_a_file_is_handed_over_or_read(tmp_path: Path, takes_files: bool) 
         assert wire.messages[1:] == [{"type": "http.response.pathsend", "path": str(path)}]
     else:
         assert wire.body == path.read_bytes()
+
+
+async def test_a_refusal_that_is_a_500_is_logged() -> None:
+    wire = Wire()
+    with structlog.testing.capture_logs() as logs:
+        await wire.reply.refuse(CairnError("something that no door knows"))
+        await wire.reply.part()
+    assert wire.status == 500
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("git_failed", "error"),
+        ("git_client_gone", "info"),
+    ]
+
+
+async def test_who_left_before_an_answer_is_answered_all_the_same() -> None:
+    """Of a request without an answer the server makes a 500 that nobody logs."""
+    wire = Wire()
+    await wire.reply.part()
+    assert wire.status == 408

@@ -136,6 +136,46 @@ async def test_what_was_read_ahead_while_watching_is_not_lost() -> None:
     assert seen == [b"first", b"second", b"third", b"fourth"]
 
 
+class LosingClient(Client):
+    """Like granian: a message that was asked for is lost when the asking is cancelled, and then the client "left"."""
+
+    was_cancelled = False
+
+    async def receive(self) -> Message:
+        if self.was_cancelled:
+            return {"type": "http.disconnect"}
+        try:
+            return await super().receive()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+
+
+async def test_a_reader_that_is_cancelled_does_not_make_the_client_leave() -> None:
+    """A push whose pack git had taken whole before the body's end was read ended in a 500 that nobody logged."""
+    client = LosingClient(b"the pack", ends=False)
+    body = body_of(client)
+    async with asyncio.timeout(10), body.while_present():
+        assert await anext(body) == b"the pack"
+        reading = asyncio.ensure_future(anext(body))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait({reading})
+        await asyncio.sleep(0.1)  # the watcher waits for news
+        assert not client.was_cancelled
+        client.send(b"more", more=False)
+        assert [chunk async for chunk in body] == [b"more"]
+
+
+async def test_a_client_that_leaves_after_an_end_that_nobody_read_is_noticed() -> None:
+    client = Client(b"the pack", ends=False)
+    body = body_of(client)
+    assert await anext(body) == b"the pack"
+    client.send(b"", more=False)
+    assert await cancelled_when(Client.leave, client, body) == "gone"
+
+
 async def test_a_cancellation_from_outside_stays_one() -> None:
     body = body_of(Client(b""))
 

@@ -17,6 +17,7 @@ from cairn.base.errors import (
     Unauthenticated,
     Unavailable,
 )
+from cairn.base.log import get_logger
 from cairn.base.settings import MIB
 from cairn.git.fetch_cache import Answer, Flight
 from cairn.git.pktline import encode
@@ -25,6 +26,7 @@ from cairn.web.asgi import Scope, Send
 from cairn.web.security import BodyTooSlow
 
 Headers = list[tuple[bytes, bytes]]
+_log = get_logger(__name__)
 
 NO_CACHE: Headers = [
     (b"expires", b"Fri, 01 Jan 1980 00:00:00 GMT"),
@@ -89,6 +91,8 @@ class Reply:
     async def refuse(self, error: CairnError) -> None:
         """Answer with the error's status and its sentence as plain text, which git shows as ``remote:`` lines."""
         status = next((status for family, status in _STATUSES if isinstance(error, family)), 500)
+        if status == 500:
+            _log.error("git_failed", error=error.message, exc_info=error)
         headers: Headers = []
         if status == 401:
             headers.append(_CHALLENGE)
@@ -101,6 +105,12 @@ class Reply:
         body = message.encode("utf-8") + b"\n"
         await self._start(status, [_TEXT, _length(len(body)), *NO_CACHE, *(headers or [])])
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def part(self) -> None:
+        """Answer one who left, unless an answer has begun: of a request without any the server itself makes a 500."""
+        _log.info("git_client_gone")
+        if not self.is_started:
+            await self.text(408, "The connection ended before the request did.")
 
     async def explain(self, message: str, content_type: bytes, *, in_side_band: bool) -> None:
         """Say inside git's protocol what went wrong: git hides the bodies of failed requests that carry packs.

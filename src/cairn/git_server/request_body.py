@@ -2,6 +2,9 @@
 
 A server never tells by ``send()`` that the client left; only ``receive()`` does. So while an answer is made, one more
 message is read ahead: it is either more body, kept for the reader, or the news that nobody waits any longer.
+
+A reader is cancelled when git has what it needs before the body's end is read; the server's ``receive()`` must not be:
+cancelled at the wrong moment it loses the message, and says afterwards that the client left.
 """
 
 import asyncio
@@ -39,6 +42,7 @@ class RequestBody:
         self._grace_seconds = grace_seconds
         self._waited_seconds = 0.0
         self._turn = asyncio.Lock()
+        self._asked: asyncio.Future[Message] | None = None
         self._ahead: Message | None = None
         self._taken = asyncio.Event()
         self._is_complete = False
@@ -99,33 +103,51 @@ class RequestBody:
             if watcher is not None and not watcher.done():
                 watcher.cancel()
                 await asyncio.wait({watcher})
+            if self._asked is not None:
+                self._asked.cancel()
 
     async def _departed(self) -> None:
         """Return when the client has left. At most one message of body is held for the reader meanwhile."""
+        is_last_ahead = False
         while True:
             async with self._turn:
-                if self._ahead is None:
-                    message = await self._receive()
+                if self._ahead is None or is_last_ahead:
+                    message = await self._ask()
                     if message["type"] == "http.disconnect":
-                        self._ahead = message
+                        self._ahead = self._ahead or message
                         return
-                    if self._is_complete:
+                    if self._is_complete or is_last_ahead:
                         continue
+                    is_last_ahead = not message.get("more_body", False)  # perhaps nobody wants it any more
                     self._taken.clear()
                     self._ahead = message
-            await self._taken.wait()
+            if not is_last_ahead:
+                await self._taken.wait()
+
+    async def _ask(self) -> Message:
+        """Return the server's next message; cancelled, the question stays open and the next caller gets the answer."""
+        if self._asked is None:
+            self._asked = asyncio.ensure_future(self._receive())
+        asked = self._asked
+        await asyncio.wait({asked})
+        self._asked = None
+        return asked.result()
+
+    def _take(self) -> Message | None:
+        message, self._ahead = self._ahead, None
+        if message is not None:
+            self._taken.set()
+        return message
 
     async def _next(self) -> Message:
         allowed = self._grace_seconds + self.received_bytes / BODY_BYTES_PER_SECOND_MIN
         started = time.monotonic()
         try:
             async with asyncio.timeout(max(allowed - self._waited_seconds, 0.001)):
+                if (message := self._take()) is not None:  # also while the watcher waits for what follows
+                    return message
                 async with self._turn:
-                    if self._ahead is not None:
-                        message, self._ahead = self._ahead, None
-                        self._taken.set()
-                        return message
-                    return await self._receive()
+                    return self._take() or await self._ask()
         except TimeoutError:
             raise BodyTooSlow(
                 f"The request's body did not arrive within {self._grace_seconds:g} seconds plus one for each 16 KiB "

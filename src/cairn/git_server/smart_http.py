@@ -149,6 +149,7 @@ class SmartHttp:
             result = await self._converse(address, verb, headers, scope, body, reply)
         except ClientGone:
             result = Result.GONE
+            await reply.part()
         finally:
             self._observe(
                 door="http",
@@ -174,6 +175,7 @@ class SmartHttp:
             result = Result.OK
         except ClientGone:
             result = Result.GONE
+            await reply.part()
         except CairnError as error:
             result = _result_of(error)
             if reply.is_started:
