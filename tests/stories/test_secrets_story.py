@@ -201,8 +201,7 @@ def embedded(tmp_path: Path) -> dict[str, str]:
         with cairn.client(token) as api:
             assert api.post("/api/v3/user/repos", json={"name": "engine"}).is_success
         git("push", cairn.url("ada/engine", user="ada", secret=token), "main", cwd=working_copy(tmp_path / "work"))
-        environment = dict(cairn.environment)
-    return environment
+        return dict(cairn.environment)
 
 
 def _start(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
