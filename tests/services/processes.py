@@ -136,6 +136,10 @@ class ServerProcess:
             self._process.wait(STOP_SECONDS)
         self.kill()
 
+    def terminate(self) -> None:
+        """Ask the server to end and do not wait for it."""
+        self._signal(self._stop_signal)
+
     def exit_code(self, *, within_seconds: float) -> int:
         """Wait for the server to end by itself and return its exit code; TimeoutExpired if it goes on."""
         assert self._process is not None
