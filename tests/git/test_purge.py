@@ -322,6 +322,31 @@ async def test_a_purge_that_dies_is_finished_by_the_same_call(
         assert PackState.DELETING not in set(await session.scalars(select(Pack.state)))
 
 
+@pytest.mark.parametrize("lost", ["both files", "the index"])
+async def test_a_purge_that_dies_among_undo_packs_is_finished_by_the_same_call(
+    engine: Engine, leak: Leak, tmp_path: Path, lost: str
+) -> None:
+    """Their bytes go first: the call that comes after finds a row without an index, and must not stop at it."""
+    await leak.rewrite()
+    await let_pass(engine.database, ROOTS_KEPT + timedelta(minutes=1))
+    await collect(engine, leak.store)
+    [undo] = await list_undo_packs(engine.database, leak.store)
+    if lost == "the index":
+        await engine.storage.delete(f"{undo.key}.idx")
+    else:
+        fail_points.configure([f"{Step.UNDO_BYTES_DELETED.value}=error"])
+        try:
+            with pytest.raises(FailPointError):
+                await purge(engine, [leak.store], [leak.blob], within=agree)
+        finally:
+            fail_points.configure([])
+    await purge(engine, [leak.store], [leak.blob], within=agree)
+    assert [found.key async for found in engine.storage.list("undo")] == []
+    assert await list_undo_packs(engine.database, leak.store) == []
+    async with engine.database.read() as session:
+        assert set(await session.scalars(select(PurgedPack.is_deleted))) == {True}
+
+
 async def test_pushes_meanwhile_are_looked_at_too(engine: Engine, leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody brings the secret back between the look at the refs and the decision."""
     await leak.rewrite()

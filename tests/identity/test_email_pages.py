@@ -132,3 +132,18 @@ async def test_who_joins_is_sent_a_link(people: People) -> None:
     link = await people.link("eve@else.test")
     await browser.submit("/-/emails/verify", {"secret": link.partition("=")[2]}, page=link)
     assert await is_verified(people, "eve@else.test")
+
+
+async def test_a_token_adds_an_address_but_proves_none(people: People) -> None:
+    """Attack: a token with ``user`` verifies the thief's address, and a password reset sent there opens the account."""
+    actor = await people.account("ada")
+    header = {"Authorization": f"token {await people.token(actor, 'user')}"}
+    thief = people.browser()
+    thief.client.headers.update(header)
+    added = await thief.client.post("/api/v3/user/emails", json={"emails": ["thief@evil.test"]})
+    assert added.status_code == 201
+    link = await people.link("thief@evil.test")
+    answer = await thief.submit("/-/emails/verify", {"secret": link.partition("=")[2]}, page=PATH)
+    assert answer.status_code == 403
+    assert not await is_verified(people, "thief@evil.test")
+    assert (await thief.get(link)).status_code == 403

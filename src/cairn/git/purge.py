@@ -26,7 +26,6 @@ from cairn.base.errors import Conflict
 from cairn.base.log import get_logger
 from cairn.db.clock import database_now
 from cairn.db.database import Database
-from cairn.git.cached_files import PackDamaged
 from cairn.git.engine import Engine
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.fetch_cache import SHARED_PREFIX
@@ -391,15 +390,17 @@ async def _note_purged(session: AsyncSession, store_id: int, pack_id: str, key: 
 
 
 async def _delete_undo_packs(engine: Engine, stores: Sequence[int], oids: Collection[Oid]) -> int:
-    """Delete the undo packs that hold one of the objects, whole: they are the past, and nobody relies on them."""
+    """Delete the undo packs that hold one of the objects, whole: they are the past, and nobody relies on them.
+
+    One whose index is gone goes too: a purge that died here left it, or a restore of older tables; it restores nothing,
+    and what else it holds cannot be told.
+    """
     async with engine.database.read() as session:
         packs = list(await session.scalars(select(UndoPack).where(UndoPack.store_id.in_(stores))))
     held: list[UndoPack] = []
     for pack in packs:
         async with _index(engine, pack.key) as path:
-            if path is None:
-                raise PackDamaged(f"{pack.key}.idx")
-            if await asyncio.to_thread(_holds, path, oids):
+            if path is None or await asyncio.to_thread(_holds, path, oids):
                 held.append(pack)
     async with engine.database.write() as session:
         now = await database_now(session)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
-from cairn.access.scopes import AccountScope
+from cairn.access.scopes import SITE, AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import Conflict, FieldProblem, Invalid, NotFound
@@ -72,8 +72,10 @@ async def verify_email(session: AsyncSession, actor: Actor, secret: str) -> str:
     """Use a link: the address is proved to belong to the actor's account. Return it.
 
     The link works for the account that asked for it and no other: else whoever sends somebody a link could have them
-    prove a stranger's claim. Errors: LinkUnusable.
+    prove a stranger's claim. Never with a token: a new password can be had by a verified address, so a token that may
+    add addresses would open the whole account. Errors: LinkUnusable; Forbidden.
     """
+    await authorize(session, actor, Action.SITE_SIGN_IN, SITE)
     owner = await find_link(session, LinkPurpose.VERIFY_EMAIL, secret)
     if owner.account_id is None or owner.account_id != actor.account_id:
         raise LinkUnusable("This link is for another account.")

@@ -170,7 +170,7 @@ async def save_privacy(
     return await _done(context, change, "Saved.")
 
 
-@page.get(VERIFY_PATH, action=Action.ACCOUNT_EDIT, resource="none")
+@page.get(VERIFY_PATH, action=Action.SITE_SIGN_IN, resource="none")
 async def verify_page(context: RequestContext, session: AsyncSession, actor: Actor, secret: str = "") -> Response[Any]:
     """Show what a mail's link is for, to be confirmed: opening it changes nothing, since programs open links too."""
     if actor.account_id is None:
@@ -184,7 +184,7 @@ async def verify_page(context: RequestContext, session: AsyncSession, actor: Act
     return render(context, "identity/verify_email.html", headers=_NO_STORE, email=owner.email, secret=secret)
 
 
-@page.post(VERIFY_PATH, action=Action.ACCOUNT_EDIT, resource="none")
+@page.post(VERIFY_PATH, action=Action.SITE_SIGN_IN, resource="none")
 async def verify(context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor) -> Response[Any]:
     """Note that the address is the account's."""
     own_account(actor)
