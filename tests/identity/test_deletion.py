@@ -1,5 +1,8 @@
 """Deleting an account: what goes, what stays, and what stops it."""
 
+import asyncio
+import builtins
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.accounts import actor_of, make_account, with_token
 from tests.factories.authentication import PASSWORD, make_authentication
+from tests.factories.organizations import join_organization, make_organization
 from tests.identity.test_avatar_images import picture
 from tests.identity.test_email_addresses import OUTBOX, SETTINGS
 
@@ -152,6 +156,57 @@ async def test_an_organization_is_not_left_without_an_owner(any_database: Databa
     await delete(any_database, actor_of(ada), ada.id)
     async with any_database.read() as session:
         assert (await session.scalars(select(OrganizationMember.account_id))).all() == [bob.id]
+
+
+class Together(Owned):
+    """Has two deletions look at what is left before either writes, where nothing keeps them apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived, self.calls = asyncio.Event(), 0
+
+    async def list(self, session: AsyncSession, account_id: int) -> builtins.list[tuple[int, str]]:
+        # Each asks twice: before, and in the transaction that deletes, once it has found itself free.
+        self.calls += 1
+        if self.calls == 4:
+            self.arrived.set()
+        elif self.calls == 3:
+            with suppress(TimeoutError):  # the other one waits for a lock of ours, as it should
+                await asyncio.wait_for(self.arrived.wait(), 1)
+        return await super().list(session, account_id)
+
+
+async def test_two_owners_who_go_at_once_leave_one(any_database: Database) -> None:
+    ada, bob = await make(any_database, "ada"), await make(any_database, "bob")
+    async with any_database.write() as session:
+        guild = await make_organization(session, "guild", owner=ada)
+        await join_organization(session, guild, bob, OrganizationRole.OWNER)
+    owned = Together()
+    results = await asyncio.gather(
+        *(delete(any_database, actor_of(one), one.id, owned) for one in (ada, bob)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["NoneType", "StillOwns"]
+    async with any_database.read() as session:
+        assert len((await session.scalars(select(OrganizationMember.account_id))).all()) == 1
+
+
+async def test_two_administrators_who_go_at_once_leave_one(any_database: Database) -> None:
+    people = [await make(any_database, login, is_site_admin=True) for login in ("root", "second")]
+    owned = Together()
+    results = await asyncio.gather(
+        *(delete(any_database, actor_of(one), one.id, owned) for one in people), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Conflict", "NoneType"]
+
+
+async def test_a_suspended_owner_is_none_who_could_go_on(database: Database) -> None:
+    ada, bob = await make(database, "ada"), await make(database, "bob")
+    async with database.write() as session:
+        guild = await make_organization(session, "guild", owner=ada)
+        await join_organization(session, guild, bob, OrganizationRole.OWNER)
+        await session.execute(update(Account).where(Account.id == bob.id).values(suspended_at=AT))
+    with pytest.raises(StillOwns, match="guild"):
+        await delete(database, actor_of(ada), ada.id)
 
 
 async def test_the_last_administrator_stays(database: Database) -> None:

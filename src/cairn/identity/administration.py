@@ -116,10 +116,18 @@ async def _person(session: AsyncSession, login: str) -> Account:
     return account
 
 
-async def _require_another(session: AsyncSession, account: Account) -> None:
-    # Locked, so that two who demote each other at once leave one. A handful of rows; a scan on every database.
+async def lock_administrators(session: AsyncSession) -> set[int]:
+    """Return who administers the installation, locked, so that of two who go at once one stays."""
+    # A handful of rows; a scan on every database. In one order, so that two wait instead of deadlocking.
     administrators = await session.scalars(
-        select(Account.id).where(Account.is_site_admin.is_(True), Account.suspended_at.is_(None)).with_for_update()
+        select(Account.id)
+        .where(Account.is_site_admin.is_(True), Account.suspended_at.is_(None))
+        .order_by(Account.id)
+        .with_for_update()
     )
-    if not set(administrators) - {account.id}:
+    return set(administrators)
+
+
+async def _require_another(session: AsyncSession, account: Account) -> None:
+    if not await lock_administrators(session) - {account.id}:
         raise LastAdministrator("This is the only administrator; make somebody else one first.")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
@@ -20,12 +21,14 @@ from cairn.base.errors import Conflict
 from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.events.emit import emit
+from cairn.identity.administration import lock_administrators
 from cairn.identity.avatars import discard_picture
 from cairn.identity.email_addresses import notify
 from cairn.identity.events import AccountDeleted
 from cairn.identity.models import Account, AccountEmail, AccountRename, SshKey, Token
 from cairn.identity.names import GHOST_PREFIX
 from cairn.identity.one_time_links import delete_links
+from cairn.identity.organizations import lock_organization
 from cairn.identity.reserved_logins import disown_reserved, reserve_login
 from cairn.identity.sessions import end_sessions
 from cairn.mail.outbox import Outbox
@@ -41,8 +44,8 @@ class StillOwns(Conflict):
 
 
 async def sole_organizations(session: AsyncSession, account_id: int) -> list[str]:
-    """Return the names of the organizations that would be left without an owner."""
-    owner = OrganizationRole.OWNER
+    """Return the names of the organizations that would be left without an owner who can act."""
+    owner, suspended = OrganizationRole.OWNER, aliased(Account)
     others = (
         select(func.count())
         .select_from(OrganizationMember)
@@ -50,6 +53,7 @@ async def sole_organizations(session: AsyncSession, account_id: int) -> list[str
             OrganizationMember.organization_id == Account.id,
             OrganizationMember.role == owner,
             OrganizationMember.account_id != account_id,
+            OrganizationMember.account_id.not_in(select(suspended.id).where(suspended.suspended_at.is_not(None))),
         )
         .correlate(Account)
         .scalar_subquery()
@@ -87,13 +91,32 @@ async def delete_account(
             await delete_repository(actor, repository_id)
     async with database.write() as session:
         await authorize(session, actor, Action.ACCOUNT_DELETE, AccountScope(account_id))
-        account = await session.get_one(Account, account_id, with_for_update=True, populate_existing=True)
+        account = await _lock(session, account_id)
         await _require_free(session, account_id)
         left = await list_repositories(session, account_id)
         if left:
             names = ", ".join(name for _, name in left[:5])
             raise StillOwns(f"This account owns {len(left)} repositories ({names}); delete or transfer them first.")
         await _make_ghost(session, outbox, actor, account)
+
+
+async def _lock(session: AsyncSession, account_id: int) -> Account:
+    """Return the account, locked, after whatever must not be left by all its owners or administrators at once.
+
+    Errors: Conflict if it joined another organization between the two.
+    """
+    if (await session.get_one(Account, account_id)).is_site_admin:
+        await lock_administrators(session)
+    # ix_organization_member_account_id_organization_id
+    joined = select(OrganizationMember.organization_id).where(OrganizationMember.account_id == account_id)
+    organizations = (await session.scalars(joined.order_by(OrganizationMember.organization_id))).all()
+    for organization_id in organizations:
+        await lock_organization(session, organization_id)
+    # Nobody can make it a member of anything any more: that refers to this row.
+    account = await session.get_one(Account, account_id, with_for_update=True, populate_existing=True)
+    if set(await session.scalars(joined)) - set(organizations):
+        raise Conflict("This account joined an organization just now; try again.")
+    return account
 
 
 async def _require_free(session: AsyncSession, account_id: int) -> None:
