@@ -24,7 +24,7 @@ def found(site: Installation, repositories: int, *, scopes: str = "repo") -> str
 
 
 class Pusher(threading.Thread):
-    """Pushes commit upon commit to a branch of its own; keeps what was acknowledged and what was refused with which words.
+    """Pushes commit upon commit to a branch of its own; keeps what was acknowledged and how it was refused.
 
     ``url`` is asked for before each push, so that a test may send it to another node.
     """
@@ -98,11 +98,11 @@ def heads_of(url: str, folder: Path) -> Mapping[str, str]:
     git("fsck", "--strict", "--no-progress", cwd=folder)
     lines = git("for-each-ref", "--format=%(refname:short) %(objectname)", cwd=folder).split("\n")
     shutil.rmtree(folder)
-    return dict(line.split(" ", 1) for line in lines if line)  # type: ignore[misc]  # two words a line
+    return dict(line.split(" ", 1) for line in lines if line)
 
 
 def judge(site: Installation, urls: Mapping[str, list[Pusher]], folder: Path) -> None:
-    """The verdict: every address shows what was acknowledged or a successor, clones are sound, the doctor finds nothing.
+    """The verdict: each address shows what was acknowledged or a successor, clones are sound, the doctor is content.
 
     ``urls`` names the pushers of each repository by its address.
     """

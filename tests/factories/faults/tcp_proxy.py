@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from types import TracebackType
 from typing import Self
@@ -33,8 +34,11 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self.plans: list[Cut] = []
         self.cuts = 0
+        self._connections = 0
         self.is_black_hole = False
         """True: what clients send from now on is swallowed, and new connections are never answered."""
+        self.delay_seconds = 0.0
+        """How long each piece that clients send is held back."""
 
     @property
     def port(self) -> int:
@@ -42,6 +46,11 @@ class TcpProxy:
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected now."""
+        return self._connections
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -61,6 +70,7 @@ class TcpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self._connections += 1
         server_writer: asyncio.StreamWriter | None = None
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
@@ -76,6 +86,7 @@ class TcpProxy:
         except OSError:
             pass
         finally:
+            self._connections -= 1
             for side in (writer, server_writer):
                 if side is not None:
                     _reset(side)
@@ -89,6 +100,8 @@ class TcpProxy:
             while data := await reader.read(CHUNK_BYTES):
                 if self.is_black_hole:
                     continue
+                if self.delay_seconds:
+                    await asyncio.sleep(self.delay_seconds)
                 plan = self.plans.pop(0) if self.plans and self._trigger in data else None
                 if plan is not None:
                     self.cuts += 1
@@ -102,6 +115,22 @@ class TcpProxy:
                     await asyncio.sleep(0.05)  # the answer is on its way and is dropped
                 if plan is not None:
                     return
+
+
+@contextmanager
+def proxy_in_thread(target_port: int) -> Iterator[TcpProxy]:
+    """Run a proxy beside a test without a loop of its own; its switches may be set from there."""
+    proxy = TcpProxy(target_port)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(proxy.__aenter__(), loop).result(30)
+    try:
+        yield proxy
+    finally:
+        asyncio.run_coroutine_threadsafe(proxy.__aexit__(None, None, None), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_dropped: Callable[[], bool]) -> None:
