@@ -1,5 +1,6 @@
 """Sessions: a random cookie, stored as a hash, new at each sign-in, gone when it is ended."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,8 @@ from cairn.base.errors import Forbidden, NotFound, Unauthenticated
 from cairn.base.settings import Settings
 from cairn.db.clock import database_now
 from cairn.db.database import Database
-from cairn.identity.authenticate import BadCredentials
+from cairn.identity.accounts import change_password
+from cairn.identity.authenticate import Authenticated, BadCredentials
 from cairn.identity.models import Account, LinkPurpose, OneTimeLink, Session
 from cairn.identity.one_time_links import make_link
 from cairn.identity.passwords import Passwords, default_hasher
@@ -104,6 +106,33 @@ async def test_an_outdated_hash_is_renewed_by_signing_in(database: Database) -> 
         stored = await session.scalar(select(Account.password_hash).where(Account.id == alice.account_id))
     assert not Passwords().is_outdated(stored or "")
     await enter(database, parts)
+
+
+async def test_sign_ins_at_once_all_succeed_while_the_hash_is_renewed(any_database: Database) -> None:
+    await person(any_database)
+    parts = make_authentication(any_database)
+    parts.passwords._hasher = default_hasher()
+    signed = await asyncio.gather(*(enter(any_database, parts) for _ in range(3)))
+    assert [await opens(parts, one.cookie) for one in signed] == [True] * 3
+
+
+async def test_a_sign_in_that_began_before_a_new_password_opens_nothing(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: who knows the old password signs in while its owner changes it."""
+    alice = await person(any_database)
+    parts = make_authentication(any_database)
+    renewed = parts.authenticator.renewed_hash
+
+    async def change_first(proven: Authenticated, password: str) -> str | None:
+        await change_password(any_database, parts.passwords, alice, current=PASSWORD, new="another correct horse")
+        return await renewed(proven, password)
+
+    monkeypatch.setattr(parts.authenticator, "renewed_hash", change_first)
+    with pytest.raises(BadCredentials):
+        await enter(any_database, parts)
+    async with any_database.read() as session:
+        assert (await session.scalars(select(Session))).all() == []
 
 
 async def test_a_user_agent_is_cut_and_cleaned(database: Database, parts: Authentication) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.services.ports import wait_until
 
 from cairn.programs.connections import TRANSFER_SECONDS_MAX, ConnectionGuard, Seen, look_and_close
+from cairn.web.security import Proxies
 
 
 def seen(inode: int, address: str = "192.0.2.1", **facts: float) -> Seen:
@@ -18,7 +19,7 @@ def seen(inode: int, address: str = "192.0.2.1", **facts: float) -> Seen:
 
 def guard(**limits: int) -> ConnectionGuard:
     values = {"per_address": 3, "total": 100, "silent_seconds": 15, "grace_seconds": 60} | limits
-    return ConnectionGuard(**values, is_trusted=lambda address: address == "10.0.0.1")
+    return ConnectionGuard(**values, is_trusted=Proxies(["10.0.0.1", "::1"]).trusts)
 
 
 def test_who_says_nothing_is_closed_after_its_time() -> None:
@@ -70,6 +71,7 @@ def test_beyond_the_limit_of_an_address_the_idlest_go_and_answers_in_progress_st
 def test_a_customer_with_many_ipv6_addresses_is_one_and_a_trusted_proxy_is_none() -> None:
     spread = [seen(number, f"2001:db8::{number}", idle_seconds=number) for number in range(1, 6)]
     proxied = [seen(number, "10.0.0.1") for number in range(10, 20)]
+    proxied += [seen(number, "::1") for number in range(20, 30)]
     assert set(guard().judge([*spread, *proxied], 0)) == {4, 5}
 
 

@@ -153,7 +153,8 @@ async def _store_password(
     password_hash = await passwords.hash(password)
     async with database.write() as session:
         await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
-        account = await session.get_one(Account, account_id)
+        # Locked as signing in locks it: who proved the old password a moment ago opens no session after this.
+        account = await session.get_one(Account, account_id, with_for_update=True)
         account.password_hash = password_hash
         account.updated_at = await database_now(session)
         await end_sessions(session, account_id, keep_session_id=keep_session_id)
@@ -171,6 +172,8 @@ async def suspend(session: AsyncSession, actor: Actor, login: str, *, reason: st
     account = await _existing(session, login)
     if account.id == actor.account_id:
         raise Forbidden("You cannot suspend your own account.")
+    # Locked as signing in locks it: no session is opened after these ended.
+    await session.refresh(account, with_for_update=True)
     await end_sessions(session, account.id)
     if account.suspended_at is None:
         account.suspended_at = await database_now(session)

@@ -13,12 +13,12 @@ from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound, Unauthenticated
 from cairn.base.ids import random_secret
-from cairn.base.origin import current_origin
+from cairn.base.origin import Origin, current_origin
 from cairn.base.settings import Settings
 from cairn.db.changes import count_changed
 from cairn.db.clock import database_now, now
 from cairn.db.database import Database
-from cairn.identity.authenticate import Authenticator, DeviceOf
+from cairn.identity.authenticate import Authenticator, BadCredentials, DeviceOf
 from cairn.identity.models import Account, OneTimeLink, Session
 from cairn.identity.token_format import hash_secret
 
@@ -66,36 +66,39 @@ async def sign_in(
     ``old_cookie``'s session ends: a sign-in always changes the cookie. The hash is renewed if its parameters aged.
     Errors: Unauthenticated for a wrong name or password alike; Forbidden if suspended; RateLimited.
     """
-    proven = await authenticator.prove_password(name, password, address=address, device_of=device_of)
-    actor = proven.actor
+    # Once more if another sign-in renewed the hash meanwhile; a new password is refused by the proof then.
+    for _ in range(2):
+        proven = await authenticator.prove_password(name, password, address=address, device_of=device_of)
+        renewed = await authenticator.renewed_hash(proven, password)
+        async with database.write() as session:
+            # Locked: a new password or a suspension ends all sessions, and this one must not come after that.
+            account = await session.get_one(Account, proven.actor.account_id, with_for_update=True)
+            if account.password_hash == proven.password_hash and account.suspended_at is None:
+                account.password_hash = renewed or account.password_hash
+                if old_cookie:
+                    await session.execute(delete(Session).where(Session.cookie_sha256 == hash_secret(old_cookie)))
+                origin = replace(current_origin(), address=address, user_agent=user_agent)
+                return await _open(session, proven.actor, settings, origin)
+    raise BadCredentials("The name or the password is wrong.")
+
+
+async def _open(session: AsyncSession, actor: Actor, settings: Settings, origin: Origin) -> SignedIn:
     assert actor.account_id is not None
-    renewed = await authenticator.renewed_hash(proven, password)
-    cookie = random_secret()
-    async with database.write() as session:
-        moment = await database_now(session)
-        if renewed is not None:
-            await session.execute(
-                update(Account)
-                .where(Account.id == actor.account_id, Account.password_hash == proven.password_hash)
-                .values(password_hash=renewed)
-            )
-        if old_cookie:
-            await session.execute(delete(Session).where(Session.cookie_sha256 == hash_secret(old_cookie)))
-        await _make_room(session, actor.account_id)
-        session.add(
-            Session(
-                cookie_sha256=hash_secret(cookie),
-                account_id=actor.account_id,
-                created_at=moment,
-                last_used_at=moment,
-                proved_at=moment,
-                expires_at=moment + timedelta(days=settings.session_days),
-                address=address[:ADDRESS_LENGTH_MAX],
-                user_agent="".join(filter(str.isprintable, user_agent[:USER_AGENT_LENGTH_MAX])),
-            )
+    cookie, moment = random_secret(), await database_now(session)
+    await _make_room(session, actor.account_id)
+    session.add(
+        Session(
+            cookie_sha256=hash_secret(cookie),
+            account_id=actor.account_id,
+            created_at=moment,
+            last_used_at=moment,
+            proved_at=moment,
+            expires_at=moment + timedelta(days=settings.session_days),
+            address=origin.address[:ADDRESS_LENGTH_MAX],
+            user_agent="".join(filter(str.isprintable, origin.user_agent[:USER_AGENT_LENGTH_MAX])),
         )
-        origin = replace(current_origin(), address=address, user_agent=user_agent)
-        record(session, actor, "session.create", actor.label, account_id=actor.account_id, origin=origin)
+    )
+    record(session, actor, "session.create", actor.label, account_id=actor.account_id, origin=origin)
     return SignedIn(cookie, actor, hash_secret(cookie))
 
 

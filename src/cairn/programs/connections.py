@@ -91,9 +91,11 @@ class ConnectionGuard:
         left = [seen for seen in connections if seen.inode not in doomed]
         by_address: defaultdict[str, list[Seen]] = defaultdict(list)
         for seen in left:
-            by_address[network_of(seen.address)].append(seen)
-        for address, group in by_address.items():
-            if len(group) > self._per_address and not self._is_trusted(address):
+            # Asked of the address itself: an IPv6 network is no proxy.
+            if not self._is_trusted(seen.address):
+                by_address[network_of(seen.address)].append(seen)
+        for group in by_address.values():
+            if len(group) > self._per_address:
                 doomed |= dict.fromkeys(_idlest(group, len(group) - self._per_address), "address")
         left = [seen for seen in left if seen.inode not in doomed]
         if len(left) > self._total:
