@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 from tests.factories.accounts import actor_of, make_account, with_token
+from tests.factories.actors import fine_grained
 from tests.factories.repositories import grant, make_repository
 
 from cairn.access.roles import Role, Visibility
@@ -113,6 +114,27 @@ async def test_a_collaborator_may_leave_but_send_nobody_away(database: Database)
             await remove_collaborator(session, actor_of(alice), repository.id, login="bob")
         with pytest.raises(NotFound):
             await remove_collaborator(session, actor_of(alice), repository.id, login="nobody")
+
+
+@pytest.mark.parametrize("visibility", [Visibility.PUBLIC, Visibility.PRIVATE])
+async def test_a_token_that_may_only_read_takes_nobody_out(database: Database, visibility: Visibility) -> None:
+    """Attack: a leaked token without any right to write ends its owner's role."""
+    async with database.write() as session:
+        alice, bob = await make_account(session, "alice"), await make_account(session, "bob")
+        repository = await make_repository(session, alice, visibility=visibility)
+        await grant(session, repository, bob, Role.WRITE)
+        tokens = [
+            with_token(actor_of(bob)),
+            with_token(actor_of(bob), "user"),
+            fine_grained(actor_of(bob), alice.id, contents="read"),
+            fine_grained(actor_of(bob), bob.id, administration="write"),
+        ]
+        for token in tokens:
+            with pytest.raises((Forbidden, NotFound)):
+                await remove_collaborator(session, token, repository.id, login="bob")
+            assert await role_of(session, actor_of(alice), repository.id, login="bob") is Role.WRITE
+        await remove_collaborator(session, with_token(actor_of(bob), "repo"), repository.id, login="bob")
+        assert await role_of(session, actor_of(alice), repository.id, login="bob") is None
 
 
 async def test_grants_at_once_end_in_one_of_them(database: Database) -> None:

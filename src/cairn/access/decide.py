@@ -149,7 +149,7 @@ def _decide_repository(actor: Actor, action: Action, scope: RepositoryScope) -> 
     if action not in ACTIONS_OF_ROLE[role]:
         wanted = roles_with(action)[0].value
         return _refused(f"You have the {role.value} role here; this needs the {wanted} role. Ask an owner for it.")
-    if not _token_allows(actor, action, scope):
+    if not token_allows(actor, action, scope):
         return _lacking(actor, action)
     return _unless_archived(action, scope)
 
@@ -174,7 +174,8 @@ def _reaches(limits: TokenLimits, scope: RepositoryScope) -> bool:
     return limits.repository_ids is None or scope.repository_id in limits.repository_ids
 
 
-def _token_allows(actor: Actor, action: Action, scope: RepositoryScope) -> bool:
+def token_allows(actor: Actor, action: Action, scope: RepositoryScope) -> bool:
+    """Tell whether the actor's token, if it is one, carries what an action on a repository takes; roles apart."""
     limits = actor.limits
     if limits is None:
         return True

@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
+from cairn.access.decide import token_allows
 from cairn.access.models import Grant
 from cairn.access.roles import Role
 from cairn.access.scopes import RepositoryScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
-from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.base.errors import FieldProblem, Forbidden, Invalid, NotFound
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
 from cairn.identity.models import Account, AccountKind
@@ -79,12 +80,16 @@ async def put_collaborator(
 async def remove_collaborator(session: AsyncSession, actor: Actor, repository_id: int, *, login: str) -> None:
     """Take an account's role on a repository away; people may always leave by themselves.
 
-    Errors: NotFound (also if the account has no role there), Forbidden.
+    With a token only if it carries what administering takes: reading is none of it. Errors: NotFound (also if the
+    account has no role there), Forbidden.
     """
     await lock_repository(session, repository_id)
     account = await find_account(session, login)
     leaves = account is not None and actor.account_id == account.id
-    await _authorize(session, actor, Action.REPOSITORY_READ if leaves else Action.REPOSITORY_ADMINISTER, repository_id)
+    action = Action.REPOSITORY_READ if leaves else Action.REPOSITORY_ADMINISTER
+    scope = await _authorize(session, actor, action, repository_id)
+    if leaves and not token_allows(actor, Action.REPOSITORY_ADMINISTER, scope):
+        raise Forbidden("This token may not change who has a role here.")
     grant = None if account is None else await session.get(Grant, (repository_id, account.id))
     if account is None or grant is None:
         raise NotFound(f"{login[:60]!r} is no collaborator here.")
@@ -117,11 +122,11 @@ async def role_of(session: AsyncSession, actor: Actor, repository_id: int, *, lo
     return None if grant is None else grant.role
 
 
-async def _authorize(session: AsyncSession, actor: Actor, action: Action, repository_id: int) -> None:
+async def _authorize(session: AsyncSession, actor: Actor, action: Action, repository_id: int) -> RepositoryScope:
     async def load(session: AsyncSession, actor: Actor) -> RepositoryScope | None:
         return await load_scope(session, actor, repository_id)
 
-    await authorize(session, actor, action, load)
+    return await authorize(session, actor, action, load)
 
 
 def _changed(
