@@ -9,9 +9,11 @@ from cairn.home import api as home_api
 from cairn.home import pages as home_pages
 from cairn.identity import account_pages, email_pages, emails_api, password_pages, profile_pages
 from cairn.identity import api as identity_api
+from cairn.identity import organizations_api as identity_organizations_api
 from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
 from cairn.identity import sudo as identity_sudo
+from cairn.identity import teams_api as identity_teams_api
 from cairn.ops import admin_api, admin_audit, admin_pages, admin_site, admin_users, mail_pages, organization_audit
 from cairn.programs.services import Services
 from cairn.repositories import api as repositories_api
@@ -57,6 +59,8 @@ def make_web_features(services: Services) -> WebFeatures:
         *mail_pages.make_route_handlers(services.outbox),
         *identity_settings_pages.route_handlers,
         *identity_api.make_route_handlers(count_repositories),
+        *identity_organizations_api.make_route_handlers(count_repositories),
+        *identity_teams_api.route_handlers,
         *repositories_pages.route_handlers,
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,

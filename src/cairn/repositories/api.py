@@ -17,8 +17,9 @@ from cairn.base.errors import FieldProblem, Invalid, Unauthenticated
 from cairn.db.database import Database
 from cairn.git.engine import Engine
 from cairn.git.store_sizes import read_sizes
+from cairn.identity.organizations import find_organization
 from cairn.identity.queries import read_profile
-from cairn.repositories import collaborators_api, commits_api, contents_api, fork_api, git_data_api
+from cairn.repositories import collaborators_api, commits_api, contents_api, fork_api, git_data_api, organizations_api
 from cairn.repositories.api_routes import BY_ID, REPOSITORY, choose, follows_renames, refuse_parameters, refused
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
@@ -169,12 +170,35 @@ async def create(
     context: RequestContext, database: Database, engine: Engine, actor: Actor, body: RepositoryToBe
 ) -> Json:
     """Create a repository under the caller's account; ``auto_init`` gives it a README."""
+    return await _create(context, database, engine, actor, body)
+
+
+@api.post(f"{API}/orgs/{{org:str}}/repos", action=Action.REPOSITORY_CREATE, resource="account")
+async def create_in_organization(
+    context: RequestContext, database: Database, engine: Engine, actor: Actor, org: str, body: RepositoryToBe
+) -> Json:
+    """Create a repository in an organization that lets the caller."""
+    async with database.read() as session:
+        organization = await find_organization(session, actor, org)
+    return await _create(context, database, engine, actor, body, owner=organization.login)
+
+
+async def _create(
+    context: RequestContext,
+    database: Database,
+    engine: Engine,
+    actor: Actor,
+    body: RepositoryToBe,
+    *,
+    owner: str | None = None,
+) -> Json:
     for name, value in (("gitignore_template", body.gitignore_template), ("license_template", body.license_template)):
         if value:
             message = f"{name} is not offered here; push the file instead."
             raise Invalid(f"Invalid request.\n\n{message}", FieldProblem(name, "invalid", message, "Repository"))
     wanted = NewRepository(
         name=body.name,
+        owner=owner,
         description=body.description or "",
         homepage=body.homepage or "",
         visibility=body.visibility or (Visibility.PRIVATE if body.private else Visibility.PUBLIC),
@@ -253,6 +277,7 @@ route_handlers: list[HTTPRouteHandler] = [
     delete,
     delete_by_id,
     create,
+    create_in_organization,
     list_own,
     list_of_user,
     *collaborators_api.route_handlers,
@@ -260,4 +285,5 @@ route_handlers: list[HTTPRouteHandler] = [
     *contents_api.route_handlers,
     *fork_api.route_handlers,
     *git_data_api.route_handlers,
+    *organizations_api.route_handlers,
 ]

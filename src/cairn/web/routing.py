@@ -49,7 +49,7 @@ _OPT = "cairn.declaration"
 _READING = frozenset({"GET", "HEAD"})
 _NUMBER_MAX = 2**63 - 1
 """The largest id there can be: no column holds more, and no driver takes it."""
-_ACCOUNT_PARAMETERS = frozenset({"owner", "login", "org", "username", "account_id"})
+_ACCOUNT_PARAMETERS = frozenset({"owner", "login", "org", "username", "account_id", "organization_id"})
 _PROVIDED = frozenset({"context", "actor", "session", "reading", "settings", "database", "engine", "body"})
 
 

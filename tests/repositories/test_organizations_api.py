@@ -1,0 +1,90 @@
+"""Repositories of organizations over REST: who may call what, roles of teams, transfer."""
+
+import pytest
+from tests.factories.company import Company, company
+
+__all__ = ["company"]
+
+EVERYBODY = ("anonymous", "sam", "max", "mia", "olga", "root", "sue", "narrow")
+GRANT = "/orgs/acme/teams/core/repos/acme/engine"
+
+
+@pytest.fixture
+async def engine_there(company: Company) -> Company:
+    """The company with the private repository ``acme/engine``, which members do not see by themselves."""
+    olga = company.api("olga")
+    assert (await olga.call("PATCH", "/orgs/acme", json={"default_repository_permission": "none"})).status_code == 200
+    made = await olga.call("POST", "/orgs/acme/repos", json={"name": "engine", "private": True})
+    assert (made.status_code, made.json()["full_name"]) == (201, "acme/engine"), made.text
+    return company
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("GET", "/orgs/acme/repos", None, (200, 200, 200, 200, 200, 200, 403, 200)),
+        ("POST", "/orgs/acme/repos", {"name": "."}, (401, 422, 422, 422, 422, 422, 403, 422)),
+        ("GET", "/orgs/acme/teams/core/repos", None, (404, 404, 200, 200, 200, 200, 403, 404)),
+        ("GET", "/orgs/acme/teams/vault/repos", None, (404, 404, 404, 404, 200, 200, 403, 404)),
+        ("GET", "/repos/acme/engine/teams", None, (404, 404, 404, 404, 200, 200, 403, 404)),
+        ("PUT", GRANT, {"permission": "pull"}, (404, 404, 404, 404, 204, 204, 403, 404)),
+        ("DELETE", GRANT, {}, (404, 404, 404, 404, None, None, 403, 404)),
+        (
+            "POST",
+            "/repos/acme/engine/transfer",
+            {"new_owner": "nobody"},
+            (404, 404, 404, 404, 422, 422, 403, 404),
+        ),
+    ],
+)
+async def test_who_may_call_what(
+    engine_there: Company, method: str, path: str, body: dict[str, str] | None, expected: tuple[int | None, ...]
+) -> None:
+    """None stands for a call that would succeed and is made by a test of its own."""
+    wanted = {name: status for name, status in zip(EVERYBODY, expected, strict=True) if status is not None}
+    options = {} if body is None else {"json": body}
+    assert await engine_there.statuses(method, path, *wanted, **options) == wanted
+
+
+async def test_strangers_make_no_repository_in_an_organization(company: Company) -> None:
+    wanted = {"sam": 403, "narrow": 403, "max": 201}
+    assert await company.statuses("POST", "/orgs/acme/repos", *wanted, json={"name": "made"}) == wanted
+    closed = {"members_can_create_repositories": False}
+    assert (await company.api("olga").call("PATCH", "/orgs/acme", json=closed)).status_code == 200
+    assert await company.statuses("POST", "/orgs/acme/repos", "max", json={"name": "other"}) == {"max": 403}
+
+
+async def test_a_team_is_let_in_and_put_out(engine_there: Company) -> None:
+    olga, mia = engine_there.api("olga"), engine_there.api("mia")
+    assert (await mia.get("/repos/acme/engine")).status_code == 404
+    assert (await olga.get(GRANT)).status_code == 404
+    assert (await olga.call("PUT", GRANT, json={"permission": "maintain"})).status_code == 204
+    assert (await mia.get("/repos/acme/engine")).json()["permissions"]["maintain"] is True
+    assert (await mia.get(GRANT)).status_code == 204
+    detailed = await mia.get(GRANT, headers={"accept": "application/vnd.github.v3.repository+json"})
+    assert (detailed.json()["full_name"], detailed.json()["role_name"]) == ("acme/engine", "maintain")
+    (listed,) = (await mia.get("/orgs/acme/teams/core/repos")).json()
+    assert (listed["full_name"], listed["role_name"]) == ("acme/engine", "maintain")
+    (team,) = (await olga.get("/repos/acme/engine/teams")).json()
+    assert (team["slug"], team["permission"]) == ("core", "maintain")
+    assert (await olga.call("PUT", GRANT, json={"permission": "all"})).status_code == 422
+    assert (await olga.call("DELETE", GRANT)).status_code == 204
+    assert (await mia.get("/repos/acme/engine")).status_code == 404
+
+
+async def test_a_repository_is_brought_into_an_organization(company: Company) -> None:
+    max_ = company.api("max")
+    assert (await max_.call("POST", "/user/repos", json={"name": "tool", "private": True})).status_code == 201
+    body = {"new_owner": "acme", "new_name": "hammer", "team_ids": [company.teams["core"]]}
+    moved = await max_.call("POST", "/repos/max/tool/transfer", json=body)
+    assert (moved.status_code, moved.json()["full_name"]) == (202, "acme/hammer")
+    assert (await max_.get("/repos/max/tool")).status_code == 301
+    assert [one["slug"] for one in (await max_.get("/repos/acme/hammer/teams")).json()] == ["core"]
+    names = [one["name"] for one in (await max_.get("/orgs/acme/repos?type=private")).json()]
+    assert names == ["hammer"]
+
+
+async def test_nobody_gives_a_repository_to_who_did_not_ask(company: Company) -> None:
+    max_ = company.api("max")
+    assert (await max_.call("POST", "/user/repos", json={"name": "tool"})).status_code == 201
+    assert (await max_.call("POST", "/repos/max/tool/transfer", json={"new_owner": "sam"})).status_code == 403
