@@ -1,14 +1,17 @@
 """A backup becomes the same installation again, in an empty place and nowhere else."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 from tests.factories.accounts import make_account
 from tests.factories.backups import RestoredSite, Site, all_rows, empty_place, restored, rewrite_manifest
-from tests.factories.pushes import fresh_clone, make_store, refs_of, verdict
+from tests.factories.passing_time import let_pass
+from tests.factories.pushes import MAIN, allow, fresh_clone, make_store, pieces, refs_of, verdict
 from tests.factories.small_pushes import SmallPusher
 
+from cairn.base.ids import random_id
 from cairn.base.secret_box import SecretBox
 from cairn.base.settings import Settings
 from cairn.db.database import open_database
@@ -16,6 +19,9 @@ from cairn.db.migrate import RestoreUnfinished, head, require_current, upgrade
 from cairn.git import fail_points
 from cairn.git.fail_points import FailPointError, Step
 from cairn.git.models import BucketComparison, Upload, UploadState
+from cairn.git.ref_transaction import RefUpdate
+from cairn.git.staging import push_limits
+from cairn.git.upload_sweeper import sweep_uploads
 from cairn.identity.key_canary import require_secret_key
 from cairn.identity.models import Session
 from cairn.ops.backup.load import IDS_SKIPPED
@@ -104,7 +110,7 @@ async def test_an_upload_that_was_under_way_cannot_land_and_a_session_ends_if_as
             site.target, manifest.id, empty_place(tmp_path / f"new-{sessions}"), Choices(ends_sessions=ends)
         ) as there:
             async with there.engine.database.read() as session:
-                assert (await session.scalars(select(Upload.state))).all() == [UploadState.EXPIRED]
+                assert (await session.scalars(select(Upload.state))).all() == []
                 assert len((await session.scalars(select(Session.cookie_sha256))).all()) == sessions
 
 
@@ -244,6 +250,32 @@ async def test_the_database_alone_goes_back_beside_a_newer_bucket_and_what_was_l
         assert lost.last_at is not None
         assert await refs_of(there.engine, pusher.store) == refs
         await fresh_clone(there.engine, pusher.store, folder(tmp_path / "clone"))
+
+
+async def test_a_push_that_was_landing_during_the_backup_is_told_as_lost_and_its_bytes_wait(
+    site: Site, tmp_path: Path
+) -> None:
+    """The backup saw its upload as under way; then it was acknowledged: an operator may want its bytes back."""
+    pusher = await _pushed(site)
+    new, pack = pusher.make(pusher.refs[MAIN])
+    staged = await site.engine.stager.stage_push(
+        await site.engine.state(pusher.store),
+        [RefUpdate(MAIN, pusher.refs[MAIN], new)],
+        pieces(pack),
+        limits=push_limits(site.settings, is_first=False),
+        is_atomic=False,
+    )
+    assert staged.pack is not None
+    manifest = await site.back_up()
+    [outcome] = await site.engine.land(staged, push_id=random_id(), actor="ada", within=allow)
+    assert outcome.moved
+    shared = Settings(data_dir=tmp_path / "new", storage_url=site.settings.effective_storage_url)
+    async with restored(site.target, manifest.id, shared, Choices(is_bucket_kept=True)) as there:
+        [lost] = there.finished.lost
+        assert (lost.store_id, lost.packs) == (pusher.store, 1)
+        await let_pass(there.engine.database, timedelta(days=3))
+        await sweep_uploads(there.engine.database, there.engine.storage)
+        assert await there.engine.storage.exists(f"{staged.pack.key}.pack")
 
 
 async def _restore_only(site: Site, backup: str, settings: Settings, *, secrets: SecretBox | None = None) -> None:

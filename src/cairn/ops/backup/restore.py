@@ -282,8 +282,9 @@ async def _settle(database: Database, choices: Choices) -> None:
     never = choose((Store.ref_version == 0, 0), else_=Store.ref_version + VERSIONS_SKIPPED)
     async with database.write() as session:
         await session.execute(update(Store).values(**skipped, ref_version=never))
-        # The programs that were writing these are gone; the sweeper deletes what they left.
-        await session.execute(update(Upload).where(Upload.state == UploadState.OPEN).values(state=UploadState.EXPIRED))
+        # None of these can land any more. But beside a newer bucket they may have landed: with the rows the sweeper
+        # would delete what an operator wants back, so their keys become ones that no row names, told and held.
+        await session.execute(delete(Upload).where(Upload.state == UploadState.OPEN))
         if choices.ends_sessions:
             await session.execute(delete(Session))
 
