@@ -195,6 +195,18 @@ def test_every_relative_link_in_the_documentation_leads_somewhere() -> None:
     assert not broken, "\n".join(broken)
 
 
+def test_every_test_that_shows_a_guarantee_exists() -> None:
+    page = (ROOT / "docs/reference/guarantees.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page)
+    assert len(named) == page.count("`tests/"), "a test is named by its file and its function"
+    assert [f"{file}::{name}" for file, name in named if not _has_function(file, name)] == []
+
+
+def _has_function(file: str, name: str) -> bool:
+    path = ROOT / file
+    return path.is_file() and re.search(rf"^(async )?def {name}\(", path.read_text(), re.MULTILINE) is not None
+
+
 def test_requirements_name_a_hash_for_every_package() -> None:
     for name in ("server", "build", "dev"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text("utf-8").replace("\\\n", " ")
