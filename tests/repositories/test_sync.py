@@ -1,6 +1,7 @@
 """Syncing a fork: by rows and not by bytes, forward or by a merge, or a word on what to do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -11,7 +12,10 @@ from tests.factories.forking import fork, heads, view_of
 from cairn.access.roles import Role, Visibility
 from cairn.base.errors import Forbidden
 from cairn.git import fail_points
+from cairn.git.collection import collect
+from cairn.git.engine import Engine
 from cairn.git.fail_points import FailPointError, Step
+from cairn.git.forks import BaseMoved, make_own
 from cairn.git.history import Objects, is_ancestor
 from cairn.git.models import ManifestEntry, Pack
 from cairn.repositories.queries import RepositoryView
@@ -100,6 +104,27 @@ async def test_a_branch_the_fork_lacks_is_created(forge: Forge) -> None:
     side = await forge.commit(ada, parent, {"side": b"s"}, branch=b"refs/heads/side")
     assert (await sync(forge, ben, mine, "side")).kind is SyncKind.FAST_FORWARD
     assert (await heads(forge, mine))["refs/heads/side"] == side
+
+
+async def test_a_fork_that_is_separated_and_collected_meanwhile_gets_no_branch_without_its_objects(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben, parent, mine = await make(forge)
+    await forge.commit(ada, parent, {"c": b"theirs\n"})
+    before, land = await heads(forge, mine), Engine.land
+
+    async def separate_first(engine: Engine, *arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Engine, "land", land)
+        assert await make_own(engine, mine.store_id)
+        assert (await collect(engine, mine.store_id)).dropped
+        return await engine.land(*arguments, **options)
+
+    monkeypatch.setattr(Engine, "land", separate_first)
+    with pytest.raises(BaseMoved):
+        await sync(forge, ben, mine)
+    assert await heads(forge, mine) == before
+    assert (await sync(forge, ben, mine)).kind is SyncKind.FAST_FORWARD
+    await sound(forge.engine, mine.store_id, tmp_path / "fork")
 
 
 async def test_what_cannot_be_synced_says_why(forge: Forge) -> None:

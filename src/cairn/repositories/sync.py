@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from cairn.access.actions import Action
 from cairn.access.decide import require
 from cairn.base.actor import Actor
@@ -19,13 +21,13 @@ from cairn.base.log import get_logger
 from cairn.db.database import Database
 from cairn.git.engine import Engine
 from cairn.git.fail_points import Step, fail_point
-from cairn.git.forks import BaseMoved, cut_base, share_base
+from cairn.git.forks import BaseMoved, cut_base, is_covered, share_base
 from cairn.git.history import Objects, count_commits, is_ancestor
 from cairn.git.merging import Conflicted, HistoriesUnrelated, merge
 from cairn.git.quarantine import Quarantine
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.store_state import lock_stores
-from cairn.git.types import ZERO_OID, Oid, Signature, show
+from cairn.git.types import ZERO_OID, Oid, RefName, Signature, show
 from cairn.identity.models import Account
 from cairn.identity.queries import commit_email
 from cairn.repositories.accept_push import make_within
@@ -120,8 +122,16 @@ async def sync_fork(
         raise SyncConflict(_advice(parent, branch, [])) from error
     except _Conflicting as error:
         raise SyncConflict(_advice(parent, branch, error.paths)) from error
+    allowed = make_within(actor, fork.id)
+
+    async def within(session: AsyncSession, moving: Sequence[RefUpdate]) -> dict[RefName, str]:
+        # No ref of the fork reaches it yet: only a base pack keeps it, and a fork that narrows meanwhile loses those.
+        if not await is_covered(session, fork.store_id, [upstream.oid]):
+            raise BaseMoved
+        return await allowed(session, moving)
+
     if staged.updates:
-        outcomes = await engine.land(staged, push_id=random_id(), actor=actor.label, within=make_within(actor, fork.id))
+        outcomes = await engine.land(staged, push_id=random_id(), actor=actor.label, within=within)
         refusal = next((outcome.refusal for outcome in outcomes if not outcome.moved), "")
         if refusal:
             raise Conflict(f"{branch} was not synced: {refusal}")
