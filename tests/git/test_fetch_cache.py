@@ -158,7 +158,10 @@ async def test_an_unforeseen_error_is_told_without_its_words(answers: FetchCache
     assert "secret" not in told.value.message
 
 
-async def test_a_reader_slower_than_its_run_reads_on_from_the_file(answers: FetchCache) -> None:
+async def test_a_reader_slower_than_its_run_reads_on_from_the_file(
+    answers: FetchCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cairn.git.fetch_cache._RECENT_BYTES_MAX", 0)
     runs = Runs(LARGE)
     async with answers.fly("key", runs, shared_key=None, is_final=lambda head: True) as flight:
         chunks = flight.chunks()
@@ -169,6 +172,54 @@ async def test_a_reader_slower_than_its_run_reads_on_from_the_file(answers: Fetc
         path.unlink()  # evicted meanwhile
         got += b"".join([chunk async for chunk in chunks])
     assert got == LARGE
+
+
+@pytest.mark.parametrize("recent_bytes", [0, IN_MEMORY_BYTES, 1 << 22])
+async def test_every_pace_reads_the_same_bytes(
+    answers: FetchCache, monkeypatch: pytest.MonkeyPatch, recent_bytes: int
+) -> None:
+    monkeypatch.setattr("cairn.git.fetch_cache._RECENT_BYTES_MAX", recent_bytes)
+    whole = bytes(range(251)) * 12_000  # a shifted piece shows
+    sizes = [1, 70_000, 250_001, 0, 300_000, 13, 900_000]
+
+    async def produce() -> AsyncGenerator[bytes, None]:
+        start = 0
+        for size in [*sizes, len(whole) - sum(sizes)]:
+            yield whole[start : start + size]
+            start += size
+            await asyncio.sleep(0)
+
+    async def slowly(flight: Flight, turns: int) -> bytes:
+        got = b""
+        async for chunk in flight.chunks():
+            got += chunk
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        return got
+
+    async with answers.fly("key", produce, shared_key=None, is_final=lambda head: True) as flight:
+        read_by_all = await asyncio.gather(*(slowly(flight, turns) for turns in (0, 1, 2, 5, 30)))
+        assert flight._recent_bytes == sum(len(chunk) for _, chunk in flight._recent) <= recent_bytes
+    assert set(read_by_all) == {whole}
+
+
+async def test_an_answer_is_uploaded_only_when_its_readers_are_served(answers: FetchCache, storage: Storage) -> None:
+    key = "cache/fetch/1/x"
+    async with answers.fly("key", Runs(LARGE), shared_key=key, is_final=lambda head: True) as flight:
+        assert b"".join([chunk async for chunk in flight.chunks()]) == LARGE
+        await eventually(lambda: _is(answers.find("key") is not None), within_seconds=5, what="the answer is kept")
+        assert not await storage.exists(key)
+        assert answers._running
+    await settled(answers)
+    assert await storage.exists(key)
+
+
+async def test_a_reader_that_stalls_does_not_keep_an_answer_from_the_other_nodes(
+    answers: FetchCache, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cairn.git.fetch_cache._SHARE_WAITS_SECONDS", 0.01)
+    async with answers.fly("key", Runs(LARGE), shared_key="cache/fetch/1/x", is_final=lambda head: True):
+        await eventually(lambda: storage.exists("cache/fetch/1/x"), within_seconds=5, what="the answer is shared")
 
 
 async def test_no_descriptor_stays_open(answers: FetchCache) -> None:

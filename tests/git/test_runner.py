@@ -184,6 +184,19 @@ async def test_a_child_too_many_waits_for_a_place_and_gives_up_in_time(tmp_path:
     assert await runner.run(VERSION, stdin=b"x\n") == b"done\n"
 
 
+async def test_a_child_that_is_alone_has_more_threads_than_one_in_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2})
+    runner = GitRunner(home=tmp_path / "home", git_binary=script(tmp_path, "read line; true"), max_children=8)
+    assert runner.threads == 2
+    async with AsyncExitStack() as running:
+        for _ in range(5):
+            await running.enter_async_context(runner.spawn(VERSION, stdin=StdinPipe.PIPE))
+            assert runner.threads == 1
+    assert runner.threads == 2
+
+
 async def test_clients_that_stall_leave_half_of_the_places_free(tmp_path: Path) -> None:
     """Attack: sixteen idle clones in protocol v0 over SSH, or slow pushes, and nobody could open a page for an hour."""
     binary = script(tmp_path, "read line; echo done")

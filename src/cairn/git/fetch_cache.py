@@ -9,7 +9,7 @@ or a faulty store left there is noticed, at the latest by its last reader's clie
 import asyncio
 import hashlib
 import os
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
@@ -33,7 +33,11 @@ SHARED_PREFIX = "cache/fetch"
 
 _MEMORY_BYTES_MAX = 32 * MIB
 _READ_BYTES = 256 * KIB
+_RECENT_BYTES_MAX = 4 * MIB
+"""So much of the end of a growing answer stays in memory: who keeps up reads no file, however many they are."""
+
 _SHARES_AT_ONCE = 2
+_SHARE_WAITS_SECONDS = 30
 _SHARE_BYTES = 4 * MIB
 _DIGEST_BYTES = 32
 _log = get_logger(__name__)
@@ -61,6 +65,9 @@ class Flight:
         self._is_complete = False
         self._error: Exception | None = None
         self._news = asyncio.Event()
+        self._recent: deque[tuple[int, bytes]] = deque()
+        self._recent_bytes = 0
+        self._left = asyncio.Event()
         self.readers = 0
         self.task: asyncio.Task[None] | None = None
 
@@ -86,6 +93,7 @@ class Flight:
         else:
             self._spill()
             self._append(chunk)
+            self._keep_recent(chunk)
         self._size += len(chunk)
         self._announce()
 
@@ -115,8 +123,23 @@ class Flight:
             else:
                 await news.wait()
 
+    def leave(self) -> None:
+        """Take one reader off."""
+        self.readers -= 1
+        if self.readers == 0:
+            self._left.set()
+
+    async def wait_until_left(self, *, seconds: float) -> None:
+        """Return when nobody reads any more, or after that time. For finished answers, which nobody joins."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                if self.readers:
+                    self._left.clear()
+                    await self._left.wait()
+
     def close(self) -> None:
         """Give the file back; the name may already be gone."""
+        self._recent.clear()
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -136,7 +159,18 @@ class Flight:
     def _read(self, position: int) -> bytes:
         if self._file is None:
             return bytes(self._head[position:])
+        for start, chunk in reversed(self._recent):
+            if start <= position:
+                # Whole for those who keep up: no copy, the same bytes for every reader.
+                return chunk[position - start :]
         return os.pread(self._file, _READ_BYTES, position)
+
+    def _keep_recent(self, chunk: bytes) -> None:
+        """Remember the piece that starts at the present size, and forget the oldest beyond the bound."""
+        self._recent.append((self._size, chunk))
+        self._recent_bytes += len(chunk)
+        while self._recent_bytes > _RECENT_BYTES_MAX:
+            self._recent_bytes -= len(self._recent.popleft()[1])
 
     def _announce(self) -> None:
         news, self._news = self._news, asyncio.Event()
@@ -204,7 +238,7 @@ class FetchCache:
         try:
             yield flight
         finally:
-            flight.readers -= 1
+            flight.leave()
             if flight.readers == 0:
                 if self._flights.get(key) is flight:
                     # Gone from the table first: whoever asks now starts a run of their own.
@@ -267,15 +301,17 @@ class FetchCache:
             if flight.readers == 0:
                 flight.close()
         if path is not None:
-            await self._share_and_weigh(None if is_from_store else shared_key, path)
+            await self._weigh_and_share(flight, None if is_from_store else shared_key, path)
 
-    async def _share_and_weigh(self, shared_key: str | None, path: Path) -> None:
+    async def _weigh_and_share(self, flight: Flight, shared_key: str | None, path: Path) -> None:
         """Do what only later requests gain from; its failure must not end the program."""
         try:
+            await self._cache.weigh(added_bytes=path.stat().st_size)
             if shared_key is not None:
+                # The upload reads and sends what clients still wait for: they come first.
+                await flight.wait_until_left(seconds=_SHARE_WAITS_SECONDS)
                 async with self._sharing:
                     await self._share(shared_key, path)
-            await self._cache.weigh(added_bytes=path.stat().st_size)
         except (CairnError, OSError) as error:
             _log.warning("fetch_not_shared", key=shared_key, error=str(error))
 

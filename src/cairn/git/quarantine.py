@@ -176,7 +176,7 @@ async def index_pack(
     if received == 0:
         await _check_empty_pack(bytes(head), chunks)
         return None
-    command = GitCommand(name="index-pack", options=("--stdin", "--fix-thin", STRICT))
+    command = GitCommand(name="index-pack", options=("--stdin", "--fix-thin", STRICT, f"--threads={runner.threads}"))
     async with runner.spawn(
         command,
         git_dir=quarantine.path,

@@ -29,6 +29,8 @@ STDERR_BYTES_KEPT = 16 * KIB
 READ_BYTES = MIB
 PIPE_BYTES = MIB
 LINE_BYTES_MAX = 16 * MIB
+THREADS_MAX = 2
+"""Each costs index-pack up to 96 MiB of its memory limit."""
 
 
 class StdinPipe(Enum):
@@ -245,11 +247,17 @@ class GitRunner:
         self._deadline_seconds = deadline_seconds
         self._limits = limits or GitLimits()
         self._environment = base_environment(self._binary, self._home)
+        self._cores = len(os.sched_getaffinity(0))
 
     @property
     def running(self) -> int:
         """Children that run now."""
         return self._running
+
+    @property
+    def threads(self) -> int:
+        """Threads that a child started now may work with: what the others leave of the cores (decision 0012)."""
+        return max(1, min(THREADS_MAX, self._cores // (self._running + 1)))
 
     @property
     def waiting(self) -> int:
