@@ -9,7 +9,7 @@ from tests.factories.forge import HANDLERS, ApiClient, Forge, Person, open_forge
 
 from cairn.access.roles import OrganizationRole, TeamPrivacy, TeamRole
 from cairn.identity import api as identity_api
-from cairn.identity import organizations_api, teams_api
+from cairn.identity import organization_pages, organization_settings_pages, organizations_api, teams_api
 from cairn.identity.models import Account
 from cairn.identity.organization_members import put_member
 from cairn.identity.organizations import create_organization
@@ -48,6 +48,8 @@ async def company(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Compan
         *identity_api.make_route_handlers(count_repositories),
         *organizations_api.make_route_handlers(count_repositories),
         *teams_api.route_handlers,
+        *organization_pages.route_handlers,
+        *organization_settings_pages.route_handlers,
     ]
     packages = ("cairn.home", "cairn.identity", "cairn.repositories")
     async with open_forge(tmp_path / "forge", sqlite_template, route_handlers=handlers, packages=packages) as forge:

@@ -24,6 +24,7 @@ from cairn.identity import (
     api,
     email_pages,
     emails_api,
+    organization_pages,
     pages,
     password_pages,
     profile_pages,
@@ -152,6 +153,7 @@ async def open_people(
         *emails_api.make_route_handlers(outbox),
         *account_pages.make_route_handlers(outbox, repositories.list, repositories.delete),
         *settings_pages.route_handlers,
+        *organization_pages.route_handlers,
         *sudo.make_route_handlers(parts.authenticator),
         *api.make_route_handlers(count_repositories),
     ]

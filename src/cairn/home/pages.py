@@ -9,6 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
+from cairn.identity.models import AccountKind
+from cairn.identity.organization_pages import frame_of
+from cairn.identity.organizations import read_organization
 from cairn.identity.queries import AccountMoved, read_profile
 from cairn.repositories.queries import (
     Affiliation,
@@ -94,9 +97,13 @@ async def profile(context: RequestContext, session: AsyncSession, actor: Actor, 
         page=asked.page,
         per_page=asked.per_page,
     )
+    frame: dict[str, Any] = {}
+    if found.kind is AccountKind.ORGANIZATION:
+        frame = await frame_of(session, actor, await read_organization(session, actor, found.id), "repositories")
     return render(
         context,
         "home/profile.html",
+        **frame,
         profile=found,
         **_listed(repositories, asked),
         text=text,

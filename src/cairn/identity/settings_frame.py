@@ -15,6 +15,7 @@ SECTIONS = (
     ("sessions", "Sessions", "device-desktop"),
     ("tokens", "Tokens", "shield-check"),
     ("keys", "SSH keys", "key"),
+    ("organizations", "Organizations", "organization"),
 )
 
 

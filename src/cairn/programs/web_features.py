@@ -9,6 +9,8 @@ from cairn.home import api as home_api
 from cairn.home import pages as home_pages
 from cairn.identity import account_pages, email_pages, emails_api, password_pages, profile_pages
 from cairn.identity import api as identity_api
+from cairn.identity import organization_pages as identity_organization_pages
+from cairn.identity import organization_settings_pages as identity_organization_settings_pages
 from cairn.identity import organizations_api as identity_organizations_api
 from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
@@ -51,7 +53,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *account_pages.make_route_handlers(services.outbox, list_owned, delete_one),
         *identity_sudo.make_route_handlers(services.authenticator),
         *admin_pages.route_handlers,
-        *admin_api.make_route_handlers(services.passwords),
+        *admin_api.make_route_handlers(services.passwords, services.outbox),
         *admin_site.route_handlers,
         *admin_users.make_route_handlers(services.passwords),
         *admin_audit.route_handlers,
@@ -61,6 +63,8 @@ def make_web_features(services: Services) -> WebFeatures:
         *identity_api.make_route_handlers(count_repositories),
         *identity_organizations_api.make_route_handlers(count_repositories),
         *identity_teams_api.route_handlers,
+        *identity_organization_pages.route_handlers,
+        *identity_organization_settings_pages.route_handlers,
         *repositories_pages.route_handlers,
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
