@@ -53,7 +53,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *account_pages.make_route_handlers(services.outbox, list_owned, delete_one),
         *identity_sudo.make_route_handlers(services.authenticator),
         *admin_pages.route_handlers,
-        *admin_api.make_route_handlers(services.passwords, services.outbox),
+        *admin_api.make_route_handlers(services.passwords),
         *admin_site.route_handlers,
         *admin_users.make_route_handlers(services.passwords),
         *admin_audit.route_handlers,
