@@ -111,15 +111,17 @@ class Channel:
         return data
 
     async def read(self, *, quiet_seconds: float = QUIET_SECONDS) -> bytes:
-        """Return the next piece, empty once the client has ended its side. Errors: Quiet."""
-        if self._sending is not None:
-            data = await self._sending.take(self._process.stdin.read(_READ_BYTES))
-        else:
-            try:
+        """Return the next piece, empty once the client ended its side. Errors: Quiet; ConversationEnded if it left."""
+        try:
+            if self._sending is not None:
+                data = await self._sending.take(self._process.stdin.read(_READ_BYTES))
+            else:
                 async with asyncio.timeout(quiet_seconds):
                     data = await self._process.stdin.read(_READ_BYTES)
-            except TimeoutError:
-                raise Quiet(quiet_seconds) from None
+        except TimeoutError:
+            raise Quiet(quiet_seconds) from None
+        except asyncssh.DisconnectError as lost:
+            raise ConversationEnded("the connection was lost") from lost
         self.received_bytes += len(data)
         return data
 
