@@ -1,8 +1,10 @@
 """A purge reaches every copy (forks, condemned packs, undo packs, uploads, caches) and lets nothing back in."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -20,11 +22,12 @@ from tests.factories.pushes import (
     push,
     push_commit,
 )
+from tests.factories.small_pushes import SmallPusher
 
 from cairn.base.ids import random_id
 from cairn.base.settings import Settings
 from cairn.db.database import Database
-from cairn.git import fail_points
+from cairn.git import fail_points, forks
 from cairn.git import purge as purging
 from cairn.git.collection import collect
 from cairn.git.compaction import compact_once
@@ -35,6 +38,7 @@ from cairn.git.fetch_cache import Flight
 from cairn.git.landing import ObjectsPurged
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState, PurgedObject, PurgedPack, Store
 from cairn.git.node_purges import NodePurges
+from cairn.git.pack_files import announce_upload
 from cairn.git.purge import Purged, StillReachable, TooBusy, find_relatives, purge
 from cairn.git.quarantine import Quarantine
 from cairn.git.ref_queries import ROOTS_KEPT, RefValue, retained_roots
@@ -43,6 +47,7 @@ from cairn.git.staging import Write, push_limits
 from cairn.git.types import ZERO_OID, Oid
 from cairn.git.undo_packs import list_undo_packs
 from cairn.git.upload_pack import V2Request
+from cairn.git.upload_sweeper import sweep_uploads
 from cairn.storage.storage import open_storage
 
 pytest_plugins = ["tests.factories.engines"]
@@ -345,6 +350,47 @@ async def test_a_purge_that_dies_among_undo_packs_is_finished_by_the_same_call(
     assert await list_undo_packs(engine.database, leak.store) == []
     async with engine.database.read() as session:
         assert set(await session.scalars(select(PurgedPack.is_deleted))) == {True}
+
+
+async def test_packs_that_are_combined_during_a_purge_keep_nothing(
+    engine: Engine, leak: Leak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A compaction swaps after the purge listed the packs: the new one is not on the list and holds the object."""
+    await leak.rewrite()
+    listed = purging._packs_of
+
+    async def compact_then(database: Database, stores: Sequence[int]) -> list[Pack]:
+        monkeypatch.setattr(purging, "_packs_of", listed)
+        found = await listed(database, stores)
+        assert await compact_once(engine, leak.store, packs_max=2) is not None
+        return found
+
+    monkeypatch.setattr(purging, "_packs_of", compact_then)
+    await purge(engine, [leak.store], [leak.blob], within=agree)
+    assert await bucket_has(engine, tmp_path, leak.blob) == []
+    assert [found for found in await examine(engine, leak.store) if not found.is_mendable] == []
+
+
+async def test_a_base_pack_that_was_cut_before_a_purge_is_not_shared_after_it(
+    engine: Engine, leak: Leak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = SmallPusher(engine, leak.store)
+    for _ in range(5):
+        await others.push(b"refs/heads/other")
+    # One pack, of which the branch that is cut is the smaller part: the cut replaces no pack.
+    assert await compact_once(engine, leak.store, packs_max=2) is not None
+
+    async def purge_first(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(forks, "announce_upload", announce_upload)
+        await leak.rewrite()
+        await purge(engine, [leak.store], [leak.blob], within=agree)
+        return await announce_upload(*arguments, **options)
+
+    monkeypatch.setattr(forks, "announce_upload", purge_first)
+    await forks.cut_base(engine, leak.store, is_open=MAIN.__eq__)
+    await let_pass(engine.database, timedelta(days=2))
+    await sweep_uploads(engine.database, engine.storage)
+    assert await bucket_has(engine, tmp_path, leak.blob) == []
 
 
 async def test_pushes_meanwhile_are_looked_at_too(engine: Engine, leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:

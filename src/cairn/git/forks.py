@@ -13,7 +13,7 @@ refs, as everywhere (RELIABILITY 1.3 A, P-5).
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import delete, exists, insert, select, update
@@ -89,6 +89,7 @@ class _Plan:
 
     base: Base
     tips: list[Oid]
+    cache_epoch: int
     cut: UploadedPack | None = None
     rest: UploadedPack | None = None
     replaced: tuple[str, ...] = ()
@@ -214,7 +215,9 @@ async def _cut(
         open_quarantine(engine.cache.quarantines) as quarantine,
     ):
         await asyncio.to_thread(lambda: link_packs(view, quarantine, packs_in(view)))
-        plan = await _prepare(engine, store_id, quarantine, _Plan(base, missing), progress)
+        # Not the snapshot's: one of the same refs is remembered from before a purge.
+        unpacked = _Plan(base, missing, state.cache_epoch)
+        plan = await _prepare(engine, store_id, quarantine, unpacked, progress)
     await engine.database.write_retrying(lambda session: _swap(session, store_id, plan, within))
     await fail_point(Step.BASE_AFTER_COMMIT)
     done = Cut(
@@ -294,7 +297,7 @@ async def _prepare(
             continue
         upload = await announce_upload(engine.database, store_id, at=await engine.database.now())
         uploads.append(await upload_pack(engine.storage, upload, pack, adopt=engine.cache.adopt))
-    return _Plan(plan.base, plan.tips, uploads[0], uploads[1], tuple(replaced))
+    return replace(plan, cut=uploads[0], rest=uploads[1], replaced=tuple(replaced))
 
 
 def _lines(words: Sequence[str]) -> bytes:
@@ -330,6 +333,8 @@ async def _swap(session: AsyncSession, store_id: int, plan: _Plan, within: Withi
         await within(session)
     if await read_base(session, store_id) != plan.base:
         raise BaseMoved
+    if store.cache_epoch != plan.cache_epoch:
+        raise PacksReplaced  # what was purged since may be in the cut
     if await session.scalar(select(ManifestEntry.store_id).where(ManifestEntry.store_id == store_id).limit(1)) is None:
         raise PacksReplaced  # deleted meanwhile
     now = await database_now(session)

@@ -274,11 +274,17 @@ async def _end_roots(session: AsyncSession, store_id: int, reaching: set[Oid], n
 
 
 async def _rewrite_packs(engine: Engine, stores: Sequence[int], oids: Collection[Oid]) -> int:
+    done = 0
     for _ in range(ATTEMPTS):
         try:
-            return await _rewrite_once(engine, stores, oids)
+            found = await _rewrite_once(engine, stores, oids)
         except PacksReplaced:
             continue
+        # A compaction, collection or cut may have copied the objects into a new pack between the list and its end.
+        # Once none is found none comes: those swap only while every pack they read is named.
+        if not found:
+            return done
+        done += found
     raise TooBusy
 
 
