@@ -17,6 +17,11 @@ def repository_of_bytes(path: Path, pack_bytes: int) -> Path:
     return _import(path, commits=10, files=10, file_bytes=pack_bytes // 10, is_random=True)
 
 
+def source_tree(path: Path) -> Path:
+    """Make a repository of 10 commits over 2,000 files of text that resemble each other, as source does."""
+    return _import(path, commits=10, files=2000, file_bytes=3000)
+
+
 def _import(path: Path, *, commits: int, files: int, file_bytes: int, is_random: bool = False) -> Path:
     generator = random.Random(7)
     subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)

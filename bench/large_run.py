@@ -4,7 +4,6 @@
 own work (resolving a pack of 1 GB) hides nothing. Every request is new to the answer cache unless its line says so.
 """
 
-import concurrent.futures
 import datetime
 import hashlib
 import os
@@ -17,30 +16,23 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.doors import Door, fetch_body, ls_refs_body, packet
+from bench.fixtures import source_tree
 from bench.large_repository import LARGE, SMALL, Shape, branch, large_repository, tip
 from bench.load import basic, git, requests_per_second
-from bench.peers import HttpPeer, http_peer
+from bench.peers import HttpPeer, bare_repository, http_peer
 from bench.subject import OWNER, Subject, cairn
 
 RESULTS = Path(__file__).parent / "LARGE.md"
-V2 = {"Git-Protocol": "version=2"}
 _SAMPLED_SECONDS = 6.0
 _HERD = 50
+_CLONERS = 32
 _REFS_A_PUSH = 10_000
-
-
-@dataclass(frozen=True)
-class Taken:
-    """One request: seconds to its first and its last byte, and bytes."""
-
-    first_seconds: float
-    seconds: float
-    size: int
 
 
 @dataclass(frozen=True)
@@ -53,57 +45,6 @@ class Line:
     ratio: str
     storage: str = ""
     wanted: str = ""
-
-
-def packet(text: str) -> bytes:
-    """Return one pkt-line."""
-    return f"{len(text) + 4:04x}{text}".encode()
-
-
-def fetch_body(*arguments: str) -> bytes:
-    """Return a v2 fetch of these arguments."""
-    head = packet("command=fetch\n") + packet("object-format=sha1\n") + b"0001"
-    words = ("thin-pack", "no-progress", "ofs-delta", *arguments)
-    return head + b"".join(packet(f"{word}\n") for word in words) + b"0000"
-
-
-def ls_refs_body(*prefixes: str) -> bytes:
-    """Return a v2 ls-refs."""
-    words = ("peel", "symrefs", *(f"ref-prefix {prefix}" for prefix in prefixes))
-    return (
-        packet("command=ls-refs\n")
-        + packet("object-format=sha1\n")
-        + b"0001"
-        + b"".join(packet(f"{word}\n") for word in words)
-        + b"0000"
-    )
-
-
-class Door:
-    """Where one of the two servers answers for the repository."""
-
-    def __init__(self, url: str, headers: dict[str, str]) -> None:
-        self.url = url
-        self.headers = {"Content-Type": "application/x-git-upload-pack-request", **V2, **headers}
-
-    def post(self, body: bytes) -> Taken:
-        """Fetch and throw away; RuntimeError for an answer that is none."""
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(body)
-            file.flush()
-            words = [word for name, value in self.headers.items() for word in ("-H", f"{name}: {value}")]
-            output = subprocess.check_output(
-                [
-                    *("curl", "-sS", "-o", "/dev/null", "--data-binary", f"@{file.name}", *words),
-                    *("-w", "%{http_code} %{time_starttransfer} %{time_total} %{size_download}"),
-                    f"{self.url}/git-upload-pack",
-                ],
-                text=True,
-            )
-        code, first, total, size = output.split()
-        if code != "200":
-            raise RuntimeError(f"{self.url}: {code}")
-        return Taken(float(first), float(total), int(size))
 
 
 class Memory:
@@ -197,6 +138,10 @@ def _seconds(value: float) -> str:
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
 
 
+def _mebibytes(size: float) -> str:
+    return f"{size / 2**20:.0f} MiB"
+
+
 def _median(run: Callable[[], float], count: int = 5) -> float:
     return statistics.median(run() for _ in range(count))
 
@@ -210,6 +155,7 @@ class Run:
         self.subject = subject
         self.source = large_repository(shape)
         self.ours = Door(f"{subject.origin}/{OWNER}/{shape.name}.git", basic(OWNER, subject.token))
+        self.http = http
         self.peer = Door(http.url(shape.name), {})
         self.storage = Storage(subject.origin)
         self.memory = Memory(subject.process.pid)
@@ -228,15 +174,10 @@ class Run:
         with self.memory.watch() as seen:
             git("push", "-q", url, f"{self.tip}:refs/heads/main", cwd=self.source)
         taken = time.perf_counter() - started
-        empty = self.folder / "empty.git"
-        git("init", "-q", "--bare", empty)
+        empty = bare_repository(self.http.root, "pushed")
         started = time.perf_counter()
-        git("push", "-q", empty, f"{self.tip}:refs/heads/main", cwd=self.source)
-        self.lines.append(
-            compare(
-                "first push of the history (peer: to a folder)", taken, time.perf_counter() - started, wanted="≤ 1.3×"
-            )
-        )
+        git("push", "-q", self.http.url("pushed"), f"{self.tip}:refs/heads/main", cwd=self.source)
+        self.lines.append(compare("first push of the history", taken, time.perf_counter() - started, wanted="≤ 1.3×"))
         shutil.rmtree(empty)
         self.note_memory("first push", seen)
         started = time.perf_counter()
@@ -341,26 +282,69 @@ class Run:
             self.lines.append(Line(name, f"{ours:,.1f}/s", f"{peer:,.1f}/s", f"{ours / peer:.1f}×", "", "≥ 5×"))
 
     def herd(self) -> None:
-        """Fifty times the same shallow fetch at once, new to both."""
-        body = fetch_body("deepen 2", f"want {self.tip}", "done")
+        """Fifty times the same shallow fetch at once, new to both; the median of three."""
+        bodies = [
+            fetch_body(f"deepen {depth}", f"want {self.tip}", "done")
+            for depth in ((2, 3, 4) if self.shape is SMALL else (2,))
+        ]
+        name = f"herd of {_HERD} identical shallow fetches"
+        self.crowd(name, [[body] * _HERD for body in bodies], wanted="≥ 20×")
 
-        def all_at_once(door: Door) -> float:
-            started = time.perf_counter()
-            with concurrent.futures.ThreadPoolExecutor(_HERD) as pool:
-                list(pool.map(lambda _: door.post(body), range(_HERD)))
-            return time.perf_counter() - started
-
-        ours = all_at_once(self.ours)
-        try:
-            peer = all_at_once(self.peer)
-        except RuntimeError as error:  # nginx gave up on its backend
-            self.lines.append(alone("herd of 50 identical shallow fetches", f"{_seconds(ours)} (peer: {error})"))
-            return
-        ratio = f"{peer / ours:.1f}×"
-        print("herd", ours, peer, ratio, flush=True)
-        self.lines.append(
-            Line("herd of 50 identical shallow fetches", _seconds(ours), _seconds(peer), ratio, "", "≥ 20×")
+    def herd_of_text(self) -> None:
+        """The same on a tree of source text, where finding deltas is the work and the answer is small."""
+        name = "text"
+        source = source_tree(self.folder / name)
+        bare_repository(self.http.root, name, source)
+        self.subject.create_repository(name)
+        git("push", "-q", self.subject.url(name), "main", cwd=source)
+        main = tip(source)
+        bodies = [fetch_body(f"deepen {depth}", f"want {main}", "done") for depth in (1, 2, 3)]
+        self.crowd(
+            f"herd of {_HERD} identical shallow fetches of text",
+            [[body] * _HERD for body in bodies],
+            wanted="≥ 20×",
+            ours=Door(f"{self.subject.origin}/{OWNER}/{name}.git", basic(OWNER, self.subject.token)),
+            peer=Door(self.http.url(name), {}),
         )
+
+    def clones_at_once(self) -> None:
+        """Thirty-two whole clones at once: of one repository, as everybody clones it; memory of both trees."""
+        if self.shape is not SMALL:
+            return  # 32 GB through the loopback would say nothing more
+        bodies = [fetch_body(f"want {tip(self.source, f'main~{back}')}", "done") for back in (5, 6, 7)]
+        peer_memory = [Memory(process.pid) for process in self.http.processes]
+        with ExitStack() as watches:
+            ours = watches.enter_context(self.memory.watch())
+            peers = [watches.enter_context(memory.watch()) for memory in peer_memory]
+            self.crowd(f"{_CLONERS} concurrent clones of 22 MB", [[body] * _CLONERS for body in bodies], wanted="≥ 3×")
+        grown = ours.programs - self.idle + ours.children
+        theirs = sum(memory.children for memory in peers)
+        ratio = f"{grown / theirs:.2f}×" if theirs else ""
+        name = f"memory of {_CLONERS} concurrent clones, above idle"
+        print(name, grown, theirs, ratio, flush=True)
+        self.lines.append(Line(name, _mebibytes(grown), _mebibytes(theirs), ratio, "", "≤ 1×"))
+
+    def crowd(
+        self,
+        name: str,
+        rounds: Sequence[Sequence[bytes]],
+        *,
+        wanted: str,
+        ours: Door | None = None,
+        peer: Door | None = None,
+    ) -> None:
+        """Send each round to one server, then to the other; compare the throughput by the medians."""
+        our_seconds, peer_seconds = [], []
+        try:
+            for bodies in rounds:
+                our_seconds.append((ours or self.ours).post_at_once(bodies))
+                peer_seconds.append((peer or self.peer).post_at_once(bodies))
+        except RuntimeError as error:  # nginx gave up on its backend, or we did
+            self.lines.append(alone(name, f"{[_seconds(taken) for taken in our_seconds]}, then {error}", wanted=wanted))
+            return
+        mine, theirs = statistics.median(our_seconds), statistics.median(peer_seconds)
+        print(name, our_seconds, peer_seconds, flush=True)
+        self.lines.append(Line(name, _seconds(mine), _seconds(theirs), f"{theirs / mine:.1f}×", "", wanted))
 
     def history(self) -> None:
         """The first page of the history of a path, as a page and as git computes it on the peer's repository."""
@@ -430,28 +414,26 @@ class Run:
             )
 
 
+def table(lines: list[Line]) -> str:
+    """Return the lines as a Markdown table."""
+    head = ["| figure | Cairn | peer | ratio | storage | wanted |", "|---|---|---|---|---|---|"]
+    rows = [f"| {x.name} | {x.ours} | {x.peer} | {x.ratio} | {x.storage} | {x.wanted} |" for x in lines]
+    return "\n".join([*head, *rows]) + "\n"
+
+
 def write(lines: list[Line], shape: Shape) -> None:
-    """Write the table."""
-    text = [
-        "# One large repository",
-        "",
-        (
-            f"`python -m bench.large_run` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: {shape.commits:,} "
-            f"commits, {shape.refs:,} refs; 2 cores shared by client, Cairn and peer. The peer is nginx + fcgiwrap + "
-            "`git http-backend` without authentication on a repository with bitmaps and commit-graph. "
-            "Both get the same raw request. Storage: requests to the object store and bytes moved."
-        ),
-        "",
-        "| figure | Cairn | peer | ratio | storage | wanted |",
-        "|---|---|---|---|---|---|",
-        *(f"| {x.name} | {x.ours} | {x.peer} | {x.ratio} | {x.storage} | {x.wanted} |" for x in lines),
-    ]
-    RESULTS.write_text("\n".join(text) + "\n")
+    """Write the results of the run by itself."""
+    about = (
+        f"`python -m bench.large_run` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: {shape.commits:,} "
+        f"commits, {shape.refs:,} refs; 2 cores shared by client, Cairn and peer. The peer is nginx + fcgiwrap + "
+        "`git http-backend` without authentication on a repository with bitmaps and commit-graph. "
+        "Both get the same raw request. Storage: requests to the object store and bytes moved."
+    )
+    RESULTS.write_text(f"# One large repository\n\n{about}\n\n{table(lines)}")
 
 
-def main() -> None:
-    """Measure and write."""
-    shape = SMALL if "small" in sys.argv[1:] else LARGE
+def measure_all(shape: Shape, keep: Callable[[list[Line]], None]) -> None:
+    """Measure everything on one shape; ``keep`` gets all lines so far after each step, also when one fails."""
     with tempfile.TemporaryDirectory(dir=large_repository(shape).parent) as name:
         folder = Path(name)
         with http_peer(folder / "peer") as http, cairn(folder / "cairn") as subject:
@@ -463,6 +445,8 @@ def main() -> None:
                 run.fetches,
                 run.listing,
                 run.herd,
+                run.herd_of_text,
+                run.clones_at_once,
                 run.history,
                 run.cold,
                 run.push,
@@ -470,7 +454,13 @@ def main() -> None:
                 try:
                     step()
                 finally:
-                    write(run.lines, shape)
+                    keep(run.lines)
+
+
+def main() -> None:
+    """Measure and write."""
+    shape = SMALL if "small" in sys.argv[1:] else LARGE
+    measure_all(shape, lambda lines: write(lines, shape))
 
 
 if __name__ == "__main__":
