@@ -7,13 +7,18 @@ import pytest
 from tests.factories.authentication import quick_hasher
 from tests.factories.forge import HANDLERS, PACKAGES, Forge, Person, open_forge
 
+from cairn.base.secret_box import SecretBox
+from cairn.base.settings import Settings
 from cairn.identity.passwords import Passwords
+from cairn.mail.outbox import Outbox
 from cairn.ops import admin_api, admin_audit, admin_pages, admin_site, admin_users, organization_audit
+
+OUTBOX = Outbox(Settings(external_url="https://cairn.test"), SecretBox(["k" * 32]), ("cairn.identity",))
 
 ADMIN_HANDLERS = (
     *HANDLERS,
     *admin_pages.route_handlers,
-    *admin_api.make_route_handlers(Passwords(quick_hasher())),
+    *admin_api.make_route_handlers(Passwords(quick_hasher()), OUTBOX),
     *admin_site.route_handlers,
     *admin_users.make_route_handlers(Passwords(quick_hasher())),
     *admin_audit.route_handlers,

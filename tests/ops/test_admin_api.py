@@ -13,6 +13,7 @@ __all__ = ["site"]
 OPERATIONS = [
     ("POST", "/admin/users"),
     ("PATCH", "/admin/users/ada"),
+    ("DELETE", "/admin/users/ada"),
     ("PUT", "/users/ada/suspended"),
     ("DELETE", "/users/ada/suspended"),
     ("PUT", "/users/ada/site_admin"),
@@ -42,6 +43,33 @@ async def test_nobody_else_may(site: Forge, method: str, path: str) -> None:
         assert answer.status_code in {401, 403, 404}, answer.text
     assert (await _account(site, "ada")).suspended_at is None
     assert not (await _account(site, "ada")).is_site_admin
+
+
+async def test_an_account_is_deleted_with_its_repositories_and_keeps_its_name(site: Forge) -> None:
+    root, ada = await administrator(site), await site.person("ada")
+    await site.repository(ada, "engine", files={"README.md": b"# Engine"})
+    narrow = site.api(await site.token(root.account, "site_admin"))
+    assert (await narrow.call("DELETE", "/admin/users/ada")).status_code == 403, "the token may delete no repository"
+    assert (await site.api().get("/repos/ada/engine")).status_code == 200
+    api = site.api(await site.token(root.account, "site_admin", "delete_repo"))
+    assert (await api.call("DELETE", "/admin/users/ada")).status_code == 204
+    assert (await site.api().get("/repos/ada/engine")).status_code == 404
+    assert (await api.call("DELETE", "/admin/users/ada")).status_code == 404
+    assert (await site.browser(ada).get("/settings/profile")).status_code != 200
+    again = await api.call("POST", "/admin/users", json={"login": "ada", "email": "a@x.test"})
+    assert (again.status_code, again.json()["errors"][0]["field"]) == (422, "login")
+    async with site.database.read() as session:
+        entry = (await session.scalars(select(AuditEntry).where(AuditEntry.action == "account.delete"))).one()
+        ghost = await session.get_one(Account, ada.account.id)
+    assert (entry.actor, entry.target, ghost.login) == ("root", "ada", f"ghost-{ada.account.id}")
+
+
+async def test_an_administrator_deletes_others_only(site: Forge) -> None:
+    root = await administrator(site)
+    api = site.api(await site.token(root.account, "site_admin", "delete_repo"))
+    assert (await api.call("DELETE", "/admin/users/root")).status_code == 403
+    assert (await api.call("DELETE", "/admin/users/nobody")).status_code == 404
+    assert (await _account(site, "root")).deleted_at is None
 
 
 async def test_an_account_is_made_suspended_let_in_promoted_and_renamed(site: Forge) -> None:

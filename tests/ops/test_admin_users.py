@@ -53,7 +53,9 @@ async def test_a_suspended_person_is_out_until_let_in_and_the_reason_is_kept(sit
     assert await _do(site, "ada", "suspend", reason="left the company") == 303
     assert (await _account(site, "ada")).suspended_at is not None
     assert await _sessions(site, ada.account) == 0
-    assert "Suspended" in (await site.browser(site.people["root"]).get("/admin/users/ada")).text
+    shown = (await site.browser(site.people["root"]).get("/admin/users/ada")).text
+    assert "Suspended" in shown
+    assert "left the company" in shown
     assert await _do(site, "ada", "unsuspend") == 303
     assert (await _account(site, "ada")).suspended_at is None
     async with site.database.read() as session:

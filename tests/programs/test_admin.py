@@ -153,7 +153,8 @@ def test_a_new_password_replaces_the_old_one(operator: Operator) -> None:
 
 def test_a_suspended_account_is_shut_out_until_it_is_let_in(operator: Operator) -> None:
     operator.create("alice")
-    operator.does("suspend", "alice")
+    assert "too long" in operator.is_refused("suspend", "alice", "--reason", "x" * 501)
+    operator.does("suspend", "alice", "--reason", "left the company")
     with pytest.raises(AccountSuspended):
         signed_in(operator.url, password_of("alice"))
     assert operator.does("list-users") == "alice\talice@x.test\tuser, suspended\n"

@@ -11,7 +11,7 @@ from cairn.access.authorize import authorize
 from cairn.access.scopes import SITE, AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import ANONYMOUS, Actor, ActorKind
-from cairn.base.errors import Conflict, FieldProblem, Forbidden, NotFound
+from cairn.base.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
 from cairn.base.settings import Settings
 from cairn.db.clock import database_now
 from cairn.db.database import Database
@@ -29,6 +29,7 @@ from cairn.identity.sessions import end_sessions
 
 INVITATION_LIFETIME = timedelta(days=7)
 INVITATION_PATH = "/join?invitation="
+REASON_LENGTH_MAX = 500
 
 
 async def sign_up(
@@ -166,9 +167,10 @@ async def _store_password(
 async def suspend(session: AsyncSession, actor: Actor, login: str, *, reason: str = "") -> None:
     """Shut an account out: its sessions end, its tokens and keys stop working until ``unsuspend``.
 
-    ``reason`` stands in the audit log.
+    ``reason`` stands in the audit log. Errors: NotFound; Forbidden for one's own account; Invalid for a long reason.
     """
     await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+    _check_reason(reason)
     account = await _existing(session, login)
     if account.id == actor.account_id:
         raise Forbidden("You cannot suspend your own account.")
@@ -181,12 +183,19 @@ async def suspend(session: AsyncSession, actor: Actor, login: str, *, reason: st
 
 
 async def unsuspend(session: AsyncSession, actor: Actor, login: str, *, reason: str = "") -> None:
-    """Let a suspended account in again."""
+    """Let a suspended account in again. Errors: NotFound; Invalid for a long reason."""
     await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+    _check_reason(reason)
     account = await _existing(session, login)
     if account.suspended_at is not None:
         account.suspended_at = None
         _suspension_changed(session, actor, account, reason=reason)
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > REASON_LENGTH_MAX:
+        message = f"Write at most {REASON_LENGTH_MAX} characters."
+        raise Invalid("The reason is too long.", FieldProblem("reason", "invalid", message))
 
 
 def _suspension_changed(session: AsyncSession, actor: Actor, account: Account, *, reason: str) -> None:

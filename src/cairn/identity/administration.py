@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
 from cairn.access.scopes import SITE
+from cairn.audit.models import AuditEntry
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import Conflict, NotFound
@@ -18,6 +19,9 @@ from cairn.identity.models import Account, AccountEmail, AccountKind, Session
 from cairn.identity.queries import find_account
 from cairn.identity.rename import change_login
 from cairn.identity.sessions import end_sessions
+
+_SAME_MOMENT = timedelta(minutes=1)
+"""Two times that one transaction wrote differ by less."""
 
 
 class LastAdministrator(Conflict):
@@ -72,6 +76,24 @@ async def find_person(session: AsyncSession, actor: Actor, login: str) -> tuple[
     account = await _person(session, login)
     open_sessions = select(func.count()).where(Session.account_id == account.id, Session.expires_at > now())
     return account, await session.scalar(open_sessions) or 0
+
+
+async def find_suspension_reason(session: AsyncSession, account: Account) -> str:
+    """Return why a person is shut out, as the audit log tells it; empty if nobody said, or the log forgot it."""
+    if account.suspended_at is None:
+        return ""
+    # ix_audit_entry_at: the entry was made in the transaction that noted the moment.
+    entry = await session.scalar(
+        select(AuditEntry)
+        .where(
+            AuditEntry.at.between(account.suspended_at - _SAME_MOMENT, account.suspended_at + _SAME_MOMENT),
+            AuditEntry.action == "account.suspend",
+            AuditEntry.target == account.login,
+        )
+        .order_by(AuditEntry.id.desc())
+        .limit(1)
+    )
+    return "" if entry is None else str(entry.details.get("reason", ""))
 
 
 async def set_site_admin(session: AsyncSession, actor: Actor, login: str, *, is_site_admin: bool) -> None:

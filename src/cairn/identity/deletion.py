@@ -14,7 +14,7 @@ from cairn.access.actions import Action
 from cairn.access.authorize import authorize
 from cairn.access.models import Grant, OrganizationMember, TeamMember
 from cairn.access.roles import OrganizationRole
-from cairn.access.scopes import AccountScope
+from cairn.access.scopes import SITE, AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import Conflict
@@ -82,7 +82,7 @@ async def delete_account(
     Conflict for the last administrator.
     """
     async with database.read() as session:
-        await authorize(session, actor, Action.ACCOUNT_DELETE, AccountScope(account_id))
+        await _authorize(session, actor, account_id)
         await _require_free(session, account_id)
         repositories = await list_repositories(session, account_id)
     if delete_repository is not None:
@@ -90,7 +90,7 @@ async def delete_account(
         for repository_id, _ in repositories:
             await delete_repository(actor, repository_id)
     async with database.write() as session:
-        await authorize(session, actor, Action.ACCOUNT_DELETE, AccountScope(account_id))
+        await _authorize(session, actor, account_id)
         account = await _lock(session, account_id)
         await _require_free(session, account_id)
         left = await list_repositories(session, account_id)
@@ -98,6 +98,14 @@ async def delete_account(
             names = ", ".join(name for _, name in left[:5])
             raise StillOwns(f"This account owns {len(left)} repositories ({names}); delete or transfer them first.")
         await _make_ghost(session, outbox, actor, account)
+
+
+async def _authorize(session: AsyncSession, actor: Actor, account_id: int) -> None:
+    """Return if this is the owner's own wish, never a token's, or an administrator's about somebody else."""
+    if actor.is_site_admin and actor.account_id != account_id:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+    else:
+        await authorize(session, actor, Action.ACCOUNT_DELETE, AccountScope(account_id))
 
 
 async def _lock(session: AsyncSession, account_id: int) -> Account:

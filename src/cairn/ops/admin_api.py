@@ -1,4 +1,4 @@
-"""GitHub's site administration over REST: accounts made, suspended, promoted; the installation in numbers."""
+"""GitHub's site administration over REST: accounts made, suspended, promoted, deleted; the installation in numbers."""
 
 from typing import Any
 
@@ -8,14 +8,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
-from cairn.base.errors import FieldProblem, Invalid
+from cairn.base.errors import Forbidden
 from cairn.base.ids import random_secret
 from cairn.base.settings import Settings
 from cairn.db.database import Database
+from cairn.git.engine import Engine
 from cairn.identity.accounts import create_account, suspend, unsuspend
 from cairn.identity.administration import find_person, rename_person, set_site_admin
+from cairn.identity.deletion import delete_account
 from cairn.identity.passwords import Passwords
+from cairn.mail.outbox import Outbox
 from cairn.ops.admin_queries import read_totals
+from cairn.repositories.delete import delete_repository
+from cairn.repositories.queries import list_owned
 from cairn.web.api import ApiAnswer
 from cairn.web.routing import api
 
@@ -44,8 +49,8 @@ class Why(msgspec.Struct, kw_only=True):
     reason: str | None = None
 
 
-def make_route_handlers(passwords: Passwords) -> list[HTTPRouteHandler]:
-    """Return these operations; the program's own password hasher does the work."""
+def make_route_handlers(passwords: Passwords, outbox: Outbox) -> list[HTTPRouteHandler]:
+    """Return these operations; the program's own password hasher and outbox do the work."""
 
     @api.post(API + "/admin/users", **_SITE)
     async def create(database: Database, settings: Settings, actor: Actor, body: NewUser) -> dict[str, Any]:
@@ -58,7 +63,23 @@ def make_route_handlers(passwords: Passwords) -> list[HTTPRouteHandler]:
                 await suspend(session, actor, body.login)
         return {"login": made.login, "id": made.account_id, "type": "User", "site_admin": False} | _urls(settings, body)
 
-    return [create, rename, suspend_user, unsuspend_user, promote, demote, stats]
+    @api.delete(API + "/admin/users/{username:str}", **_PERSON)
+    async def delete(database: Database, engine: Engine, actor: Actor, username: str) -> None:
+        """Delete an account with its repositories, for good; a token needs ``delete_repo`` for those, too."""
+        async with database.read() as session:
+            account, _ = await find_person(session, actor, username)
+        if account.id == actor.account_id:
+            raise Forbidden("You cannot delete your own account here; its settings can.")
+
+        async def delete_one(actor: Actor, repository_id: int) -> None:
+            async with database.write() as session:
+                await delete_repository(session, engine, actor, repository_id)
+
+        await delete_account(
+            database, outbox, actor, account.id, list_repositories=list_owned, delete_repository=delete_one
+        )
+
+    return [create, delete, rename, suspend_user, unsuspend_user, promote, demote, stats]
 
 
 def _urls(settings: Settings, body: NewUser) -> dict[str, str]:
@@ -81,20 +102,14 @@ async def rename(
 async def suspend_user(session: AsyncSession, actor: Actor, username: str, body: Why) -> None:
     """Shut somebody out."""
     await find_person(session, actor, username)
-    await suspend(session, actor, username, reason=_reason(body))
+    await suspend(session, actor, username, reason=body.reason or "")
 
 
 @api.delete(API + "/users/{username:str}/suspended", **_PERSON)
 async def unsuspend_user(session: AsyncSession, actor: Actor, username: str, body: Why) -> None:
     """Let somebody in again."""
     await find_person(session, actor, username)
-    await unsuspend(session, actor, username, reason=_reason(body))
-
-
-def _reason(body: Why) -> str:
-    if len(body.reason or "") > 500:
-        raise Invalid("The reason is too long.", FieldProblem("reason", "invalid", "Write at most 500 characters."))
-    return body.reason or ""
+    await unsuspend(session, actor, username, reason=body.reason or "")
 
 
 @api.put(API + "/users/{username:str}/site_admin", status=204, **_PERSON)

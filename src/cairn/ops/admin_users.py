@@ -17,8 +17,14 @@ from cairn.base.actor import Actor
 from cairn.base.errors import CairnError, Conflict, Forbidden, Invalid
 from cairn.db.database import Database
 from cairn.identity.accounts import INVITATION_PATH as INVITATION
-from cairn.identity.accounts import create_account, invite, suspend, unsuspend
-from cairn.identity.administration import find_person, search_accounts, set_site_admin, sign_out_everywhere
+from cairn.identity.accounts import REASON_LENGTH_MAX, create_account, invite, suspend, unsuspend
+from cairn.identity.administration import (
+    find_person,
+    find_suspension_reason,
+    search_accounts,
+    set_site_admin,
+    sign_out_everywhere,
+)
 from cairn.identity.models import AccountKind
 from cairn.identity.password_reset import request_reset
 from cairn.identity.passwords import Passwords
@@ -46,7 +52,7 @@ class PersonForm(msgspec.Struct):
 class ReasonForm(msgspec.Struct):
     """Why somebody is shut out or let in."""
 
-    reason: Annotated[str, Meta(max_length=500)] = ""
+    reason: Annotated[str, Meta(max_length=REASON_LENGTH_MAX)] = ""
 
 
 def make_route_handlers(passwords: Passwords) -> list[HTTPRouteHandler]:
@@ -141,6 +147,7 @@ async def _person(
         status=status,
         account=account,
         open_sessions=open_sessions,
+        reason=await find_suspension_reason(session, account),
         problem=problem,
     )
 

@@ -10,14 +10,15 @@ from cairn.access.actions import Action
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.mail.outbox import Outbox, find_mail, list_mails
+from cairn.ops.admin_frame import PATH as ADMIN_PATH
+from cairn.ops.admin_frame import PER_PAGE, show
 from cairn.web.api import PageRequest, read_page
 from cairn.web.context import RequestContext
-from cairn.web.render import redirect, render
+from cairn.web.render import redirect
 from cairn.web.routing import page
 
-PATH = "/admin/mail"
-PER_PAGE = 50
-_NO_STORE = {"Cache-Control": "no-store"}
+SECTION = "/mail"
+PATH = ADMIN_PATH + SECTION
 
 
 def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
@@ -29,7 +30,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         words = await outbox.read(session, actor, mail_id)
         mail = await find_mail(session, actor, mail_id)
         record(session, actor, "mail.read", mail.recipient, details={"subject": mail.subject})
-        return render(context, "ops/mail.html", headers=_NO_STORE, mail=mail, words=words)
+        return show(context, "mail.html", SECTION, mail=mail, words=words)
 
     @page.post(PATH + "/{mail_id:str}/retry", action=Action.SITE_ADMINISTER, resource="site")
     async def retry(context: RequestContext, session: AsyncSession, actor: Actor, mail_id: str) -> Response[Any]:
@@ -49,13 +50,11 @@ async def outbox_page(context: RequestContext, session: AsyncSession, actor: Act
     asked = PageRequest(read_page(context).page, PER_PAGE)
     mails = await list_mails(session, actor, offset=asked.offset, limit=PER_PAGE + 1)
     has_more = len(mails) > PER_PAGE
-    return render(
-        context, "ops/outbox.html", headers=_NO_STORE, mails=mails[:PER_PAGE], number=asked.page, has_more=has_more
-    )
+    return show(context, "outbox.html", SECTION, mails=mails[:PER_PAGE], number=asked.page, has_more=has_more)
 
 
 @page.get(PATH + "/{mail_id:str}", action=Action.SITE_ADMINISTER, resource="site")
 async def mail_page(context: RequestContext, session: AsyncSession, actor: Actor, mail_id: str) -> Response[str]:
     """Show what is known of one mail, without its words."""
     mail = await find_mail(session, actor, mail_id)
-    return render(context, "ops/mail.html", headers=_NO_STORE, mail=mail, words=None)
+    return show(context, "mail.html", SECTION, mail=mail, words=None)

@@ -109,12 +109,15 @@ def set_password(name: Name, password: Password = None) -> None:
 
 
 @app.command()
-def suspend(name: Name) -> None:
+def suspend(
+    name: Name,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; administrators and the audit log tell it.")] = "",
+) -> None:
     """Shut an account out: its sessions end, its tokens and keys stop working."""
 
     async def work(database: Database, _: Settings) -> None:
         async with database.write() as session:
-            await accounts.suspend(session, SYSTEM, name)
+            await accounts.suspend(session, SYSTEM, name, reason=reason)
 
     _run(work)
     print(f"Suspended {name}.")

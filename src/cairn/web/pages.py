@@ -1,5 +1,6 @@
 """The toolkit's own pages: every component on one page, the appearance switch, the icon browsers ask for."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -73,6 +74,25 @@ async def put_announcement_away(context: RequestContext, request: WebRequest, an
     return redirect(context.own_path(form.require().next))
 
 
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """As much of a commit's author as the components read."""
+
+    name: str
+    email: str
+
+
+class _Authors:
+    """Knows one address, as a page knows those of its commits."""
+
+    def of(self, email: str) -> dict[str, str] | None:
+        return {"login": "ada"} if email == _SIGNATURES[0].email else None
+
+
+_SIGNATURES = (_Signed("Ada Lovelace", "ada@example.org"), _Signed("Somebody without an account", "else@example.org"))
+_AUTHORS = _Authors()
+
+
 @page.get("/-/components", action=PUBLIC, resource="none")
 async def components(context: RequestContext, settings: Settings) -> Response[str]:
     """Show every component once, for those who build pages and for looking at a theme."""
@@ -93,6 +113,8 @@ async def components(context: RequestContext, settings: Settings) -> Response[st
         ],
         code=highlight_lines(_SAMPLE_CODE, "sample.py"),
         prose=await render_markdown(_SAMPLE_MARKDOWN),
+        signatures=_SIGNATURES,
+        authors=_AUTHORS,
         clone_urls=[
             ("HTTPS", f"{settings.origin}/ada/engine.git"),
             ("SSH", "ssh://git@example.org:2222/ada/engine.git"),
