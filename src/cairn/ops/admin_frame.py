@@ -18,6 +18,7 @@ SECTIONS = (
     ("/announcements", "Announcements", "bell"),
     ("/jobs", "Jobs", "clock"),
     ("/storage", "Storage", "stack"),
+    ("/backups", "Backups", "archive"),
     ("/programs", "Programs", "device-desktop"),
     ("/mail", "Mail", "mail"),
     ("/settings", "Settings", "gear"),

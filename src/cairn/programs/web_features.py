@@ -16,7 +16,16 @@ from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
 from cairn.identity import sudo as identity_sudo
 from cairn.identity import teams_api as identity_teams_api
-from cairn.ops import admin_api, admin_audit, admin_pages, admin_site, admin_users, mail_pages, organization_audit
+from cairn.ops import (
+    admin_api,
+    admin_audit,
+    admin_backups,
+    admin_pages,
+    admin_site,
+    admin_users,
+    mail_pages,
+    organization_audit,
+)
 from cairn.programs.services import Services
 from cairn.repositories import api as repositories_api
 from cairn.repositories import fork_pages as repositories_fork_pages
@@ -53,7 +62,8 @@ def make_web_features(services: Services) -> WebFeatures:
         *account_pages.make_route_handlers(services.outbox, list_owned, delete_one),
         *identity_sudo.make_route_handlers(services.authenticator),
         *admin_pages.route_handlers,
-        *admin_api.make_route_handlers(services.passwords),
+        *admin_backups.route_handlers,
+        *admin_api.make_route_handlers(services.passwords, services.outbox),
         *admin_site.route_handlers,
         *admin_users.make_route_handlers(services.passwords),
         *admin_audit.route_handlers,

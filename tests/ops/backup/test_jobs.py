@@ -25,6 +25,7 @@ from cairn.ops.backup.jobs import (
     drill_scheduled,
     is_due,
     look_after_backups,
+    next_due,
 )
 from cairn.ops.backup.models import RunKind
 from cairn.ops.backup.runs import LastRun, last_run
@@ -52,6 +53,11 @@ def test_a_run_is_due_after_its_interval_and_a_failed_one_after_an_hour(
     run = LastRun(None if done is None else NOW - done, None if failed is None else NOW - failed)
     assert is_due(run, 24 * 3600, NOW) is due
     assert not is_due(run, 0, NOW), "0 is never"
+    told = next_due(run, 24 * 3600, NOW)
+    assert told is not None
+    assert (told == NOW) is due
+    assert is_due(run, 24 * 3600, told + timedelta(microseconds=1)), "what is told comes true"
+    assert next_due(run, 0, NOW) is None
 
 
 def _context(site: Site, settings: Settings) -> JobContext:

@@ -40,6 +40,15 @@ def is_due(run: LastRun, every_seconds: int, now: datetime) -> bool:
     return run.done_at is None or run.done_at <= now - timedelta(seconds=every_seconds)
 
 
+def next_due(run: LastRun, every_seconds: int, now: datetime) -> datetime | None:
+    """Return when the next run is due, ``now`` at the soonest; None for never. It agrees with ``is_due``."""
+    if not every_seconds:
+        return None
+    interval = now if run.done_at is None else run.done_at + timedelta(seconds=every_seconds)
+    retry = now if run.failed_at is None else run.failed_at + RETRIED_AFTER
+    return max(now, interval, retry)
+
+
 @scheduled("ops.backup", every=LOOKED_EVERY)
 async def look_after_backups(context: JobContext) -> None:
     """Have a backup or a drill made if one is due, and tell the target what was purged since."""
