@@ -221,3 +221,18 @@ def test_the_development_set_holds_the_very_versions_of_the_others() -> None:
         return set(re.findall(r"^([\w.-]+(?:\[[\w,-]+\])?==[^\s;]+)", text, re.MULTILINE))
 
     assert versions("server") | versions("build") <= versions("dev")
+
+
+def test_the_index_of_the_documentation_names_every_page_and_no_other() -> None:
+    docs = ROOT / "docs"
+    linked = {
+        (docs / link).resolve() for link in re.findall(r"\]\(([^)#:]+)\)", (docs / "README.md").read_text("utf-8"))
+    }
+    assert [path for path in linked if not path.is_file()] == []
+    pages = {
+        *docs.glob("guides/*.md"),
+        *docs.glob("reference/*.md"),
+        docs / "glossary.md",
+        docs / "decisions/README.md",
+    }
+    assert sorted(page.name for page in pages if page.resolve() not in linked) == []
