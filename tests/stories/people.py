@@ -12,7 +12,7 @@ import httpx2
 from tests.stories.browser import Browser, forms_of
 from tests.stories.installation import PASSWORD, Installation, git, working_copy
 
-ALL_SCOPES = ("repo", "user", "admin:public_key", "delete_repo")
+ALL_SCOPES = ("repo", "user", "admin:public_key", "delete_repo", "admin:org")
 NARROW_SCOPES = ("read:user",)
 
 

@@ -19,7 +19,7 @@ from tests.stories.installation import Installation, installation, ssh_key
 from tests.stories.people import Cast, Person, Rank, make_cast, tables_of
 from tests.stories.route_table import route_table
 
-from cairn.access.actions import IMPLIED_SCOPES, Action
+from cairn.access.actions import IMPLIED_SCOPES, Action, Resource
 from cairn.identity.names import RESERVED_LOGINS, is_login
 from cairn.web.routing import DeclaredRoute
 
@@ -37,14 +37,18 @@ WANTED_RANK = {
 """Nobody in the cast has the maintain role, which lies between writer and admin."""
 OPEN_TO_ALL = {Action.SITE_VISIT, Action.SITE_MONITOR, Action.ACCOUNT_READ}
 WITHOUT_TOKENS = {Action.SITE_SIGN_IN, Action.ACCOUNT_EDIT_TOKENS}
-NEEDS_SIGN_IN = {"/api/v3/user", "/api/v3/user/repos", "/settings"}
+NEEDS_SIGN_IN = {
+    *("/api/v3/user", "/api/v3/user/repos", "/api/v3/user/orgs", "/api/v3/user/teams", "/settings", "/-/sudo"),
+    *("/api/v3/user/memberships/orgs", "/api/v3/user/memberships/orgs/{org}", "/-/emails/verify"),
+}
 """Routes of an action that is open to all, about "me": they want to know who asks."""
 VOLATILE = {
     "account_session": frozenset({"last_used_at", "expires_at"}),
     "account_token": frozenset({"last_used_at"}),
     "account_ssh_key": frozenset({"last_used_at"}),
+    "running_program": frozenset({"last_seen_at"}),
 }
-"""What is buffered and flushed apart from requests: when a credential was last used."""
+"""What is written apart from requests: when a credential was last used, that a program still runs."""
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/v3/repos/{owner}/{repo}"): {"description": "changed"},
     ("PATCH", "/api/v3/repositories/{repository_id}"): {"description": "changed"},
@@ -68,6 +72,23 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/settings/tokens/new"): {"name": "made", "lifetime": "30"},
     ("POST", "/settings/tokens/revoke"): {"id": "1"},
     ("POST", "/settings/keys/delete"): {"id": "1"},
+    ("POST", "/admin/announcements"): {"text": "Hello"},
+    ("POST", "/admin/registration"): {"mode": "open"},
+    ("POST", "/admin/users/new"): {"login": "newcomer", "email": "newcomer@example.org", "password": "a horse battery"},
+    ("POST", "/api/v3/admin/organizations"): {"login": "founded", "admin": "ada"},
+    ("POST", "/api/v3/admin/users"): {"login": "newcomer", "email": "newcomer@example.org"},
+    ("PATCH", "/api/v3/admin/users/{username}"): {"login": "wim2"},
+    ("POST", "/api/v3/orgs/{org}/repos"): {"name": "made"},
+    ("POST", "/api/v3/orgs/{org}/teams"): {"name": "made"},
+    ("POST", "/api/v3/repos/{owner}/{repo}/transfer"): {"new_owner": "wim"},
+    ("PATCH", "/api/v3/user/email/visibility"): {"visibility": "private"},
+    ("DELETE", "/api/v3/user/emails"): {"emails": ["other@example.org"]},
+    ("POST", "/api/v3/user/emails"): {"emails": ["other@example.org"]},
+    ("POST", "/organizations/new"): {"login": "founded"},
+    ("POST", "/orgs/{org}/people"): {"username": "stan"},
+    ("POST", "/orgs/{org}/people/remove"): {"username": "adele"},
+    ("POST", "/orgs/{org}/people/visibility"): {"username": "adele"},
+    ("POST", "/orgs/{org}/teams"): {"name": "made"},
 }
 """A body that would be accepted: what is refused must be refused for who asks, not for what was sent."""
 ADDRESSES = {
@@ -87,8 +108,17 @@ ASKING_FOR_HEAD = {"stan", "narrow token"}
 
 FORKING = {"/api/v3/repos/{owner}/{repo}/forks", "/{owner}/{repo}/fork"}
 """Who reads a repository may fork it, so on a public one that is everybody with an account; its owner may not."""
-REFUSED_FOR_WHAT_IT_IS = {"/api/v3/repos/{owner}/{repo}/merge-upstream": "error 422"}
-"""What even an owner is refused, because the repository of the test is no fork."""
+REFUSED_FOR_WHAT_IT_IS = {
+    "/api/v3/repos/{owner}/{repo}/merge-upstream": "error 422",
+    "/api/v3/repos/{owner}/{repo}/transfer": "refused",
+    "/api/v3/orgs/{org}/teams/{slug}/repos/{owner}/{repo}": "hidden",
+}
+"""What even an owner is refused: the repository of the test is no fork and belongs to no organization, and nobody may
+hand one to another person."""
+
+
+ORGANIZATION, TEAM = "acme", "core"
+"""Adele's organization and a team in it; nobody else of the cast belongs to either."""
 
 
 class Verdict(Enum):
@@ -127,6 +157,12 @@ class World:
             "key_id": "999999",
             "secret": "unknown",
             "file_name": "ada.svg",
+            "org": ORGANIZATION,
+            "organization_id": str(self.cast.rows("SELECT id FROM account WHERE login = ?", ORGANIZATION)[0][0]),
+            "slug": TEAM,
+            "team_id": str(self.cast.rows("SELECT id FROM team WHERE slug = ?", TEAM)[0][0]),
+            "account_id": str(self.cast.rows("SELECT id FROM account WHERE login = 'wim'")[0][0]),
+            **dict.fromkeys(("avatar_id", "announcement_id", "job_id", "mail_id"), "999999"),
             "address": next((value for part, value in ADDRESSES.items() if part in route.path), "main"),
         }
         missing = route.parameters - values.keys()
@@ -143,7 +179,13 @@ def cairn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def world(cairn: Installation, tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("cast")
-    return World(make_cast(cairn, folder / "work"), route_table(cairn.environment), ssh_key(folder)[0])
+    made = World(make_cast(cairn, folder / "work"), route_table(cairn.environment), ssh_key(folder)[0])
+    adele = made.cast.people["adele"]
+    fields = {"login": ORGANIZATION, "csrf_token": adele.csrf_token()}
+    answer = adele.pages.post("/organizations/new", data=fields, headers={"origin": cairn.origin})
+    assert answer.is_redirect, answer.text
+    assert adele.api.post(f"/api/v3/orgs/{ORGANIZATION}/teams", json={"name": TEAM}).status_code == 201
+    return made
 
 
 def expected(route: DeclaredRoute, person: Person, *, is_private: bool) -> Verdict:
@@ -151,18 +193,33 @@ def expected(route: DeclaredRoute, person: Person, *, is_private: bool) -> Verdi
     action, is_api = route.declaration.action, route.declaration.kind == "api"
     if person.name == "expired token" or (person.name == "suspended" and is_api):
         return Verdict.BAD_CREDENTIALS
+    if {"slug", "repo"} <= route.parameters and person.name != "adele":
+        return Verdict.HIDDEN
     if route.declaration.resource == "repository":
         return _on_repository(route, action, person, is_private=is_private)
+    if action is Action.SITE_ADMINISTER:
+        return Verdict.HIDDEN  # nobody of the cast administers the site
+    if "org" in route.parameters or action.facts.resource in {Resource.ORGANIZATION, Resource.TEAM}:
+        return _on_organization(route, action, person)
     if action in OPEN_TO_ALL:
         wants_account = route.path in NEEDS_SIGN_IN and not person.is_known
         return Verdict.REFUSED if wants_account else Verdict.ALLOWED
     if action in WITHOUT_TOKENS and person.scopes is not None:
         return Verdict.REFUSED
     if action is Action.SITE_SIGN_IN:
-        return Verdict.ALLOWED
+        return Verdict.REFUSED if route.path in NEEDS_SIGN_IN and not person.is_known else Verdict.ALLOWED
     if not person.is_known or not _has_scope(person, action):
         return Verdict.REFUSED
     return Verdict.ALLOWED
+
+
+def _on_organization(route: DeclaredRoute, action: Action, person: Person) -> Verdict:
+    is_owner = person.name == "adele"
+    if action.facts.resource is Resource.TEAM:
+        return Verdict.ALLOWED if is_owner else Verdict.HIDDEN
+    if action is Action.ORGANIZATION_READ:
+        return Verdict.REFUSED if route.path in NEEDS_SIGN_IN and not person.is_known else Verdict.ALLOWED
+    return Verdict.ALLOWED if is_owner else Verdict.REFUSED
 
 
 def _on_repository(route: DeclaredRoute, action: Action, person: Person, *, is_private: bool) -> Verdict:
@@ -263,8 +320,13 @@ def test_nobody_without_the_right_gets_anywhere(world: World, repository: str) -
 
 
 def _names_nothing(route: DeclaredRoute) -> bool:
-    """Tell whether the sample values name nothing for anybody: one-time links, keys by number."""
-    return bool(route.parameters & {"secret", "key_id"})
+    """Tell whether the sample values name nothing for anybody: one-time links, keys by number, who is no member."""
+    return bool(
+        route.parameters & {"secret", "key_id", "avatar_id", "announcement_id"}
+        or {"org", "username"} <= route.parameters
+        or {"slug", "repo"} <= route.parameters
+        or route.path in {"/api/v3/user/memberships/orgs/{org}", "/-/emails/verify", "/password/reset"}
+    )
 
 
 def test_hidden_is_the_same_as_absent(world: World) -> None:
@@ -320,8 +382,13 @@ CHILD_FIELDS = {
     "/settings/sessions/revoke": ("session_id", "SELECT cookie_sha256 FROM account_session WHERE account_id = ?"),
     "/settings/tokens/revoke": ("id", "SELECT id FROM account_token WHERE account_id = ?"),
     "/settings/keys/delete": ("id", "SELECT id FROM account_ssh_key WHERE account_id = ?"),
+    "/settings/emails/remove": ("email", "SELECT email FROM account_email WHERE account_id = ?"),
 }
 """Forms that name a child row: the field, and where another account's rows of that kind are."""
+NOT_A_CHILD = {"account_id", "organization_id", "avatar_id", "announcement_id", "team_id"}
+"""Path parameters that name what everybody may see, or a thing whose own rule is asked (a team, by number)."""
+NAMES_NO_CHILD = {"/settings/account/delete", "/settings/profile/picture/remove"}
+"""Forms about the caller's own account that name no row of it."""
 CHILD_PARAMETERS = {"key_id": "SELECT id FROM account_ssh_key WHERE account_id = ?"}
 """Path parameters that name a child row of the caller's account."""
 
@@ -335,7 +402,9 @@ def test_ids_of_somebody_elses_things_are_absent(world: World) -> None:
     tried = 0
     for route in world.routes:
         for parameter in route.parameters:
-            assert not parameter.endswith("_id") or parameter in {"repository_id", *CHILD_PARAMETERS}, route.path
+            is_known = parameter in {"repository_id", *NOT_A_CHILD, *CHILD_PARAMETERS}
+            is_for_administrators = route.declaration.action is Action.SITE_ADMINISTER
+            assert not parameter.endswith("_id") or is_known or is_for_administrators, route.path
             if parameter in CHILD_PARAMETERS:
                 foreign = cast.rows(CHILD_PARAMETERS[parameter], owner)[0][0]
                 for client in (stan.api, stan.pages):
@@ -350,7 +419,7 @@ def test_ids_of_somebody_elses_things_are_absent(world: World) -> None:
             assert answer.status_code == 404, (route.path, answer)
             tried += 1
     forms = {route.path for route in world.routes if re.search(r"/(revoke|delete|remove)$", route.path)}
-    own = {path for path in forms if path.startswith("/settings/")}
+    own = {path for path in forms if path.startswith("/settings/")} - NAMES_NO_CHILD
     assert own == CHILD_FIELDS.keys(), "say here what a new form names"
     assert tried >= len(CHILD_FIELDS) + 2 * len(CHILD_PARAMETERS)
     assert tables_of(cast.database, without=VOLATILE) == before
