@@ -390,7 +390,7 @@ async def test_reading_a_page_writes_nothing(people: People) -> None:
     before = await rows()
     seen = 0
     for route in declared_routes(people.running.app.litestar):
-        if route.method != "GET":
+        if route.method != "GET" or "{org}" in route.path:
             continue
         path = route.path.replace("{secret}", link.rsplit("/", 1)[1]).replace("{username}", "ada")
         path = (
@@ -410,6 +410,7 @@ async def test_every_page_of_a_person_declares_an_action_of_accounts(people: Peo
     for route in declared_routes(people.running.app.litestar):
         if route.path.startswith("/settings"):
             assert route.declaration.action in {
+                Action.ACCOUNT_READ_PRIVATE,
                 Action.ACCOUNT_EDIT,
                 Action.ACCOUNT_DELETE,
                 Action.ACCOUNT_EDIT_TOKENS,

@@ -11,7 +11,15 @@ from cairn.base.secret_box import SecretBox
 from cairn.base.settings import Settings
 from cairn.identity.passwords import Passwords
 from cairn.mail.outbox import Outbox
-from cairn.ops import admin_api, admin_audit, admin_pages, admin_site, admin_users, organization_audit
+from cairn.ops import (
+    admin_api,
+    admin_audit,
+    admin_backups,
+    admin_pages,
+    admin_site,
+    admin_users,
+    organization_audit,
+)
 
 OUTBOX = Outbox(Settings(external_url="https://cairn.test"), SecretBox(["k" * 32]), ("cairn.identity",))
 
@@ -20,6 +28,7 @@ ADMIN_HANDLERS = (
     *admin_pages.route_handlers,
     *admin_api.make_route_handlers(Passwords(quick_hasher()), OUTBOX),
     *admin_site.route_handlers,
+    *admin_backups.route_handlers,
     *admin_users.make_route_handlers(Passwords(quick_hasher())),
     *admin_audit.route_handlers,
     *organization_audit.route_handlers,

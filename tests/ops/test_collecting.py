@@ -7,7 +7,7 @@ from sqlalchemy import select
 from tests.factories.passing_time import let_pass
 from tests.factories.pushes import make_store, verdict
 from tests.factories.small_pushes import SmallPusher
-from tests.ops.test_maintenance import run_jobs
+from tests.factories.work import do_what_is_due
 
 from cairn.git.bucket_comparison import last_comparison
 from cairn.git.engine import Engine
@@ -27,7 +27,7 @@ async def a_week_later(engine: Engine) -> list[str]:
         for schedule in await session.scalars(select(Schedule)):
             schedule.last_due_at -= timedelta(days=8)
     await enqueue_due(engine.database, registry)
-    return await run_jobs(engine)
+    return await do_what_is_due(engine)
 
 
 async def make_garbage(engine: Engine) -> SmallPusher:
@@ -51,7 +51,7 @@ def test_the_worker_knows_its_schedules() -> None:
 async def test_the_worker_collects_expires_and_compares(engine: Engine, tmp_path: Path) -> None:
     pusher = await make_garbage(engine)
     await enqueue_due(engine.database, registry)
-    assert collecting.COLLECT_KIND in await run_jobs(engine)
+    assert collecting.COLLECT_KIND in await do_what_is_due(engine)
     assert len(await list_undo_packs(engine.database, pusher.store)) == 1
     assert await last_comparison(engine.database) is not None
     await let_pass(engine.database, UNDO_KEPT)
@@ -70,5 +70,5 @@ async def test_a_damaged_store_keeps_its_manifest_and_makes_no_dead_job(engine: 
     for folder in ("views", "packs"):
         (engine.cache.root / folder).rename(engine.cache.root / f"lost-{folder}")
     await collecting.enqueue_collections(engine.database, [pusher.store, pusher.store])
-    assert await run_jobs(engine) == [collecting.COLLECT_KIND]
+    assert await do_what_is_due(engine) == [collecting.COLLECT_KIND]
     assert (await read_manifest(engine.database, pusher.store))[1] == packs

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 from tests.factories.pushes import make_store, verdict
 from tests.factories.small_pushes import SmallPusher
+from tests.factories.work import do_what_is_due
 
 from cairn.base.settings import load_settings
 from cairn.git.compaction import PACKS_MAX
@@ -15,7 +16,7 @@ from cairn.git.fetch_cache import SHARED_PREFIX, expire_shared_answers
 from cairn.git.manifest import read_manifest
 from cairn.git.models import Pack
 from cairn.jobs.context import JobContext, LeaseLost
-from cairn.jobs.lease import claim, finish
+from cairn.jobs.lease import claim
 from cairn.jobs.models import Schedule
 from cairn.jobs.registry import registry
 from cairn.jobs.schedules import enqueue_due
@@ -56,28 +57,12 @@ def test_the_worker_knows_the_housekeeping_of_the_engine() -> None:
     assert expected.items() <= registry.schedules.items()
 
 
-async def run_jobs(engine: Engine) -> list[str]:
-    """Do every job that is due, as a worker does; return their kinds."""
-    done: list[str] = []
-    while True:
-        async with engine.database.write() as session:
-            claims = await claim(session, registry, holder="tester", limit=10)
-        if not claims:
-            return done
-        for held in claims:
-            context = JobContext(engine.database, held.job_id, held.fencing, held.attempt, {Engine: engine})
-            await held.handler(context, held.payload)
-            async with engine.database.write() as session:
-                await finish(session, held)
-            done.append(held.handler.kind)
-
-
 async def test_the_worker_compacts_sweeps_and_deletes_by_itself(engine: Engine, tmp_path: Path) -> None:
     """Thirty pushes, then time: one pack is left, with everything in it."""
     pusher = SmallPusher(engine, await make_store(engine))
     await pusher.push_many(PACKS_MAX)
     assert set(await enqueue_due(engine.database, registry)) >= {"ops.find_crowded", "ops.sweep_uploads"}
-    assert maintenance.COMPACT_KIND in await run_jobs(engine)
+    assert maintenance.COMPACT_KIND in await do_what_is_due(engine)
     assert len((await read_manifest(engine.database, pusher.store))[1]) == 1
     async with engine.database.write() as session:
         for pack in await session.scalars(select(Pack).where(Pack.condemned_at.is_not(None))):
@@ -86,7 +71,7 @@ async def test_the_worker_compacts_sweeps_and_deletes_by_itself(engine: Engine, 
         for schedule in await session.scalars(select(Schedule)):
             schedule.last_due_at -= timedelta(days=2)
     await enqueue_due(engine.database, registry)
-    assert "schedule:ops.delete_condemned" in await run_jobs(engine)
+    assert "schedule:ops.delete_condemned" in await do_what_is_due(engine)
     assert len([found async for found in engine.storage.list(f"packs/{pusher.store}/")]) == 2
     assert await verdict(engine, pusher.store, tmp_path / "after") == pusher.refs
 
@@ -107,7 +92,7 @@ async def test_a_store_waits_for_one_compaction_however_often_it_is_found(engine
     stores = [await make_store(engine) for _ in range(3)]
     for _ in range(2):
         await maintenance.enqueue_compactions(engine.database, stores)
-    assert await run_jobs(engine) == [maintenance.COMPACT_KIND] * 3
+    assert await do_what_is_due(engine) == [maintenance.COMPACT_KIND] * 3
 
 
 async def test_a_store_with_a_damaged_pack_keeps_its_manifest_and_makes_no_dead_job(engine: Engine) -> None:
@@ -118,5 +103,5 @@ async def test_a_store_with_a_damaged_pack_keeps_its_manifest_and_makes_no_dead_
     for folder in ("views", "packs"):
         (engine.cache.root / folder).rename(engine.cache.root / f"lost-{folder}")
     await maintenance.enqueue_compactions(engine.database, [pusher.store])
-    assert await run_jobs(engine) == [maintenance.COMPACT_KIND]
+    assert await do_what_is_due(engine) == [maintenance.COMPACT_KIND]
     assert (await read_manifest(engine.database, pusher.store))[1] == packs

@@ -10,8 +10,8 @@ from cairn.programs.features import JOBS, SUBSCRIBERS, load_jobs
 def test_every_module_that_registers_something_is_listed() -> None:
     root = Path(cairn.__file__).parent
     registering = {
-        f"cairn.{path.parent.name}.{path.stem}"
-        for path in root.glob("*/*.py")
+        ".".join(["cairn", *path.relative_to(root).with_suffix("").parts])
+        for path in root.rglob("*.py")
         if any(line.startswith(("@handler(", "@scheduled(", "@subscribe(")) for line in path.read_text().splitlines())
     }
     assert registering == {*JOBS, *SUBSCRIBERS}

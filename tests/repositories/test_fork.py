@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 from tests.factories.forge import Forge
 from tests.factories.forked_stores import packs_of, sound
-from tests.factories.forking import fork, heads, may_see, view_of, work
+from tests.factories.forking import fork, heads, may_see, view_of
+from tests.factories.work import do_what_is_due
 
 from cairn.access.roles import Role, Visibility
 from cairn.audit.models import AuditEntry
@@ -30,7 +31,7 @@ async def test_a_first_fork_is_filled_by_a_job_and_the_next_at_once(forge: Forge
     first = await fork_repository(forge.database, forge.engine, ben.actor, parent, NewFork())
     assert (first.is_new, first.is_ready) == (True, False)
     assert await heads(forge, first.repository) == {}
-    assert "repositories.fill_fork" in await work(forge.engine)
+    assert "repositories.fill_fork" in await do_what_is_due(forge.engine)
     seen = await view_of(forge, ben, first.repository)
     assert await heads(forge, seen) == await heads(forge, parent)
     assert (seen.full_name, seen.parent_name, seen.description) == ("ben/engine", "ada/engine", "Mill")
@@ -115,7 +116,7 @@ async def test_what_was_pushed_to_the_fork_meanwhile_stays(forge: Forge) -> None
     await forge.commit(ada, parent, {"b": b"2"}, branch=b"refs/heads/side")
     begun = (await fork_repository(forge.database, forge.engine, ben.actor, parent, NewFork())).repository
     mine = await forge.commit(ben, begun, {"mine": b"3"})
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     found = await heads(forge, begun)
     assert found["refs/heads/main"] == mine
     assert found["refs/heads/side"] == (await heads(forge, parent))["refs/heads/side"]
@@ -126,7 +127,7 @@ async def test_a_fork_all_of_whose_names_are_taken_is_done(forge: Forge) -> None
     parent = await forge.repository(ada, "engine", files={"a": b"1"})
     begun = (await fork_repository(forge.database, forge.engine, ben.actor, parent, NewFork())).repository
     mine = await forge.commit(ben, begun, {"mine": b"3"})
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     assert await heads(forge, begun) == {"refs/heads/main": mine}
     async with forge.database.read() as session:
         assert await work_of(session, begun.id, WorkKind.FILL) is None
@@ -160,7 +161,7 @@ async def test_a_parent_that_is_gone_or_closed_meanwhile_is_told(forge: Forge) -
         method = "PATCH" if body else "DELETE"
         answer = await forge.api(ada).call(method, f"/repos/ada/{name}", json=body)
         assert answer.is_success, answer.text
-        await work(forge.engine)
+        await do_what_is_due(forge.engine)
         async with forge.database.read() as session:
             found = await work_of(session, begun.id, WorkKind.FILL)
         assert found is not None
@@ -180,7 +181,7 @@ async def test_a_fork_that_was_interrupted_is_finished_by_the_worker(forge: Forg
             await fork_repository(forge.database, forge.engine, ben.actor, parent, NewFork())
     finally:
         fail_points.configure([])
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     again = await fork_repository(forge.database, forge.engine, ben.actor, parent, NewFork())
     assert (again.is_new, again.is_ready) == (False, True)
     assert await heads(forge, again.repository) == await heads(forge, parent)

@@ -1,7 +1,8 @@
 """Forks over REST: GitHub's shape and statuses, who may, and what a caller may not learn."""
 
 from tests.factories.forge import Forge
-from tests.factories.forking import fork, heads, view_of, work
+from tests.factories.forking import fork, heads, view_of
+from tests.factories.work import do_what_is_due
 
 from cairn.access.roles import Role, Visibility
 from cairn.repositories.models import WorkKind
@@ -18,7 +19,7 @@ async def test_forking_answers_202_with_the_fork_and_its_parent(forge: Forge) ->
     assert body["parent"]["full_name"] == body["source"]["full_name"] == "ada/engine"
     assert body["parent"]["fork"] is False
     assert body["permissions"]["admin"] is True
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     seen = (await forge.api(ben).get("/repos/ada/engine")).json()
     assert (seen["forks"], seen["forks_count"], seen["network_count"], seen["allow_forking"]) == (1, 1, 1, True)
     assert "parent" not in seen
@@ -35,7 +36,7 @@ async def test_name_and_default_branch_only_are_honoured(forge: Forge) -> None:
     wanted = {"name": "motor", "default_branch_only": True, "organization": "ben"}
     answer = await forge.api(ben).call("POST", "/repos/ada/engine/forks", json=wanted)
     assert answer.json()["full_name"] == "ben/motor"
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     branches = await forge.api(ben).get("/repos/ben/motor/branches")
     assert [branch["name"] for branch in branches.json()] == ["main"]
 
@@ -152,5 +153,5 @@ async def test_closing_a_repository_is_shown_as_work_until_its_packs_are_its_own
         assert await work_of(session, parent.id, WorkKind.SEPARATE) is not None
     page = await forge.browser(ada).get("/ada/engine/settings")
     assert "separated from its forks" in page.text
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     assert "separated from its forks" not in (await forge.browser(ada).get("/ada/engine/settings")).text

@@ -3,7 +3,8 @@
 from sqlalchemy import delete
 from tests.factories.forge import Forge
 from tests.factories.forked_stores import packs_of
-from tests.factories.forking import fork, heads, may_see, work
+from tests.factories.forking import fork, heads, may_see
+from tests.factories.work import do_what_is_due
 
 from cairn.access.models import Grant
 from cairn.access.roles import Role, Visibility
@@ -28,7 +29,7 @@ async def test_jobs_that_come_twice_or_too_late_do_nothing(forge: Forge) -> None
         for repository_id in (mine.id, 999_999):
             await enqueue(session, FILL_KIND, WorkOn(repository_id))
         await enqueue(session, SEPARATE_KIND, WorkOn(999_999))
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     assert await heads(forge, mine) == before
     assert await packs_of(forge.engine, mine.store_id) == packs
 
@@ -38,7 +39,7 @@ async def test_a_fork_deleted_before_it_was_filled_is_forgotten(forge: Forge) ->
     parent = await forge.repository(ada, "engine", files={"a": b"1"})
     await fork_repository(forge.database, forge.engine, ben.actor, parent, NewFork())
     assert (await forge.api(ben).call("DELETE", "/repos/ben/engine")).status_code == 204
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     assert (await fork(forge, ben, parent)).full_name == "ben/engine"
 
 
@@ -52,5 +53,5 @@ async def test_access_that_went_by_any_way_is_noticed_by_the_guard(forge: Forge)
         await session.execute(delete(Grant).where(Grant.repository_id == secret.id))
     assert await may_see(forge, ben, mine)
     assert "repositories.guard_private_forks" in await enqueue_due(forge.database, registry)
-    assert "schedule:repositories.guard_private_forks" in await work(forge.engine)
+    assert "schedule:repositories.guard_private_forks" in await do_what_is_due(forge.engine)
     assert not await may_see(forge, ben, mine)

@@ -3,7 +3,8 @@
 import html
 
 from tests.factories.forge import Forge
-from tests.factories.forking import fork, heads, work
+from tests.factories.forking import fork, heads
+from tests.factories.work import do_what_is_due
 
 from cairn.access.roles import Visibility
 
@@ -20,7 +21,7 @@ async def test_a_fork_is_made_by_the_form(forge: Forge) -> None:
     fields = {"owner": "ben", "name": "motor", "description": "Mine", "default_branch_only": "true"}
     made = await browser.submit("/ada/engine/fork", fields)
     assert (made.status_code, made.headers["location"]) == (303, "/ben/motor")
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     page = html.unescape((await browser.get("/ben/motor")).text)
     assert 'forked from <a href="/ada/engine">ada/engine</a>' in page
     assert "1 branch" in page

@@ -1,7 +1,7 @@
 """The page of a fork that is being made: how far it is, why it failed, and nothing of it afterwards."""
 
 from tests.factories.forge import Forge
-from tests.factories.forking import work
+from tests.factories.work import do_what_is_due
 
 from cairn.repositories.fork import NewFork, fail_fork, fork_repository
 from cairn.repositories.fork_progress import STEPS
@@ -21,7 +21,7 @@ async def test_the_page_follows_the_work_by_itself(forge: Forge) -> None:
         page = await forge.browser(ben).get("/ben/engine")
         assert page.headers["refresh"] == "2"
         assert f'<li aria-current="step">{text}</li>' in page.text
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     page = await forge.browser(ben).get("/ben/engine")
     assert "refresh" not in page.headers
     assert "Forking" not in page.text

@@ -2,7 +2,8 @@
 
 import pytest
 from tests.factories.forge import Forge
-from tests.factories.forking import fork, may_see, view_of, work
+from tests.factories.forking import fork, may_see, view_of
+from tests.factories.work import do_what_is_due
 
 from cairn.access.roles import Role, Visibility
 from cairn.repositories.collaborators import put_collaborator, remove_collaborator
@@ -44,7 +45,7 @@ async def test_a_parent_that_narrows_lets_go_of_wider_forks_only(forge: Forge) -
         async with forge.database.write() as session:
             change = RepositoryChange(visibility=visibility)
             await update_repository(session, forge.engine, who.actor, which.id, change)
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     assert (await view_of(forge, ben, wide)).parent_id is None
     assert (await view_of(forge, cleo, narrow)).parent_id == root.id
     change = RepositoryChange(visibility=Visibility.PUBLIC)

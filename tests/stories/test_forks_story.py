@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select
 from tests.factories.forge import Forge, Person, open_forge
 from tests.factories.forked_stores import SECRET_REF, fork_store, objects_of, secret_object, sound
-from tests.factories.forking import fork, heads, may_see, view_of, work
+from tests.factories.forking import fork, heads, may_see, view_of
 from tests.factories.git_repositories import fast_import, init
 from tests.factories.pushes import MAIN, make_store, push, push_commit, refs_of
 from tests.factories.seeds import chosen_seed
 from tests.factories.small_pushes import SmallPusher
+from tests.factories.work import do_what_is_due
 from tests.stories.twelve_ways import PATH, Secret, fetches, operations, pages, pushes, require_closed, secret_of
 
 from cairn.access.roles import Visibility
@@ -142,7 +143,7 @@ async def test_a_fork_is_complete_and_closed_whatever_becomes_of_the_parent(
     assert callable(change)
     await change(world)
     await world.fork_is_closed_and_whole(tmp_path / "at-once")
-    await work(forge.engine)
+    await do_what_is_due(forge.engine)
     await age_condemned(forge.engine)
     await delete_condemned(forge.database, forge.engine.storage)
     await world.fork_is_closed_and_whole(tmp_path / "later")

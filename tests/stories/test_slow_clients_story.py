@@ -79,6 +79,8 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield place(tmp_path_factory.mktemp("slow"), stack, settings)
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
 async def test_every_kind_of_slow_client_is_ended_while_pages_are_answered(impatient: Place) -> None:
     """Attack: hold the server's places with connections that cost nothing to keep."""
     cairn = impatient.cairn

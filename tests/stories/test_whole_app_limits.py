@@ -11,6 +11,8 @@ from tests.stories.people import join
 from tests.stories.raw_http import send_body
 from tests.stories.route_table import route_table
 
+from cairn.access.actions import Action
+
 SENT_BYTES = 100 << 20
 GROWTH_BYTES_MAX = 20 << 20
 WRITING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -50,7 +52,9 @@ def test_a_body_of_100_mb_is_refused_by_every_route_in_bounded_memory(cairn: Ins
         head = f"{route.method} {path} HTTP/1.1\r\n{who}\r\ncontent-type: {kind}"
         for chunked in (False, True):
             status = send_body(cairn.port, head, size=SENT_BYTES, chunked=chunked)
-            if status != 413:
+            # Who may not know the page is told so before the body is read.
+            is_hidden = route.declaration.action is Action.SITE_ADMINISTER and status == 404
+            if status != 413 and not is_hidden:
                 wrong.append(f"{route.method} {path} {'chunked' if chunked else 'with its length'}: {status}")
     assert not wrong, "\n".join(wrong)
     grown = memory_of(pid, "VmHWM") - before

@@ -160,11 +160,13 @@ def test_8_a_stop_signal_lets_a_running_clone_finish(story: Story, tmp_path: Pat
 
 
 def test_9_what_was_acknowledged_is_there_after_the_next_start(story: Story) -> None:
+    links = LINK.findall(story.cairn.log())
     story.cairn.process.kill()
     story.cairn.process.start()
     heads = git("ls-remote", story.cairn.url("ada/engine", user="ada", secret=story.token), "main")
     assert heads.split()[0] == git("rev-parse", "main", cwd=story.work).strip()
-    assert len(LINK.findall(story.cairn.log())) == 1, "with an administrator there is no further link"
+    assert LINK.findall(story.cairn.log()) == links, "with an administrator there is no further link"
+    assert set(links) == {story.link}, "the greeting repeats the link of the first start"
 
 
 def test_pushes_over_http_can_be_closed_with_a_sentence_that_names_the_other_door(tmp_path: Path) -> None:

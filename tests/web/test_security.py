@@ -137,7 +137,7 @@ async def test_every_writing_route_refuses_a_body_over_its_limit(running: Runnin
     for route in declared_routes(running.app.litestar):
         if route.method in {"GET", "HEAD"}:
             continue
-        path = re.sub(r"\{\w+\}", "x", route.path)
+        path = re.sub(r"\{\w+\}", "x", re.sub(r"\{\w+_id\}", "1", route.path))
         for content in (chunk * 5, endless()):
             pulled = 0
             answer = await running.client(authorization="token repo").request(route.method, path, content=content)

@@ -146,11 +146,13 @@ async def list_accounts(
 
 async def _moved(session: AsyncSession, login: str) -> NotFound:
     """Return the error for a name nobody has: where its last owner is, if they are still here."""
+    if not is_login(login):
+        return NotFound("Not Found")
     rows = await session.execute(
         # Primary keys of account_rename and account.
         select(Account.id, Account.login)
         .join(AccountRename, AccountRename.account_id == Account.id)
-        .where(AccountRename.login_key == login.lower()[:40], Account.deleted_at.is_(None))
+        .where(AccountRename.login_key == login.lower(), Account.deleted_at.is_(None))
     )
     found = rows.one_or_none()
     return NotFound("Not Found") if found is None else AccountMoved(*found)
