@@ -14,7 +14,6 @@ from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.events.models import EventRow
 from cairn.identity.accounts import (
-    NameTaken,
     change_password,
     create_account,
     invite,
@@ -25,6 +24,7 @@ from cairn.identity.accounts import (
 )
 from cairn.identity.authenticate import BadCredentials
 from cairn.identity.models import Account, AccountEmail, AccountRename
+from cairn.identity.names import NameTaken
 from cairn.identity.one_time_links import LinkUnusable
 from cairn.identity.passwords import PasswordRefused
 from cairn.identity.registration import RegistrationClosed

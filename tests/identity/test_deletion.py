@@ -66,10 +66,10 @@ async def delete(
     )
 
 
-async def make(database: Database, login: str, **facts: bool) -> Account:
+async def make(database: Database, login: str, *, is_site_admin: bool = False) -> Account:
     stored = await make_authentication(database).passwords.hash(PASSWORD)
     async with database.write() as session:
-        return await make_account(session, login, password_hash=stored, **facts)
+        return await make_account(session, login, password_hash=stored, is_site_admin=is_site_admin)
 
 
 async def test_everything_that_tells_of_the_person_goes(any_database: Database, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from cairn.base.actor import SYSTEM, Actor
 from cairn.base.errors import Conflict
 from cairn.base.settings import Settings
 from cairn.db.database import Database
-from cairn.identity.accounts import NameTaken, create_account, create_first_administrator
+from cairn.identity.accounts import create_account, create_first_administrator
 from cairn.identity.first_run import announce
 from cairn.identity.models import Account
+from cairn.identity.names import NameTaken
 from cairn.identity.one_time_links import LinkUnusable
 
 SETTINGS = Settings(external_url="https://cairn.test:8443")

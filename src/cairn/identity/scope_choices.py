@@ -25,9 +25,7 @@ SCOPE_CHOICES = (
     ScopeChoice("read:public_key", "List your SSH keys.", parent="admin:public_key"),
     ScopeChoice("admin:org", "Run the organizations you own: profile, policies, members, teams."),
     ScopeChoice("write:org", "Change members and teams where you may.", parent="admin:org"),
-    ScopeChoice(
-        "read:org", "See your organizations; the gh command asks for it when you sign in.", parent="admin:org"
-    ),
+    ScopeChoice("read:org", "See your organizations; the gh command asks for it when you sign in.", parent="admin:org"),
     ScopeChoice("site_admin", "Act as an administrator of this site.", for_administrators=True),
 )
 """What has an effect today; the API takes every name in ``KNOWN_SCOPES``."""
