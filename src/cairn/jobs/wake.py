@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cairn.base.log import get_logger
+from cairn.base.redis import open_redis
 from cairn.db.database import Database, DatabaseAway
 
 if TYPE_CHECKING:
@@ -80,15 +81,12 @@ class Wakeups:
 
     async def _speak_redis(self) -> None:
         from redis import RedisError
-        from redis.asyncio import Redis  # six megabytes that an installation without Redis does without
 
         pause = 0.5
         while True:
-            client = Redis.from_url(
-                self._redis_url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS
-            )
+            client = open_redis(self._redis_url, connect_seconds=_REDIS_SECONDS)
             try:
-                await client.ping()
+                await _ping(client)
                 pause = 0.5
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._hear(client))
@@ -103,14 +101,15 @@ class Wakeups:
 
     async def _hear(self, client: "Redis") -> None:
         async with client.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(_CHANNEL)
+            async with asyncio.timeout(_REDIS_SECONDS):
+                await channel.subscribe(_CHANNEL)
             self._wake_all()  # what was said while nobody listened
             while True:
                 message = await channel.get_message(timeout=_REDIS_LISTEN_SECONDS)
                 if message is not None:
                     self._wake(message["data"].decode("utf-8", "replace"))
                 else:
-                    await client.ping()  # a silent connection may be a dead one
+                    await _ping(client)  # a silent connection may be a dead one
 
     async def _say(self, client: "Redis") -> None:
         while True:
@@ -118,4 +117,10 @@ class Wakeups:
             self._has_unsent.clear()
             topics, self._unsent = self._unsent, set()
             for topic in topics:
-                await client.publish(_CHANNEL, topic)
+                async with asyncio.timeout(_REDIS_SECONDS):
+                    await client.publish(_CHANNEL, topic)
+
+
+async def _ping(client: "Redis") -> None:
+    async with asyncio.timeout(_REDIS_SECONDS):
+        await client.ping()

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from cairn.base.errors import CairnError
+from cairn.base.redis import open_redis
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.db.durability import Finding
@@ -177,9 +178,7 @@ async def _greet_ssh(address: str) -> None:
 
 
 async def _ping_redis(url: str) -> None:
-    from redis.asyncio import Redis
-
-    async with Redis.from_url(url, socket_connect_timeout=PROBE_SECONDS, socket_timeout=PROBE_SECONDS) as client:
+    async with asyncio.timeout(PROBE_SECONDS), open_redis(url, connect_seconds=PROBE_SECONDS) as client:
         await client.ping()
 
 

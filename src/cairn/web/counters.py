@@ -18,6 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from cairn.base.log import get_logger
+from cairn.base.redis import open_redis
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -241,9 +242,7 @@ class Counters:
         if not redis_url:
             yield
             return
-        from redis.asyncio import Redis  # six megabytes that an installation without Redis does without
-
-        client = Redis.from_url(redis_url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS)
+        client = open_redis(redis_url, connect_seconds=_REDIS_SECONDS)
         self._client = client
         try:
             async with asyncio.TaskGroup() as group:
@@ -289,7 +288,8 @@ class Counters:
             await asyncio.sleep(pause)
             try:
                 if self._is_away:
-                    await client.ping()
+                    async with asyncio.timeout(_REDIS_SECONDS):
+                        await client.ping()
                 await self._exchange(client)
             except _redis_errors() as error:
                 self._lost(error)
