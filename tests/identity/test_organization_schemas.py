@@ -19,7 +19,8 @@ def test_addresses_carry_the_origin_with_its_port() -> None:
 
 def test_an_owner_is_an_admin_in_the_words_of_github() -> None:
     place = Membership(7, "acme", "Acme", OrganizationRole.OWNER, is_public=False)
-    assert membership_json(ORIGIN, place, account_id=1, login="ada")["role"] == "admin"
+    body = membership_json(ORIGIN, place, role=place.role, person=(1, "ada"))
+    assert (body["role"], body["state"], body["user"]["login"]) == ("admin", "active", "ada")
 
 
 def test_what_is_not_sent_stays_and_what_is_no_permission_is_refused() -> None:

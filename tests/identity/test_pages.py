@@ -297,7 +297,7 @@ async def test_an_invitation_lets_one_person_in(tmp_path: Path, database: Databa
         assert (await people.browser().submit("/join", NEW, page="/login")).status_code == 403
         unknown = await people.browser().get("/join?invitation=guess")
         assert unknown.status_code == 404
-        assert "Ask an administrator for a new one" in unknown.text
+        assert "ask who invited you for a new one" in unknown.text
         async with database.write() as session:
             secret = await invite(session, SYSTEM)
         page = f"/join?invitation={secret}"

@@ -59,6 +59,8 @@ class Action(StrEnum):
     ACCOUNT_READ_KEYS = "account:read_keys"
     ACCOUNT_EDIT_KEYS = "account:edit_keys"
     ACCOUNT_EDIT_TOKENS = "account:edit_tokens"
+    ACCOUNT_READ_INVITATIONS = "account:read_invitations"
+    ACCOUNT_ANSWER_INVITATIONS = "account:answer_invitations"
     SITE_VISIT = "site:visit"
     SITE_SIGN_IN = "site:sign_in"
     SITE_ADMINISTER = "site:administer"
@@ -242,6 +244,16 @@ FACTS: dict[Action, ActionFacts] = {
     # No scope grants this: a token must not make tokens.
     Action.ACCOUNT_EDIT_TOKENS: _facts(
         Resource.ACCOUNT, "List, create and revoke an account's own personal tokens; never with a token.", "(none)"
+    ),
+    Action.ACCOUNT_READ_INVITATIONS: _facts(
+        Resource.ACCOUNT,
+        "See where an account is invited to.",
+        "admin:org",
+        "write:org",
+        "read:org",
+    ),
+    Action.ACCOUNT_ANSWER_INVITATIONS: _facts(
+        Resource.ACCOUNT, "Accept and decline an account's own invitations.", "admin:org", "write:org"
     ),
     Action.SITE_VISIT: _facts(Resource.SITE, "Open what everybody may open: the front page, sign-in, static files."),
     Action.SITE_SIGN_IN: _facts(

@@ -20,7 +20,7 @@ from cairn.identity.emails import check_email, release_unproven
 from cairn.identity.events import AccountCreated, AccountSuspensionChanged, PasswordChanged
 from cairn.identity.models import Account, AccountEmail, AccountRename, LinkPurpose
 from cairn.identity.names import NameTaken, check_new_login
-from cairn.identity.one_time_links import delete_links, make_link, use_link
+from cairn.identity.one_time_links import delete_links, find_link, link_works, make_link, use_link
 from cairn.identity.passwords import Passwords, check_new_password
 from cairn.identity.queries import find_account
 from cairn.identity.registration import read_registration
@@ -44,21 +44,37 @@ async def sign_up(
 ) -> Actor:
     """Create an account for a stranger and return them as an actor; the session comes from ``sign_in``.
 
+    An invitation is an administrator's, or the link of a mail that invites an address into an organization: the
+    account is then of that address and has proved it; the place itself is accepted later.
     Errors: RegistrationClosed; LinkUnusable for a wrong invitation; LoginInvalid, EmailInvalid, PasswordRefused,
-    NameTaken. An invitation is used up only by a sign-up that works.
+    NameTaken; Invalid for another address. An invitation is used up only by a sign-up that works.
     """
     async with database.read() as session:
         policy = await read_registration(session, settings)
+        is_mailed = await link_works(session, LinkPurpose.ORGANIZATION_INVITATION, invitation)
     policy.require(invitation=invitation)
     email = _checked(login, email, password)
-    policy.require(invitation=invitation, email=email)
+    policy.require(invitation=invitation, email=email, by_organization=is_mailed)
     password_hash = await passwords.hash(password)
     async with database.write() as session:
         await authorize(session, ANONYMOUS, Action.SITE_SIGN_IN, SITE)
-        if policy.mode == "invite":
+        if is_mailed:
+            await _use_mailed(session, invitation, email)
+        elif policy.mode == "invite":
             await use_link(session, LinkPurpose.INVITATION, invitation)
-        account = await _insert_account(session, login=login, email=email, password_hash=password_hash)
+        account = await _insert_account(
+            session, login=login, email=email, password_hash=password_hash, is_email_proved=is_mailed
+        )
         return await _created(session, account, by=None)
+
+
+async def _use_mailed(session: AsyncSession, secret: str, email: str) -> None:
+    """Use up the link of a mail; only its reader has it, so an account of that address needs no further proof."""
+    link = await find_link(session, LinkPurpose.ORGANIZATION_INVITATION, secret)
+    if link.email != email.lower():
+        message = "This invitation is for another address; sign up with the one it was sent to."
+        raise Invalid(message, FieldProblem("email", "invalid", message, "User"))
+    await use_link(session, LinkPurpose.ORGANIZATION_INVITATION, secret)
 
 
 async def invite(session: AsyncSession, actor: Actor) -> str:
@@ -221,7 +237,13 @@ def _checked(login: str, email: str, password: str) -> str:
 
 
 async def _insert_account(
-    session: AsyncSession, *, login: str, email: str, password_hash: str, is_site_admin: bool = False
+    session: AsyncSession,
+    *,
+    login: str,
+    email: str,
+    password_hash: str,
+    is_site_admin: bool = False,
+    is_email_proved: bool = False,
 ) -> Account:
     moment = await database_now(session)
     account = Account(
@@ -243,7 +265,9 @@ async def _insert_account(
         # Two sign-ups with one name at the same moment: the unique key let the other one win.
         raise _taken("login", f"The name {login!r} is taken; choose another one.") from None
     try:
-        session.add(AccountEmail(account_id=account.id, email=email, email_key=email.lower(), is_primary=True))
+        address = AccountEmail(account_id=account.id, email=email, email_key=email.lower(), is_primary=True)
+        address.verified_at = moment if is_email_proved else None
+        session.add(address)
         await session.flush()
     except IntegrityError:
         raise _taken("email", "This e-mail address belongs to another account; sign in with it instead.") from None

@@ -25,7 +25,7 @@ from cairn.identity.administration import lock_administrators
 from cairn.identity.avatars import discard_picture
 from cairn.identity.email_addresses import notify
 from cairn.identity.events import AccountDeleted
-from cairn.identity.models import Account, AccountEmail, AccountRename, SshKey, Token
+from cairn.identity.models import Account, AccountEmail, AccountRename, OrganizationInvitation, SshKey, Token
 from cairn.identity.names import GHOST_PREFIX
 from cairn.identity.one_time_links import delete_links
 from cairn.identity.organizations import lock_organization
@@ -120,7 +120,7 @@ async def _lock(session: AsyncSession, account_id: int) -> Account:
     organizations = (await session.scalars(joined.order_by(OrganizationMember.organization_id))).all()
     for organization_id in organizations:
         await lock_organization(session, organization_id)
-    # Nobody can make it a member of anything any more: that refers to this row.
+    # Nobody can give it anything any more (``hold_account``), nor make it a member: that refers to this row.
     account = await session.get_one(Account, account_id, with_for_update=True, populate_existing=True)
     if set(await session.scalars(joined)) - set(organizations):
         raise Conflict("This account joined an organization just now; try again.")
@@ -146,7 +146,8 @@ async def _make_ghost(session: AsyncSession, outbox: Outbox, actor: Actor, accou
     emit(session, AccountDeleted(account_id=account.id))
     await end_sessions(session, account.id)
     await delete_links(session, account.id)
-    for kind in (Token, SshKey, AccountEmail, AccountRename, Grant, OrganizationMember, TeamMember):
+    places = (Grant, OrganizationMember, TeamMember, OrganizationInvitation)
+    for kind in (Token, SshKey, AccountEmail, AccountRename, *places):
         await session.execute(delete(kind).where(kind.account_id == account.id))
     await disown_reserved(session, account.id)
     await reserve_login(session, login, account_id=None)

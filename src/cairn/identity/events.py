@@ -138,6 +138,29 @@ class OrganizationMemberChanged(Event, frozen=True):
     actor_id: int | None
 
 
+class OrganizationInvited(Event, frozen=True):
+    """Somebody is offered a place in an organization, or is offered another one than before.
+
+    ``account_id`` is None where an address was invited; it stands in no event.
+    """
+
+    organization_id: int
+    invitation_id: int
+    account_id: int | None
+    role: str
+    actor_id: int | None
+
+
+class OrganizationInvitationClosed(Event, frozen=True):
+    """An invitation is over; ``outcome`` is ``accepted``, ``declined`` or ``cancelled``."""
+
+    organization_id: int
+    invitation_id: int
+    account_id: int | None
+    outcome: str
+    actor_id: int | None
+
+
 class TeamCreated(Event, frozen=True):
     """A team exists, empty or with who made it."""
 

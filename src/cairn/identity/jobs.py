@@ -1,9 +1,12 @@
-"""Work of accounts that outlives a request: sessions that ended, pictures nobody shows, links for new passwords."""
+"""Work of accounts that outlives a request: sessions that ended, pictures nobody shows, links for new passwords,
+invitations nobody answered.
+"""
 
 from datetime import timedelta
 
 from cairn.base.settings import Settings
 from cairn.identity.avatars import DISCARD_KIND, DiscardPicture, delete_if_unused
+from cairn.identity.invitations import delete_unanswered
 from cairn.identity.password_reset import RESET_KIND, ResetWanted, send_reset
 from cairn.identity.sessions import delete_expired
 from cairn.jobs.context import JobContext
@@ -17,6 +20,13 @@ async def delete_expired_sessions(context: JobContext) -> None:
     """Delete the sessions whose time is over; nobody can use them any more."""
     async with context.database.write() as session:
         await delete_expired(session)
+
+
+@scheduled("identity.unanswered_invitations", every=timedelta(days=1))
+async def delete_unanswered_invitations(context: JobContext) -> None:
+    """Delete the invitations into organizations that nobody answered for a month."""
+    async with context.database.write() as session:
+        await delete_unanswered(session)
 
 
 @handler(DISCARD_KIND)

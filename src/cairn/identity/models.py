@@ -3,9 +3,21 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
+from cairn.access.roles import OrganizationRole, TeamRole
 from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, SEALED, Base, BigId, EnumText, HashHex, HexId, UtcDateTime
 
 LOGIN_LENGTH_MAX = 39
@@ -167,13 +179,18 @@ class LinkPurpose(StrEnum):
     INVITATION = "invitation"
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105 (a purpose)
+    ORGANIZATION_INVITATION = "organization_invitation"
 
 
 class OneTimeLink(Base):
     """A link that works once until it expires, found by the hash of its secret."""
 
     __tablename__ = "one_time_link"
-    __table_args__ = (Index("ix_one_time_link_account_id", "account_id"), MYSQL_TABLE)
+    __table_args__ = (
+        Index("ix_one_time_link_account_id", "account_id"),
+        Index("ix_one_time_link_invitation_id", "invitation_id"),
+        MYSQL_TABLE,
+    )
 
     secret_sha256: Mapped[str] = mapped_column(HashHex, primary_key=True)
     purpose: Mapped[LinkPurpose] = mapped_column(EnumText(LinkPurpose, 32))
@@ -181,8 +198,60 @@ class OneTimeLink(Base):
     """Whose link it is, where that matters."""
     email: Mapped[str] = mapped_column(String(254), default="")
     """The address it was sent to, where that matters."""
+    invitation_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("organization_invitation.id", ondelete="CASCADE")
+    )
+    """The invitation it was sent with; it goes when that does."""
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class OrganizationInvitation(Base):
+    """A place in an organization offered to a person, or to whoever proves an address; answering it deletes the row.
+
+    One that nobody answered in time stays for a while, so that owners see it.
+    """
+
+    __tablename__ = "organization_invitation"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "invitee_key"),
+        # Everything somebody is invited to.
+        Index("ix_organization_invitation_invitee_key", "invitee_key"),
+        Index("ix_organization_invitation_expires_at", "expires_at"),
+        Index("ix_organization_invitation_account_id", "account_id"),
+        NUMBERED_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("organization.account_id", ondelete="CASCADE"))
+    account_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    """The person, if one was named."""
+    email: Mapped[str] = mapped_column(String(254), default="")
+    """The address, if one was given instead."""
+    invitee_key: Mapped[str] = mapped_column(String(270))
+    """``account:7`` or ``email:`` and the address in lower case: each is invited once."""
+    role: Mapped[OrganizationRole] = mapped_column(EnumText(OrganizationRole, 16))
+    invited_by_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class OrganizationInvitationTeam(Base):
+    """A team that whoever accepts an invitation joins, too."""
+
+    __tablename__ = "organization_invitation_team"
+    __table_args__ = (
+        Index("ix_organization_invitation_team_team_id", "team_id"),
+        MYSQL_TABLE,
+    )
+
+    invitation_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("organization_invitation.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    team_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("team.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    role: Mapped[TeamRole] = mapped_column(EnumText(TeamRole, 16))
 
 
 class InstanceSecret(Base):

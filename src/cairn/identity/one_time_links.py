@@ -20,10 +20,14 @@ class LinkUnusable(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class LinkOwner:
-    """Whose link it is and the address it was sent to; neither for links that belong to nobody yet."""
+    """Whose link it is and the address it was sent to; neither for links that belong to nobody yet.
+
+    ``invitation_id`` is the invitation it was sent with, if it was.
+    """
 
     account_id: int | None = None
     email: str = ""
+    invitation_id: int | None = None
 
 
 NOBODY = LinkOwner()
@@ -45,6 +49,7 @@ async def make_link(
                 OneTimeLink.purpose == purpose,
                 OneTimeLink.account_id == owner.account_id,
                 OneTimeLink.email == owner.email,
+                OneTimeLink.invitation_id == owner.invitation_id,
             )
         )
     secret = random_secret()
@@ -55,6 +60,7 @@ async def make_link(
             purpose=purpose,
             account_id=owner.account_id,
             email=owner.email,
+            invitation_id=owner.invitation_id,
             expires_at=expires_at,
         )
     )
@@ -66,7 +72,7 @@ async def find_link(session: AsyncSession, purpose: LinkPurpose, secret: str) ->
     """Return whose link this is, without using it. Errors: LinkUnusable."""
     found = (
         await session.execute(
-            select(OneTimeLink.account_id, OneTimeLink.email).where(
+            select(OneTimeLink.account_id, OneTimeLink.email, OneTimeLink.invitation_id).where(
                 OneTimeLink.secret_sha256 == hash_secret(secret),
                 OneTimeLink.purpose == purpose,
                 OneTimeLink.used_at.is_(None),

@@ -14,6 +14,7 @@ from cairn.access.authorize import authorize_organization, load_organization
 from cairn.access.decide import decide
 from cairn.access.models import REPOSITORY, Grant, OrganizationMember, Team, TeamMember
 from cairn.access.roles import OrganizationRole
+from cairn.access.scopes import SITE
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
@@ -23,7 +24,7 @@ from cairn.events.emit import emit
 from cairn.identity.events import OrganizationMemberChanged
 from cairn.identity.models import Account, AccountKind
 from cairn.identity.organizations import lock_organization
-from cairn.identity.queries import find_account
+from cairn.identity.queries import find_account, hold_account
 
 PER_PAGE_MAX = 100
 
@@ -80,18 +81,31 @@ class Membership:
 async def put_member(
     session: AsyncSession, actor: Actor, organization_id: int, *, login: str, role: OrganizationRole
 ) -> Member:
-    """Make somebody a member or owner, or change which of both they are, and return them.
+    """Change what a member is, or make somebody a member or owner at once, and return them.
 
-    For owners, who may add people at once as well as invite them. Errors: NotFound, Forbidden; MemberInvalid;
-    LastOwner.
+    The first is for owners. Who is no member yet is asked (``invitations``) unless a site administrator adds them.
+    Errors: NotFound, Forbidden; MemberInvalid; LastOwner.
     """
     await lock_organization(session, organization_id)
     await authorize_organization(session, actor, Action.ORGANIZATION_EDIT_MEMBERS, organization_id)
+    account = await find_person(session, login)
+    if await _member(session, organization_id, account.id) is None and not may_add_at_once(actor):
+        raise Forbidden(f"{account.login} is no member; invite them. Only site administrators add people at once.")
+    return await admit(session, actor, organization_id, account, role)
+
+
+def may_add_at_once(actor: Actor) -> bool:
+    """Tell whether the actor may make people members without asking them."""
+    return decide(actor, Action.SITE_ADMINISTER, SITE).allowed
+
+
+async def find_person(session: AsyncSession, login: str) -> Account:
+    """Return the person of a name. Errors: MemberInvalid if nobody has it, or an organization."""
     account = await find_account(session, login)
     if account is None or account.kind is not AccountKind.USER:
         message = f"There is no person {login[:60]!r}." if account is None else f"{account.login} is no person."
         raise MemberInvalid(message, FieldProblem("username", "invalid", message, "Membership"))
-    return await admit(session, actor, organization_id, account, role)
+    return account
 
 
 async def admit(
@@ -99,9 +113,10 @@ async def admit(
 ) -> Member:
     """Make a person a member without asking whether ``actor`` may: for an accepted invitation, which somebody decided.
 
-    Who is a member already gets the role. Errors: NotFound; LastOwner.
+    Who is a member already gets the role. Errors: NotFound, also if the account is being deleted; LastOwner.
     """
     await lock_organization(session, organization_id)
+    await hold_account(session, account.id)
     member = await _member(session, organization_id, account.id)
     old_role = None if member is None else member.role
     if member is None:

@@ -9,9 +9,11 @@ import msgspec
 
 from cairn.access.roles import BasePermission, OrganizationRole, TeamPrivacy, TeamRole
 from cairn.base.errors import FieldProblem, Invalid
+from cairn.identity.invitations import Invitation
 from cairn.identity.models import AccountKind
 from cairn.identity.organization_members import Membership
 from cairn.identity.organizations import OrganizationChange, OrganizationView
+from cairn.identity.own_invitations import OwnInvitation
 from cairn.identity.schemas import RepositoryCounts, avatar_url, simple_user, user_node_id
 from cairn.identity.teams import TeamView
 from cairn.web.api import api_time
@@ -23,7 +25,10 @@ Json = dict[str, Any]
 
 ORGANIZATION_ROLES = {"member": OrganizationRole.MEMBER, "admin": OrganizationRole.OWNER}
 """GitHub's words for what somebody is in an organization."""
-_ROLE_WORDS = {role: word for word, role in ORGANIZATION_ROLES.items()}
+ROLE_WORDS = {role: word for word, role in ORGANIZATION_ROLES.items()}
+INVITED_ROLES = {"direct_member": OrganizationRole.MEMBER, "admin": OrganizationRole.OWNER}
+"""GitHub's words for what an invitation offers."""
+INVITED_ROLE_WORDS = {role: word for word, role in INVITED_ROLES.items()}
 TEAM_ROLES = {role.value: role for role in TeamRole}
 PRIVACIES = {privacy.value: privacy for privacy in TeamPrivacy}
 
@@ -129,16 +134,43 @@ def person_json(origin: str, account_id: int, login: str) -> Json:
     return msgspec.structs.asdict(simple_user(origin, account_id=account_id, login=login))
 
 
-def membership_json(origin: str, place: Membership, *, account_id: int, login: str) -> Json:
-    """Return somebody's place in an organization."""
-    organization = organization_mention(origin, place.organization_id, place.login)
+def membership_json(
+    origin: str,
+    place: Membership | OwnInvitation | OrganizationView,
+    *,
+    role: OrganizationRole,
+    person: tuple[int, str],
+    state: str = "active",
+) -> Json:
+    """Return somebody's place in an organization, or the one they are offered; ``person`` is id, login."""
+    organization_id = place.id if isinstance(place, OrganizationView) else place.organization_id
+    organization = organization_mention(origin, organization_id, place.login)
     return {
-        "url": f"{organization['url']}/memberships/{login}",
-        "state": "active",
-        "role": _ROLE_WORDS[place.role],
+        "url": f"{organization['url']}/memberships/{person[1]}",
+        "state": state,
+        "role": ROLE_WORDS[role],
         "organization_url": organization["url"],
         "organization": organization,
-        "user": person_json(origin, account_id, login),
+        "user": person_json(origin, *person),
+    }
+
+
+def invitation_json(origin: str, organization: str, found: Invitation) -> Json:
+    """Return an invitation into an organization; GitHub calls the member's role ``direct_member`` here."""
+    url = f"{origin}{API}/orgs/{organization}/invitations/{found.id}"
+    return {
+        "id": found.id,
+        "node_id": make_node_id("OI", found.id),
+        "login": found.login or None,
+        "email": found.email or None,
+        "role": INVITED_ROLE_WORDS[found.role],
+        "created_at": api_time(found.created_at),
+        "failed_at": None if found.is_open else api_time(found.expires_at),
+        "failed_reason": None if found.is_open else "Invitation expired. No user accepted the invitation.",
+        "inviter": None if found.inviter_id is None else person_json(origin, found.inviter_id, found.inviter),
+        "team_count": len(found.teams),
+        "invitation_teams_url": f"{url}/teams",
+        "invitation_source": "member",
     }
 
 
@@ -184,10 +216,12 @@ def full_team_json(origin: str, organization: OrganizationView, team: TeamView, 
     }
 
 
-def team_membership_json(origin: str, organization: str, slug: str, *, login: str, role: TeamRole) -> Json:
-    """Return somebody's place in a team."""
+def team_membership_json(
+    origin: str, organization: str, slug: str, *, login: str, role: TeamRole, state: str = "active"
+) -> Json:
+    """Return somebody's place in a team, or (``pending``) the one they are offered."""
     return {
         "url": f"{team_url(origin, organization, slug)}/memberships/{login}",
         "role": role.value,
-        "state": "active",
+        "state": state,
     }

@@ -25,7 +25,7 @@ from cairn.events.emit import emit
 from cairn.identity.events import OrganizationCreated, OrganizationDeleted, OrganizationEdited
 from cairn.identity.models import Account, AccountKind, AccountRename
 from cairn.identity.names import NameTaken, check_new_login
-from cairn.identity.queries import find_account
+from cairn.identity.queries import find_account, hold_account
 from cairn.identity.rename import change_login
 from cairn.identity.reserved_logins import disown_reserved, require_unreserved, reserve_login
 
@@ -79,6 +79,7 @@ async def create_organization(session: AsyncSession, actor: Actor, *, login: str
     if actor.account_id is None:
         raise Unauthenticated("Sign in to found an organization.")
     await authorize(session, actor, Action.ORGANIZATION_CREATE, AccountScope(actor.account_id))
+    await hold_account(session, actor.account_id)
     _check_texts(OrganizationChange(name=name))
     moment = await database_now(session)
     account = Account(

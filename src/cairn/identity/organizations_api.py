@@ -1,7 +1,4 @@
-"""Organizations and their people over REST, in GitHub's shape.
-
-Owners add people at once, as on GitHub Enterprise Server; ``state`` of a membership is therefore always ``active``.
-"""
+"""Organizations and their people over REST, in GitHub's shape; how people get in and out is in ``memberships_api``."""
 
 from typing import Any
 
@@ -19,8 +16,6 @@ from cairn.base.errors import NotFound
 from cairn.base.settings import Settings
 from cairn.identity.api import require_account
 from cairn.identity.organization_members import (
-    Member,
-    MemberInvalid,
     Membership,
     list_members,
     list_memberships,
@@ -36,7 +31,6 @@ from cairn.identity.organization_schemas import (
     ORGANIZATION_ROLES,
     Json,
     OrganizationBody,
-    membership_json,
     organization_json,
     organization_mention,
     person_json,
@@ -50,7 +44,7 @@ from cairn.identity.organizations import (
     read_organization,
     update_organization,
 )
-from cairn.identity.queries import find_account, read_profile
+from cairn.identity.queries import read_profile
 from cairn.identity.schemas import CountRepositories
 from cairn.web.api import Page, read_page
 from cairn.web.context import RequestContext
@@ -58,7 +52,6 @@ from cairn.web.routing import api
 
 ORG = f"{API}/orgs/{{org:str}}"
 _READ: Any = {"action": Action.ORGANIZATION_READ, "resource": "account"}
-_PRIVATE: Any = {"action": Action.ORGANIZATION_READ_PRIVATE, "resource": "account"}
 _MEMBERS: Any = {"action": Action.ORGANIZATION_EDIT_MEMBERS, "resource": "account"}
 _LEAVE: Any = {"action": Action.ORGANIZATION_LEAVE, "resource": "account"}
 
@@ -69,12 +62,6 @@ class NewOrganization(msgspec.Struct, kw_only=True):
     login: str
     admin: str
     profile_name: str = ""
-
-
-class RoleBody(msgspec.Struct, kw_only=True):
-    """The body of making somebody a member: GitHub's ``member`` or ``admin``."""
-
-    role: str = "member"
 
 
 def make_route_handlers(count_repositories: CountRepositories) -> list[HTTPRouteHandler]:
@@ -183,56 +170,11 @@ async def hide(session: AsyncSession, actor: Actor, org: str, username: str) -> 
     await publish_membership(session, actor, found.id, login=username, is_public=False)
 
 
-@api.delete(f"{ORG}/members/{{username:str}}", f"{ORG}/memberships/{{username:str}}", **_MEMBERS)
+@api.delete(f"{ORG}/members/{{username:str}}", **_MEMBERS)
 async def remove(session: AsyncSession, actor: Actor, org: str, username: str) -> None:
     """End a membership with all that came by it."""
     found = await find_organization(session, actor, org)
     await remove_member(session, actor, found.id, login=username)
-
-
-@api.get(f"{ORG}/memberships/{{username:str}}", **_PRIVATE)
-async def get_membership(session: AsyncSession, settings: Settings, actor: Actor, org: str, username: str) -> Json:
-    """Answer what somebody is in the organization; members may ask."""
-    found = await find_organization(session, actor, org, Action.ORGANIZATION_READ_PRIVATE)
-    return _membership(settings, found, await read_member(session, actor, found.id, username))
-
-
-@api.put(f"{ORG}/memberships/{{username:str}}", **_MEMBERS)
-async def put_membership(
-    session: AsyncSession, settings: Settings, actor: Actor, org: str, username: str, body: RoleBody
-) -> Json:
-    """Make somebody a member or owner at once."""
-    role = _role(body.role)
-    found = await find_organization(session, actor, org)
-    try:
-        return _membership(settings, found, await put_member(session, actor, found.id, login=username, role=role))
-    except MemberInvalid:
-        if await find_account(session, username) is None:
-            raise NotFound("Not Found") from None
-        raise
-
-
-@api.get(f"{API}/user/memberships/orgs", action=Action.ACCOUNT_READ, resource="none")
-async def list_own_memberships(
-    context: RequestContext, session: AsyncSession, settings: Settings, actor: Actor
-) -> Page[Json]:
-    """Answer what the caller is in which organization."""
-    account_id = require_account(actor)
-    places = await list_memberships(session, actor, account_id)
-    if context.request.query_params.get("state", "active") == "pending":
-        places = []
-    asked = read_page(context)
-    shown = places[asked.offset : asked.offset + asked.per_page]
-    items = [membership_json(settings.origin, one, account_id=account_id, login=actor.label) for one in shown]
-    return Page(items, asked, total=len(places))
-
-
-@api.get(f"{API}/user/memberships/orgs/{{org:str}}", **_READ)
-async def get_own_membership(session: AsyncSession, settings: Settings, actor: Actor, org: str) -> Json:
-    """Answer what the caller is in an organization."""
-    require_account(actor)
-    found = await find_organization(session, actor, org)
-    return _membership(settings, found, await read_member(session, actor, found.id, actor.label))
 
 
 @api.get(f"{ORG}/outside_collaborators", **_MEMBERS)
@@ -284,17 +226,6 @@ async def _members(
     return Page(items, asked, total=people.total)
 
 
-def _membership(settings: Settings, found: OrganizationView, member: Member) -> Json:
-    place = Membership(found.id, found.login, found.name, member.role, member.is_public)
-    return membership_json(settings.origin, place, account_id=member.account_id, login=member.login)
-
-
-def _role(word: str) -> OrganizationRole:
-    if word not in ORGANIZATION_ROLES:
-        raise unknown_word("role", list(ORGANIZATION_ROLES))
-    return ORGANIZATION_ROLES[word]
-
-
 _HANDLERS: list[HTTPRouteHandler] = [
     delete,
     found,
@@ -307,10 +238,6 @@ _HANDLERS: list[HTTPRouteHandler] = [
     show,
     hide,
     remove,
-    get_membership,
-    put_membership,
-    list_own_memberships,
-    get_own_membership,
     outside_collaborators,
     make_outside_collaborator,
     remove_outsider,

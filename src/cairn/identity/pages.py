@@ -3,6 +3,7 @@
 The settings of somebody who is signed in are in ``settings_pages.py``.
 """
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -26,7 +27,8 @@ from cairn.identity.devices import known_device, remember_device
 from cairn.identity.email_addresses import send_verification
 from cairn.identity.first_run import SETUP_PATH
 from cairn.identity.models import LinkPurpose
-from cairn.identity.one_time_links import LinkUnusable, link_works
+from cairn.identity.one_time_links import LinkUnusable, find_link, link_works
+from cairn.identity.own_invitations import read_invitation_of_link
 from cairn.identity.passwords import Passwords
 from cairn.identity.registration import RegistrationClosed, read_registration
 from cairn.identity.session_cookies import begin_session, end_session, session_cookie
@@ -160,18 +162,39 @@ async def join_page(
     """Show the sign-up form, or say kindly why there is none."""
     if actor.is_signed_in:
         return redirect(context.own_path(next))
+    next_path = context.own_path(next)
     mode = (await read_registration(session, settings)).mode
     if mode == "closed":
-        return render(context, "identity/join_closed.html", reason="closed")
+        return _no_form(context, "closed", next_path)
     if mode == "invite" and not invitation:
-        return render(context, "identity/join_closed.html", reason="uninvited")
-    if mode == "invite" and not await link_works(session, LinkPurpose.INVITATION, invitation):
-        return render(context, "identity/join_closed.html", status=404, reason="unusable")
-    return _join_form(context, blank_form(JoinForm, invitation=invitation, next=context.own_path(next)))
+        return _no_form(context, "uninvited", next_path)
+    organization, email = await _invited_to(session, invitation)
+    if mode == "invite" and not organization and not await link_works(session, LinkPurpose.INVITATION, invitation):
+        return _no_form(context, "unusable", next_path, status=404)
+    form = blank_form(JoinForm, invitation=invitation, next=next_path, email=email)
+    return _join_form(context, form, organization)
 
 
-def _join_form(context: RequestContext, form: Form[JoinForm], **answer: Any) -> Response[str]:  # noqa: ANN401 (render's)
-    return render(context, "identity/join.html", form=form, **answer)
+async def _invited_to(session: AsyncSession, secret: str) -> tuple[str, str]:
+    """Return the organization that the link of a mail invites to, and the address it went to; two empty texts else."""
+    try:
+        link = await find_link(session, LinkPurpose.ORGANIZATION_INVITATION, secret)
+        return await read_invitation_of_link(session, link.invitation_id)
+    except LinkUnusable:
+        return "", ""
+
+
+def _join_form(
+    context: RequestContext,
+    form: Form[JoinForm],
+    organization: str = "",
+    **answer: Any,  # noqa: ANN401 (render's)
+) -> Response[str]:
+    return render(context, "identity/join.html", form=form, organization=organization, **answer)
+
+
+def _no_form(context: RequestContext, reason: str, next_path: str, *, status: int = 200) -> Response[str]:
+    return render(context, "identity/join_closed.html", status=status, reason=reason, next=next_path)
 
 
 async def _join(
@@ -200,7 +223,9 @@ async def _join(
             invitation=wanted.invitation,
         )
     except Invalid as error:
-        return _join_form(context, form.reject(error), status=422)
+        async with database.read() as session:
+            organization, _ = await _invited_to(session, form.values["invitation"])
+        return _join_form(context, form.reject(error), organization, status=422)
     except RateLimited as error:
         form.summary = error.message
         return _join_form(context, form, status=429, headers={"Retry-After": str(error.retry_after_seconds)})
@@ -208,12 +233,14 @@ async def _join(
         async with database.read() as session:
             mode = (await read_registration(session, context.settings)).mode
         reason = "closed" if mode == "closed" else "uninvited"
-        return render(context, "identity/join_closed.html", status=403, reason=reason)
+        return _no_form(context, reason, form.values["next"], status=403)
     except LinkUnusable:
-        return render(context, "identity/join_closed.html", status=404, reason="unusable")
-    async with database.write() as session:
-        assert actor.account_id is not None
-        await send_verification(session, outbox, context.settings, actor, actor.account_id, wanted.email)
+        return _no_form(context, "unusable", form.values["next"], status=404)
+    # Who came by a mail that invited the address has proved it.
+    with suppress(Conflict):
+        async with database.write() as session:
+            assert actor.account_id is not None
+            await send_verification(session, outbox, context.settings, actor, actor.account_id, wanted.email)
     return await _welcome(context, database, authenticator, actor, wanted)
 
 

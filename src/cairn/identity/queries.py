@@ -54,6 +54,19 @@ async def find_account(session: AsyncSession, login: str) -> Account | None:
     return (await session.scalars(found)).one_or_none()
 
 
+async def hold_account(session: AsyncSession, account_id: int) -> Account:
+    """Return an account that nobody deletes until the transaction ends: what is given to it now has an owner.
+
+    Deleting takes the row's lock, and looks at what the account has after that. Errors: NotFound if it is gone.
+    """
+    # Primary key of account.
+    held = select(Account).where(Account.id == account_id).with_for_update(read=True)
+    account = (await session.scalars(held.execution_options(populate_existing=True))).one_or_none()
+    if account is None or account.deleted_at is not None:
+        raise NotFound("Not Found")
+    return account
+
+
 class AccountMoved(NotFound):
     """The account has another name by now."""
 

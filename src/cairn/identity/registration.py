@@ -48,16 +48,19 @@ class RegistrationPolicy:
     domains: tuple[str, ...]
     chosen: str
 
-    def require(self, *, invitation: str, email: str = "") -> None:
+    def require(self, *, invitation: str, email: str = "", by_organization: bool = False) -> None:
         """Return if a stranger (with this invitation and address) may try to sign up.
 
-        Errors: RegistrationClosed; Invalid for an address of another domain. An invitation stands above the domains.
+        An administrator's invitation stands above the domains, one into an organization (``by_organization``) does
+        not: everybody may found one. Neither opens what is closed.
+        Errors: RegistrationClosed; Invalid for an address of another domain.
         """
         if self.mode == "closed":
             raise RegistrationClosed("Sign-up is closed here; an administrator makes the accounts.")
         if self.mode == "invite" and not invitation:
             raise RegistrationClosed("Sign-up needs an invitation link; ask an administrator for one.")
-        if email and self.domains and self.mode == "open" and email.rpartition("@")[2].lower() not in self.domains:
+        counts = self.mode == "open" or by_organization
+        if email and self.domains and counts and email.rpartition("@")[2].lower() not in self.domains:
             message = f"Sign up with an address of {' or '.join(self.domains[:5])}."
             raise Invalid(message, FieldProblem("email", "invalid", message, "User"))
 

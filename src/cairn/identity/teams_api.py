@@ -21,16 +21,12 @@ from cairn.identity.organization_schemas import (
     full_team_json,
     person_json,
     team_json,
-    team_membership_json,
     unknown_word,
 )
 from cairn.identity.organizations import OrganizationView, find_organization, read_organization
-from cairn.identity.queries import find_account
 from cairn.identity.team_members import (
-    TeamMemberInvalid,
     list_team_members,
     put_team_member,
-    read_team_member,
     remove_team_member,
 )
 from cairn.identity.teams import (
@@ -73,12 +69,6 @@ class TeamBody(msgspec.Struct, kw_only=True):
     description: str | None = None
     privacy: str | None = None
     parent_team_id: int | UnsetType | None = UNSET
-
-
-class PlaceBody(msgspec.Struct, kw_only=True):
-    """The body of putting somebody into a team."""
-
-    role: str = "member"
 
 
 async def team_named(session: AsyncSession, actor: Actor, org: str, slug: str) -> tuple[OrganizationView, TeamView]:
@@ -171,33 +161,6 @@ async def members(context: RequestContext, session: AsyncSession, actor: Actor, 
     return Page(items, asked, total=found.total)
 
 
-@api.get(f"{TEAM}/memberships/{{username:str}}", **_READ)
-async def get_place(
-    session: AsyncSession, settings: Settings, actor: Actor, org: str, slug: str, username: str
-) -> Json:
-    """Answer somebody's place in a team."""
-    organization, team = await team_named(session, actor, org, slug)
-    place = await read_team_member(session, actor, team.id, username)
-    return team_membership_json(settings.origin, organization.login, team.slug, login=place.login, role=place.role)
-
-
-@api.put(f"{TEAM}/memberships/{{username:str}}", **_EDIT)
-async def put_place(
-    session: AsyncSession, settings: Settings, actor: Actor, org: str, slug: str, username: str, body: PlaceBody
-) -> Json:
-    """Put a member of the organization into a team, or change what they are in it."""
-    if body.role not in TEAM_ROLES:
-        raise unknown_word("role", list(TEAM_ROLES))
-    organization, team = await team_named(session, actor, org, slug)
-    try:
-        place = await put_team_member(session, actor, team.id, login=username, role=TEAM_ROLES[body.role])
-    except TeamMemberInvalid:
-        if await find_account(session, username) is None:
-            raise NotFound("Not Found") from None
-        raise
-    return team_membership_json(settings.origin, organization.login, team.slug, login=place.login, role=place.role)
-
-
 @api.delete(f"{TEAM}/memberships/{{username:str}}", **_READ)
 async def remove_place(session: AsyncSession, actor: Actor, org: str, slug: str, username: str) -> None:
     """Take somebody out of a team; people may leave by themselves."""
@@ -269,8 +232,6 @@ route_handlers: list[HTTPRouteHandler] = [
     delete,
     children,
     members,
-    get_place,
-    put_place,
     remove_place,
     list_own,
 ]

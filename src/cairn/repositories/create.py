@@ -29,7 +29,7 @@ from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import ZERO_OID, Signature
 from cairn.git.writing import File, commit_files
 from cairn.identity.models import Account, AccountKind
-from cairn.identity.queries import commit_email, find_account
+from cairn.identity.queries import commit_email, find_account, hold_account
 from cairn.repositories.accept_push import make_within
 from cairn.repositories.events import RepositoryCreated
 from cairn.repositories.models import Repository, RepositoryRename
@@ -110,8 +110,9 @@ def require_reach(actor: Actor, scope: RepositoryScope) -> None:
 async def authorize_new(session: AsyncSession, actor: Actor, owner: Account) -> None:
     """Return if the actor may put a repository under an account: its own, or an organization's that lets members.
 
-    Errors: Unauthenticated; Forbidden.
+    The account is not deleted before the transaction ends. Errors: Unauthenticated; NotFound if it is gone; Forbidden.
     """
+    await hold_account(session, owner.id)
     if owner.kind is AccountKind.ORGANIZATION:
         await authorize_organization(session, actor, Action.REPOSITORY_CREATE, owner.id)
     else:
