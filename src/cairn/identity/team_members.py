@@ -115,12 +115,14 @@ async def list_team_members(
     *,
     role: TeamRole | None = None,
     only_direct: bool = False,
+    text: str = "",
     page: int = 1,
     per_page: int = 30,
 ) -> TeamMemberPage:
     """Return one page of who is in a team or (as members) in one below it, by name. Errors: NotFound.
 
-    Who is in several of them has one entry, with the place in the team itself if there is one.
+    Who is in several of them has one entry, with the place in the team itself if there is one. ``text`` is part of the
+    login or name, without case.
     """
     await authorize_team(session, actor, Action.TEAM_READ, team_id)
     is_direct = TeamMember.team_id == team_id
@@ -141,7 +143,11 @@ async def list_team_members(
     conditions = [places.c.is_direct == 1] if only_direct else []
     if role is not None:
         conditions.append(places.c.is_maintainer == (1 if role is TeamRole.MAINTAINER else 0))
-    total = await session.scalar(select(func.count()).select_from(places).where(*conditions)) or 0
+    if text and text.isprintable():
+        is_in_login = Account.login_key.contains(text.lower(), autoescape=True)
+        conditions.append(is_in_login | func.lower(Account.name).contains(text.lower(), autoescape=True))
+    counted = select(func.count()).select_from(places).join(Account, Account.id == places.c.account_id)
+    total = await session.scalar(counted.where(*conditions)) or 0
     limit = max(1, min(per_page, PER_PAGE_MAX))
     rows = await session.execute(
         select(Account, places.c.is_maintainer, places.c.is_direct, places.c.joined_at)

@@ -172,7 +172,7 @@ async def list_teams(
     teams = await session.scalars(
         select(Team).where(*conditions).order_by(Team.slug).limit(limit).offset((max(page, 1) - 1) * limit)
     )
-    return TeamPage(await _views(session, list(teams)), total)
+    return TeamPage(await team_views(session, list(teams)), total)
 
 
 async def list_own_teams(session: AsyncSession, actor: Actor) -> list[TeamView]:
@@ -194,7 +194,7 @@ async def list_own_teams(session: AsyncSession, actor: Actor) -> list[TeamView]:
             seen[team.organization_id] = await session.scalar(visible) is not None
         if seen[team.organization_id]:
             found.append(team)
-    return await _views(session, found)
+    return await team_views(session, found)
 
 
 async def update_team(session: AsyncSession, actor: Actor, team_id: int, change: TeamChange) -> TeamView:
@@ -379,11 +379,11 @@ async def _edited(session: AsyncSession, actor: Actor, team: Team, changes: dict
 
 
 async def _one(session: AsyncSession, team_id: int) -> TeamView:
-    return (await _views(session, [await session.get_one(Team, team_id)]))[0]
+    return (await team_views(session, [await session.get_one(Team, team_id)]))[0]
 
 
-async def _views(session: AsyncSession, teams: Sequence[Team]) -> list[TeamView]:
-    """Return teams with their counts; two statements, however many they are."""
+async def team_views(session: AsyncSession, teams: Sequence[Team]) -> list[TeamView]:
+    """Return teams with their counts, for who may see them; two statements, however many they are."""
     ids = [team.id for team in teams]
     counts: list[dict[int, int]] = []
     for key in (TeamMember.team_id, TeamGrant.team_id):

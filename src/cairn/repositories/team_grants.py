@@ -1,6 +1,7 @@
 """Which team has which role on a repository. Only teams of the organization that owns it can have one."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize, authorize_team
 from cairn.access.models import Team, TeamAncestor, TeamGrant
-from cairn.access.roles import RANKS, Role
+from cairn.access.roles import RANKS, Role, Visibility
 from cairn.access.scopes import RepositoryScope
 from cairn.access.visible import visible, visible_teams
 from cairn.audit.record import record
@@ -17,6 +18,7 @@ from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
+from cairn.identity.models import Account
 from cairn.repositories.events import TeamGrantChanged
 from cairn.repositories.models import ACCESS_COLUMNS, Repository
 from cairn.repositories.queries import load_scope, lock_repository
@@ -43,11 +45,19 @@ class GrantedTeam:
 
 @dataclass(frozen=True, slots=True)
 class TeamRepository:
-    """A repository on which a team has a role, its own or a team's above it, whichever is stronger."""
+    """A repository on which a team has a role, its own or a team's above it, whichever is stronger.
+
+    ``own_role`` is what the team itself was given; ``is_administered`` tells whether the reader may change that.
+    """
 
     repository_id: int
+    owner: str
     name: str
+    description: str
+    visibility: Visibility
     role: Role
+    own_role: Role | None
+    is_administered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,7 @@ async def list_team_repositories(
     await authorize_team(session, actor, Action.TEAM_READ, team_id)
     # Primary key of team_ancestor, ix_team_grant_team_id_repository_id, primary key of repository.
     granted = (
-        select(Repository.id, Repository.name, Repository.name_key, TeamGrant.role)
+        select(Repository.id, Repository.name_key)
         .select_from(TeamAncestor)
         .join(TeamGrant, TeamGrant.team_id == TeamAncestor.ancestor_id)
         .join(Repository, Repository.id == TeamGrant.repository_id)
@@ -135,22 +145,45 @@ async def list_team_repositories(
     distinct = granted.with_only_columns(Repository.id).distinct().subquery()
     total = await session.scalar(select(func.count()).select_from(distinct)) or 0
     limit = max(1, min(per_page, PER_PAGE_MAX))
-    chosen = (
-        granted.with_only_columns(Repository.id, Repository.name_key)
-        .distinct()
-        .order_by(Repository.name_key)
-        .limit(limit)
-        .offset((max(page, 1) - 1) * limit)
-    )
+    chosen = granted.distinct().order_by(Repository.name_key).limit(limit).offset((max(page, 1) - 1) * limit)
     ids = [row[0] for row in await session.execute(chosen)]
+    return TeamRepositoryPage(await _team_repositories(session, actor, team_id, ids), total)
+
+
+async def _team_repositories(
+    session: AsyncSession, actor: Actor, team_id: int, ids: Sequence[int]
+) -> list[TeamRepository]:
+    """Return repositories with what a team may do there; three statements, however many they are."""
+    administered = visible(actor, Action.REPOSITORY_ADMINISTER, ACCESS_COLUMNS)
+    own = set(await session.scalars(select(Repository.id).where(Repository.id.in_(ids), administered)))
+    rows = await session.execute(
+        # Primary keys of team_ancestor, team_grant, repository and account.
+        select(Repository, Account.login, TeamGrant.role, TeamGrant.team_id)
+        .select_from(TeamAncestor)
+        .join(TeamGrant, TeamGrant.team_id == TeamAncestor.ancestor_id)
+        .join(Repository, Repository.id == TeamGrant.repository_id)
+        .join(Account, Account.id == Repository.owner_id)
+        .where(TeamAncestor.team_id == team_id, TeamGrant.repository_id.in_(ids))
+        .order_by(Repository.name_key)
+    )
     found: dict[int, TeamRepository] = {}
-    for repository_id, name, _, role in await session.execute(
-        granted.where(Repository.id.in_(ids)).order_by(Repository.name_key)
-    ):
-        known = found.get(repository_id)
-        if known is None or RANKS[known.role] < RANKS[role]:
-            found[repository_id] = TeamRepository(repository_id, name, role)
-    return TeamRepositoryPage(list(found.values()), total)
+    for repository, owner, role, granted_to in rows:
+        known = found.get(repository.id) or TeamRepository(
+            repository.id,
+            owner,
+            repository.name,
+            repository.description,
+            repository.visibility,
+            role,
+            None,
+            repository.id in own,
+        )
+        found[repository.id] = replace(
+            known,
+            role=max(known.role, role, key=RANKS.__getitem__),
+            own_role=role if granted_to == team_id else known.own_role,
+        )
+    return list(found.values())
 
 
 async def _authorize(session: AsyncSession, actor: Actor, action: Action, repository_id: int) -> None:
