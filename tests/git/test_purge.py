@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from tests.factories.forked_stores import fork_store
 from tests.factories.git_repositories import StockRepository, init
 from tests.factories.passing_time import let_pass
 from tests.factories.pushes import (
@@ -35,6 +36,7 @@ from cairn.git.doctor import examine
 from cairn.git.engine import Engine, open_engine
 from cairn.git.fail_points import FailPointError, Step
 from cairn.git.fetch_cache import Flight
+from cairn.git.forks import cut_base, open_refs, share_base
 from cairn.git.landing import ObjectsPurged
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState, PurgedObject, PurgedPack, Store
 from cairn.git.node_purges import NodePurges
@@ -225,6 +227,24 @@ async def test_the_object_cannot_be_pushed_or_written_again(engine: Engine, leak
         assert not report.is_ok
     elsewhere = await make_store(engine)
     assert (await push(engine, elsewhere, [(MAIN, ZERO_OID, leak.after)], leak.client.pack([leak.after]))).is_ok
+
+
+async def test_a_store_that_shares_packs_after_the_purge_refuses_the_object_too(engine: Engine, leak: Leak) -> None:
+    """Attack: a leaked key is purged; who still has it forks the repository, or a fork of it, and pushes it there."""
+    await leak.rewrite()
+    await purge(engine, [leak.store], [leak.blob], within=agree)
+    await cut_base(engine, leak.store)
+    pack = leak.client.pack([leak.after], without=[leak.first])
+    store = leak.store
+    for _ in range(2):
+        store = await fork_store(engine, store)
+        before = (await engine.state(store)).cache_epoch
+        report = await push(engine, store, [(b"refs/heads/again", ZERO_OID, leak.after)], pack)
+        assert f"object {leak.blob} was purged from this repository" in report.unpacked
+        refs = open_refs(await engine.snapshot(await engine.state(store)))
+        async with engine.database.write() as session:
+            await share_base(session, source_id=leak.store, target_id=store, oids=[ref.oid for ref in refs])
+        assert (await engine.state(store)).cache_epoch == before, "what is known already disturbs nobody"
 
 
 async def test_a_plan_staged_before_the_purge_cannot_land_after_it(engine: Engine, leak: Leak, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from tests.factories.accounts import actor_of, make_account
 from tests.factories.forge import Forge, Person
 from tests.factories.passing_time import let_pass
 from tests.factories.pushes import EMPTY_PACK, push, refs_of
+from tests.factories.work import do_what_is_due
 
 from cairn.audit.models import AuditEntry
 from cairn.base.actor import ANONYMOUS, SYSTEM, Actor
@@ -16,12 +17,16 @@ from cairn.db.database import Database
 from cairn.git.collection import collect
 from cairn.git.engine import Engine
 from cairn.git.purge import StillReachable
+from cairn.git.purged_objects import ObjectPurged
 from cairn.git.ref_queries import ROOTS_KEPT
 from cairn.git.types import ZERO_OID, Oid
 from cairn.git.undo_packs import NothingToRestore
+from cairn.repositories import fork_jobs
 from cairn.repositories.create import NewRepository, create_repository
+from cairn.repositories.fork import NewFork, fork_repository
 from cairn.repositories.purge import PURGED, RESTORED, purge_objects, restore_objects
 
+assert fork_jobs, "importing them registers them"
 MAIN = b"refs/heads/main"
 SECRET = b"AKIA-not-for-everybody\n"
 
@@ -57,6 +62,26 @@ async def test_by_id_routes_answer_404_after_a_purge(forge: Forge) -> None:
     await purge_objects(forge.engine, SYSTEM, "ada", "engine", [blob])
     after = await reads(forge, ada, repository.full_name, blob, leaked)
     assert set(after.values()) == {404}, after
+
+
+async def test_a_fork_made_after_a_purge_takes_the_object_from_nobody(forge: Forge) -> None:
+    """Attack: somebody who kept a leaked key forks the repository it was purged from and pushes it there, so that it is
+    in the network again. Before the fork is filled, too.
+    """
+    ada, ben = await forge.person("ada"), await forge.person("ben")
+    repository = await forge.repository(ada, "engine", files={"README.md": b"# Engine"})
+    first = (await refs_of(forge.engine, repository.store_id))[MAIN]
+    leaked = await forge.commit(ada, repository, {"key.txt": SECRET})
+    answer = await forge.api(ada).get(f"/repos/{repository.full_name}/contents/key.txt")
+    assert (await push(forge.engine, repository.store_id, [(MAIN, Oid(leaked), first)], EMPTY_PACK)).is_ok
+    await purge_objects(forge.engine, SYSTEM, "ada", "engine", [Oid(answer.json()["sha"])])
+    begun = await fork_repository(forge.database, forge.engine, ben.actor, repository, NewFork())
+    assert not begun.is_ready
+    for _ in ("before it is filled", "after"):
+        with pytest.raises(ObjectPurged):
+            await forge.commit(ben, begun.repository, {"key.txt": SECRET}, branch=b"refs/heads/mine")
+        await do_what_is_due(forge.engine)
+    assert set(await refs_of(forge.engine, begun.repository.store_id)) == {MAIN}
 
 
 async def make(database: Database, engine: Engine) -> tuple[Actor, int]:

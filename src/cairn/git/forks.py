@@ -31,6 +31,7 @@ from cairn.git.models import BaseTip, ManifestEntry, ManifestKind, Pack, PackSta
 from cairn.git.pack_files import UploadedPack, announce_upload, enter_manifest, upload_pack
 from cairn.git.pack_swap import PacksReplaced, Within, link_packs, packs_in, read_own_packs, write_pack
 from cairn.git.packfile import PackIndex
+from cairn.git.purged_objects import inherit_purged
 from cairn.git.quarantine import IndexedPack, Quarantine, open_quarantine
 from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.store_state import lock_stores
@@ -154,10 +155,12 @@ async def share_base(session: AsyncSession, *, source_id: int, target_id: int, o
     """The target's manifest names every base pack of the source, complete for ``oids``; return how many are new.
 
     The caller's transaction holds the target's lock; this one takes the source's too, so that its base stands still.
-    Packs that the source replaced by fewer are named no longer, if its base has all that they hold.
+    Packs that the source replaced by fewer are named no longer, if its base has all that they hold; what was purged
+    from the source the target refuses too.
     Errors: BaseMoved if the base is not complete for them, StoreGone.
     """
     locked = await lock_stores(session, sorted({source_id, target_id}))
+    await inherit_purged(session, source_id=source_id, target=locked[target_id])
     base, own = await read_base(session, source_id), await read_base(session, target_id)
     if not set(oids) <= base.tips:
         raise BaseMoved

@@ -27,6 +27,8 @@ from cairn.git.engine import Engine
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.forks import BaseMoved, is_covered, open_refs, share_base
 from cairn.git.landing import Staged
+from cairn.git.models import Store
+from cairn.git.purged_objects import inherit_purged
 from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import ZERO_OID, RefName
@@ -164,6 +166,9 @@ async def _make_row(
     )
     fork = await session.get_one(Repository, fork_id)
     fork.parent_id, fork.source_id = parent.id, root_id
+    # Already now, not when it is filled: it can be pushed to at once.
+    store = await session.get_one(Store, fork.store_id)
+    await inherit_purged(session, source_id=locked.store_id, target=store)
     owner = await session.get_one(Account, owner_id)
     full_name = f"{owner.login}/{fork.name}"
     session.add(
