@@ -2,9 +2,11 @@
 
 import asyncio
 import builtins
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -29,6 +31,8 @@ from cairn.identity.avatars import delete_if_unused, set_picture
 from cairn.identity.deletion import StillOwns, delete_account, sole_organizations
 from cairn.identity.models import Account, AccountEmail, AccountKind, Session, SshKey, Token
 from cairn.identity.names import NameTaken
+from cairn.identity.organization_members import admit
+from cairn.identity.organizations import create_organization
 from cairn.identity.passwords import Passwords
 from cairn.identity.queries import find_account, read_profile
 from cairn.identity.rename import rename_account
@@ -197,6 +201,71 @@ async def test_two_administrators_who_go_at_once_leave_one(any_database: Databas
         *(delete(any_database, actor_of(one), one.id, owned) for one in people), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in results) == ["Conflict", "NoneType"]
+
+
+class Meanwhile(Owned):
+    """Has the person do something else just when nothing more is looked at before the account goes."""
+
+    def __init__(self, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        super().__init__()
+        self.act, self.calls = act, 0
+        self.doing: asyncio.Task[object] | None = None
+
+    async def list(self, session: AsyncSession, account_id: int) -> builtins.list[tuple[int, str]]:
+        self.calls += 1
+        if self.calls == 2:  # in the transaction that deletes
+            self.doing = asyncio.create_task(self.act())
+            await asyncio.wait({self.doing}, timeout=1)  # it waits for a lock of ours, as it should
+        return await super().list(session, account_id)
+
+
+async def test_who_goes_founds_nothing_meanwhile(any_database: Database) -> None:
+    """A request that was let in before: the organization would have a ghost for its only owner."""
+    ada = await make(any_database, "ada")
+
+    async def found() -> object:
+        async with any_database.write() as session:
+            return await create_organization(session, actor_of(ada), login="guild")
+
+    owned = Meanwhile(found)
+    await delete(any_database, actor_of(ada), ada.id, owned)
+    assert owned.doing is not None
+    with pytest.raises(NotFound):
+        await owned.doing
+    async with any_database.read() as session:
+        assert (await session.scalars(select(OrganizationMember))).all() == []
+        assert await find_account(session, "guild") is None
+
+
+async def test_who_goes_is_made_a_member_of_nothing_meanwhile(any_database: Database) -> None:
+    ada, bob = await make(any_database, "ada"), await make(any_database, "bob")
+    async with any_database.write() as session:
+        guild = await make_organization(session, "guild", owner=bob)
+
+    async def join() -> object:
+        async with any_database.write() as session:
+            return await admit(session, actor_of(bob), guild.id, ada, OrganizationRole.MEMBER)
+
+    owned = Meanwhile(join)
+    await delete(any_database, actor_of(ada), ada.id, owned)
+    assert owned.doing is not None
+    with pytest.raises(NotFound):
+        await owned.doing
+    async with any_database.read() as session:
+        assert (await session.scalars(select(OrganizationMember.account_id))).all() == [bob.id]
+
+
+async def test_what_is_founded_first_keeps_its_owner(any_database: Database) -> None:
+    ada = await make(any_database, "ada")
+    async with any_database.write() as session:
+        await create_organization(session, actor_of(ada), login="guild")
+        going = asyncio.create_task(delete(any_database, actor_of(ada), ada.id))
+        await asyncio.wait({going}, timeout=1)
+        assert not going.done()
+    with pytest.raises((StillOwns, Conflict)):
+        await going
+    async with any_database.read() as session:
+        assert await find_account(session, "ada") is not None
 
 
 async def test_a_suspended_owner_is_none_who_could_go_on(database: Database) -> None:

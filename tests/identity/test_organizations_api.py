@@ -18,16 +18,11 @@ ORG = "/orgs/acme"
         ("GET", f"{ORG}/members", None, (200, 200, 200, 200, 200, 200, 403, 200)),
         ("GET", f"{ORG}/members/max", None, (404, 404, 204, 204, 204, 204, 403, 404)),
         ("GET", f"{ORG}/public_members", None, (200, 200, 200, 200, 200, 200, 403, 200)),
-        ("GET", f"{ORG}/memberships/max", None, (401, 403, 200, 200, 200, 200, 403, 403)),
-        ("PUT", f"{ORG}/memberships/max", {"role": "member"}, (401, 403, 403, 403, 200, 200, 403, 403)),
-        ("DELETE", f"{ORG}/memberships/mia", {}, (401, 403, 403, None, None, None, 403, 403)),
         ("GET", f"{ORG}/outside_collaborators", None, (401, 403, 403, 403, 200, 200, 403, 403)),
         ("PUT", f"{ORG}/outside_collaborators/max", {}, (401, 403, 403, 403, None, None, 403, 403)),
         ("DELETE", f"{ORG}/outside_collaborators/sam", {}, (401, 403, 403, 403, None, None, 403, 403)),
         ("GET", "/user/orgs", None, (401, 200, 200, 200, 200, 200, 403, 200)),
         ("GET", "/users/max/orgs", None, (200, 200, 200, 200, 200, 200, 403, 200)),
-        ("GET", "/user/memberships/orgs", None, (401, 200, 200, 200, 200, 200, 403, 200)),
-        ("GET", "/user/memberships/orgs/acme", None, (401, 404, 200, 200, 200, 404, 403, 200)),
         (
             "POST",
             "/admin/organizations",
@@ -77,19 +72,6 @@ async def test_members_are_listed_hidden_and_shown(company: Company) -> None:
     assert [one["login"] for one in (await company.api("sam").get("/users/max/orgs")).json()] == ["acme"]
     assert (await company.api("olga").call("DELETE", f"{ORG}/public_members/max")).status_code == 204
     assert await logins("sam", "public_members") == []
-
-
-async def test_a_membership_is_given_changed_and_ended(company: Company) -> None:
-    olga, sam = company.api("olga"), company.api("sam")
-    made = (await olga.call("PUT", f"{ORG}/memberships/sam", json={"role": "admin"})).json()
-    assert (made["state"], made["role"], made["user"]["login"]) == ("active", "admin", "sam")
-    assert [one["login"] for one in (await sam.get("/user/orgs")).json()] == ["acme"]
-    assert (await sam.get("/user/memberships/orgs/acme")).json()["role"] == "admin"
-    assert (await olga.call("PUT", f"{ORG}/memberships/sam", json={})).json()["role"] == "member"
-    assert (await olga.call("DELETE", f"{ORG}/members/sam")).status_code == 204
-    assert (await sam.get("/user/orgs")).json() == []
-    assert (await olga.call("PUT", f"{ORG}/memberships/nobody", json={})).status_code == 404
-    assert (await olga.call("PUT", f"{ORG}/memberships/sam", json={"role": "boss"})).status_code == 422
 
 
 async def test_the_last_owner_who_can_act_stays(company: Company) -> None:

@@ -24,6 +24,7 @@ from cairn.identity import (
     api,
     email_pages,
     emails_api,
+    invitation_pages,
     organization_pages,
     pages,
     password_pages,
@@ -154,6 +155,7 @@ async def open_people(
         *account_pages.make_route_handlers(outbox, repositories.list, repositories.delete),
         *settings_pages.route_handlers,
         *organization_pages.route_handlers,
+        *invitation_pages.make_route_handlers(outbox),
         *sudo.make_route_handlers(parts.authenticator),
         *api.make_route_handlers(count_repositories),
     ]

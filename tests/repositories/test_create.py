@@ -6,10 +6,12 @@ from typing import Any
 import pygit2
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.accounts import actor_of, make_account, with_token
 from tests.factories.actors import fine_grained
 from tests.factories.forge import Forge
 from tests.factories.organizations import join_organization, make_organization
+from tests.identity.test_email_addresses import OUTBOX
 
 from cairn.access.models import Organization
 from cairn.access.roles import Role, Visibility
@@ -20,9 +22,10 @@ from cairn.db.database import Database
 from cairn.events.models import EventRow
 from cairn.git.engine import Engine
 from cairn.git.models import Ref, Store
-from cairn.repositories.create import NewRepository, RepositoryExists, create_repository
+from cairn.identity.deletion import StillOwns, delete_account
+from cairn.repositories.create import NewRepository, RepositoryExists, create_repository, insert_repository
 from cairn.repositories.models import Repository, RepositoryRename
-from cairn.repositories.queries import find_repository
+from cairn.repositories.queries import RepositoryView, find_repository, list_owned
 
 
 async def person(database: Database, login: str = "alice") -> Actor:
@@ -206,3 +209,38 @@ async def test_who_may_create_a_repository_in_an_organization(forge: Forge) -> N
     wanted = NewRepository(name="eleven", owner="nobody")
     with pytest.raises(NotFound):
         await create_repository(forge.database, forge.engine, ada.actor, wanted)
+
+
+async def test_an_account_that_goes_gets_no_repository_meanwhile(database: Database, engine: Engine) -> None:
+    """A request that was let in before the account was deleted: the repository would belong to a ghost."""
+    alice = await person(database)
+    assert alice.account_id is not None
+    making: list[asyncio.Task[RepositoryView]] = []
+    calls: list[int] = []
+
+    async def owned(session: AsyncSession, account_id: int) -> list[tuple[int, str]]:
+        if calls:  # the second time is in the transaction that deletes
+            making.append(asyncio.create_task(create_repository(database, engine, alice, NewRepository(name="late"))))
+            await asyncio.wait(making, timeout=1)  # it waits for the account's row, as it should
+        calls.append(account_id)
+        return await list_owned(session, account_id)
+
+    await delete_account(database, OUTBOX, alice, alice.account_id, list_repositories=owned)
+    with pytest.raises(NotFound):
+        await making[0]
+    assert await count(database, Repository) == 0
+
+
+async def test_an_account_with_a_repository_of_the_same_moment_stays(database: Database, engine: Engine) -> None:
+    alice = await person(database)
+    assert alice.account_id is not None
+    async with database.write() as session:
+        await insert_repository(session, engine, alice, alice.account_id, NewRepository(name="late"))
+        going = asyncio.create_task(
+            delete_account(database, OUTBOX, alice, alice.account_id, list_repositories=list_owned)
+        )
+        await asyncio.wait({going}, timeout=1)
+        assert not going.done()
+    with pytest.raises(StillOwns, match="late"):
+        await going
+    assert await count(database, Repository) == 1

@@ -129,7 +129,8 @@ async def list_of_team(context: RequestContext, session: AsyncSession, actor: Ac
 
 
 async def _list(context: RequestContext, session: AsyncSession, actor: Actor, org: str, *, is_open: bool) -> Page[Json]:
-    organization, asked = await find_organization(session, actor, org), read_page(context)
+    organization = await find_organization(session, actor, org, Action.ORGANIZATION_EDIT_MEMBERS)
+    asked = read_page(context)
     word = context.request.query_params.get("role", "all")
     found = await list_invitations(
         session,

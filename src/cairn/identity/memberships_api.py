@@ -80,9 +80,9 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         context: RequestContext, session: AsyncSession, actor: Actor, org: str, username: str, body: RoleBody
     ) -> Json:
         """Change what a member is, or invite somebody to become one."""
+        found = await find_organization(session, actor, org, Action.ORGANIZATION_EDIT_MEMBERS)
         if body.role not in ORGANIZATION_ROLES:
             raise unknown_word("role", list(ORGANIZATION_ROLES))
-        found = await find_organization(session, actor, org, Action.ORGANIZATION_EDIT_MEMBERS)
         await _require_person(session, username)
         if await needs_invitation(session, actor, found.id, username):
             await count_invitation(context, found.id, username)
@@ -101,10 +101,10 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         body: RoleBody,
     ) -> Json:
         """Put a member of the organization into a team or change what they are in it; invite who is no member."""
-        if body.role not in TEAM_ROLES:
-            raise unknown_word("role", list(TEAM_ROLES))
         organization, team = await team_named(session, actor, org, slug)
         await authorize_team(session, actor, Action.TEAM_EDIT, team.id)
+        if body.role not in TEAM_ROLES:
+            raise unknown_word("role", list(TEAM_ROLES))
         await _require_person(session, username)
         if await needs_invitation(session, actor, organization.id, username):
             await authorize_organization(session, actor, Action.ORGANIZATION_EDIT_MEMBERS, organization.id)

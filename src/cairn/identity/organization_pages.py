@@ -1,4 +1,4 @@
-"""Pages of an organization: founding one, the own ones, its people, its teams."""
+"""Pages of an organization: founding one, the own ones, its people; ``frame_of`` for all its pages."""
 
 from typing import Annotated, Any
 
@@ -11,19 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.access.authorize import load_organization
 from cairn.access.decide import decide
-from cairn.access.roles import OrganizationRole, TeamPrivacy
+from cairn.access.roles import OrganizationRole
 from cairn.base.actor import Actor
 from cairn.base.errors import Conflict, Invalid, Unauthenticated
+from cairn.identity.invitations import list_invitations
 from cairn.identity.organization_members import (
     list_members,
     list_memberships,
+    may_add_at_once,
     publish_membership,
     put_member,
     remove_member,
 )
 from cairn.identity.organizations import OrganizationView, create_organization, find_organization
+from cairn.identity.own_invitations import list_own_invitations
 from cairn.identity.settings_frame import own_account, show_settings
-from cairn.identity.teams import TeamView, create_team, list_teams
+from cairn.identity.teams import list_teams
 from cairn.web.api import PageRequest, read_page
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import Form, blank_form, read_form
@@ -43,8 +46,17 @@ class NewOrganizationForm(msgspec.Struct):
     name: str = ""
 
 
+class InviteForm(msgspec.Struct):
+    """Who is to be invited, by name or address, into what; site administrators may add people without asking them."""
+
+    invitee: Filled
+    role: OrganizationRole = OrganizationRole.MEMBER
+    teams: list[int] = []
+    at_once: bool = False
+
+
 class MemberForm(msgspec.Struct):
-    """Somebody and what they are to be."""
+    """A member and what they are to be."""
 
     username: Filled
     role: OrganizationRole = OrganizationRole.MEMBER
@@ -61,15 +73,6 @@ class ShowForm(msgspec.Struct):
 
     username: Filled
     public: bool = False
-
-
-class NewTeamForm(msgspec.Struct):
-    """A team to be; an empty parent puts it at the top."""
-
-    name: Filled
-    description: str = ""
-    privacy: TeamPrivacy = TeamPrivacy.CLOSED
-    parent: str = ""
 
 
 @page.get("/organizations/new", action=Action.ORGANIZATION_CREATE, resource="none")
@@ -96,32 +99,37 @@ async def create(context: RequestContext, request: WebRequest, session: AsyncSes
 
 @page.get("/settings/organizations", action=Action.ACCOUNT_READ_PRIVATE, resource="none")
 async def own_organizations(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[str]:
-    """Show the organizations somebody belongs to."""
+    """Show the organizations somebody belongs to, and those that invite them."""
     places = await list_memberships(session, actor, own_account(actor))
-    return show_settings(context, "organizations.html", "organizations", places=places)
+    offers = await list_own_invitations(session, actor)
+    return show_settings(context, "organizations.html", "organizations", places=places, offers=offers)
 
 
 @page.get(f"{PATH}/people", action=Action.ORGANIZATION_READ, resource="account")
 async def people(context: RequestContext, session: AsyncSession, actor: Actor, org: str) -> Response[str]:
     """Show who belongs to the organization; to who does not, those who show it."""
     organization = await find_organization(session, actor, org)
-    return await _people(context, session, actor, organization, blank_form(MemberForm))
+    return await show_people(context, session, actor, organization)
 
 
-async def _people(
+async def show_people(
     context: RequestContext,
     session: AsyncSession,
     actor: Actor,
     organization: OrganizationView,
-    form: Form[MemberForm],
+    form: Form[InviteForm] | None = None,
 ) -> Response[str]:
+    """Show who belongs to an organization; to its owners also who is invited, and the form that invites people."""
     asked = PageRequest(read_page(context).page, PER_PAGE)
     found = await list_members(session, actor, organization.id, page=asked.page, per_page=PER_PAGE)
+    frame = await frame_of(session, actor, organization, "people")
+    form = form or blank_form(InviteForm, teams=[], invitee="")
     return render(
         context,
         "identity/organization_people.html",
         status=422 if form.has_problems else 200,
-        **await frame_of(session, actor, organization, "people"),
+        **frame,
+        **(await _invited(session, actor, organization) if frame["may_edit_members"] else {}),
         found=found,
         form=form,
         number=asked.page,
@@ -130,19 +138,28 @@ async def _people(
     )
 
 
+async def _invited(session: AsyncSession, actor: Actor, organization: OrganizationView) -> dict[str, Any]:
+    """Return what owners see of invitations: the newest hundred of each list, and the teams to invite into."""
+    waiting = await list_invitations(session, actor, organization.id, per_page=100)
+    failed = await list_invitations(session, actor, organization.id, is_open=False, per_page=100)
+    listed = await list_teams(session, actor, organization.id, per_page=100)
+    return {
+        "invitations": [*waiting.items, *failed.items],
+        "waiting": waiting.total,
+        "teams": [(team.id, team.name) for team in listed.items],
+        "may_add_at_once": may_add_at_once(actor),
+    }
+
+
 @page.post(f"{PATH}/people", action=Action.ORGANIZATION_EDIT_MEMBERS, resource="account")
 async def put_person(
     context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor, org: str
 ) -> Response[Any]:
-    """Make somebody a member or owner."""
-    form = await read_form(request, MemberForm)
+    """Make a member an owner, or an owner a member."""
+    wanted = (await read_form(request, MemberForm)).require()
     organization = await find_organization(session, actor, org, Action.ORGANIZATION_EDIT_MEMBERS)
     try:
-        wanted = form.require()
-        login = wanted.username.strip().removeprefix("@")
-        member = await put_member(session, actor, organization.id, login=login, role=wanted.role)
-    except Invalid as error:
-        return await _people(context, session, actor, organization, form.reject(error))
+        member = await put_member(session, actor, organization.id, login=wanted.username, role=wanted.role)
     except Conflict as error:
         context.flash(error.message, "warning")
     else:
@@ -178,63 +195,6 @@ async def show_person(
     return redirect(path_join("orgs", organization.login, "people"))
 
 
-@page.get(f"{PATH}/teams", action=Action.ORGANIZATION_READ_PRIVATE, resource="account")
-async def teams(context: RequestContext, session: AsyncSession, actor: Actor, org: str) -> Response[str]:
-    """Show the teams the reader may see, and the form for another one."""
-    organization = await find_organization(session, actor, org, Action.ORGANIZATION_READ_PRIVATE)
-    return await _teams(context, session, actor, organization, blank_form(NewTeamForm))
-
-
-async def _teams(
-    context: RequestContext,
-    session: AsyncSession,
-    actor: Actor,
-    organization: OrganizationView,
-    form: Form[NewTeamForm],
-) -> Response[str]:
-    asked = PageRequest(read_page(context).page, PER_PAGE)
-    found = await list_teams(session, actor, organization.id, page=asked.page, per_page=PER_PAGE)
-    return render(
-        context,
-        "identity/organization_teams.html",
-        status=422 if form.has_problems else 200,
-        **await frame_of(session, actor, organization, "teams"),
-        found=found,
-        form=form,
-        number=asked.page,
-        has_more=asked.offset + len(found.items) < found.total,
-        parents=[("", "None"), *((str(team.id), team.name) for team in found.items if _takes_children(team))],
-    )
-
-
-def _takes_children(team: TeamView) -> bool:
-    return team.privacy is not TeamPrivacy.SECRET
-
-
-@page.post(f"{PATH}/teams", action=Action.TEAM_CREATE, resource="account")
-async def add_team(
-    context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor, org: str
-) -> Response[Any]:
-    """Make a team."""
-    form = await read_form(request, NewTeamForm)
-    organization = await find_organization(session, actor, org, Action.ORGANIZATION_READ_PRIVATE)
-    try:
-        wanted = form.require()
-        made = await create_team(
-            session,
-            actor,
-            organization.id,
-            name=wanted.name,
-            description=wanted.description,
-            privacy=wanted.privacy,
-            parent_id=int(wanted.parent) if wanted.parent.isdecimal() else None,
-        )
-    except Invalid as error:
-        return await _teams(context, session, actor, organization, form.reject(error))
-    context.flash(f"The team {made.name} is there.")
-    return redirect(path_join("orgs", organization.login, "teams"))
-
-
 async def frame_of(session: AsyncSession, actor: Actor, organization: OrganizationView, section: str) -> dict[str, Any]:
     """Return what every page of an organization shows around its own part."""
     scope = await load_organization(session, actor, organization.id)
@@ -243,6 +203,10 @@ async def frame_of(session: AsyncSession, actor: Actor, organization: Organizati
     def may(action: Action) -> bool:
         return decide(actor, action, scope).allowed
 
+    offer = None
+    if actor.is_signed_in and scope.role is None:
+        offers = await list_own_invitations(session, actor)
+        offer = next((one for one in offers if one.organization_id == organization.id), None)
     base = path_join("orgs", organization.login)
     tabs = [
         ("Repositories", path_join(organization.login), "repo", None, section == "repositories"),
@@ -250,6 +214,9 @@ async def frame_of(session: AsyncSession, actor: Actor, organization: Organizati
     ]
     if may(Action.ORGANIZATION_READ_PRIVATE):
         tabs.append(("Teams", f"{base}/teams", "organization", None, section == "teams"))
+    if may(Action.ORGANIZATION_EDIT_MEMBERS):
+        outside = f"{base}/outside-collaborators"
+        tabs.append(("Outside collaborators", outside, "person", None, section == "outside"))
     if may(Action.ORGANIZATION_EDIT):
         settings = path_join("organizations", organization.login, "settings")
         tabs.append(("Settings", settings, "gear", None, section == "settings"))
@@ -257,6 +224,7 @@ async def frame_of(session: AsyncSession, actor: Actor, organization: Organizati
         "organization": organization,
         "organization_tabs": tabs,
         "base": base,
+        "offer": offer,
         "may_edit_members": may(Action.ORGANIZATION_EDIT_MEMBERS),
         "may_create_teams": may(Action.TEAM_CREATE),
     }
@@ -270,6 +238,4 @@ route_handlers: list[HTTPRouteHandler] = [
     put_person,
     remove_person,
     show_person,
-    teams,
-    add_team,
 ]
