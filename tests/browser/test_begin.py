@@ -31,7 +31,7 @@ PAGES = (
     "/ada/engine/branches",
     "/ada/engine/tags",
     "/ada/engine/settings",
-    "/ada/engine/settings/collaborators",
+    "/ada/engine/settings/access",
     "/ada/bare",
     "/settings/profile",
     "/settings/tokens",

@@ -40,6 +40,7 @@ from cairn.home import pages as home_pages
 from cairn.identity.models import Account, Session, Token
 from cairn.identity.token_format import hash_secret, make_token
 from cairn.identity.web_authentication import WebAuthentication
+from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import pages as repositories_pages
@@ -58,6 +59,7 @@ HANDLERS: tuple[HTTPRouteHandler, ...] = (
     *home_api.route_handlers,
     *repositories_pages.route_handlers,
     *repositories_settings_pages.route_handlers,
+    *repositories_access_pages.route_handlers,
     *repositories_fork_pages.route_handlers,
     *repositories_api.route_handlers,
 )

@@ -44,13 +44,10 @@ async def test_an_organization_is_founded_and_its_name_is_checked(company: Compa
     assert "Sam &amp; Sons" in (await browser.client.get("/settings/organizations")).text
 
 
-async def test_an_owner_adds_people_and_teams(company: Company) -> None:
+async def test_an_owner_adds_people(company: Company) -> None:
     browser = company.forge.browser(company.forge.people["olga"])
     added = await browser.submit("/orgs/acme/people", {"username": "sam", "role": "member"})
     assert added.status_code == 303
     assert (await company.api("sam").get("/user/memberships/orgs/acme")).json()["role"] == "member"
     unknown = await browser.submit("/orgs/acme/people", {"username": "nobody", "role": "member"})
     assert (unknown.status_code, "no person" in unknown.text) == (422, True)
-    made = await browser.submit("/orgs/acme/teams", {"name": "Web", "privacy": "closed", "parent": ""})
-    assert made.status_code == 303
-    assert (await company.api("max").get("/orgs/acme/teams/web")).status_code == 200

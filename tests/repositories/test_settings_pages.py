@@ -136,45 +136,17 @@ async def test_a_repository_is_deleted_only_by_its_whole_name(forge: Forge, ada:
     assert (await browser.get("/ada/engine")).status_code == 404
 
 
-async def test_people_are_let_in_changed_and_put_out(forge: Forge, ada: Person) -> None:
-    await forge.person("grace")
-    browser, page = forge.browser(ada), "/ada/engine/settings/collaborators"
-    answer = await browser.submit(page, {"username": " @Grace ", "role": "write"})
-    assert answer.headers["location"] == page
-    assert "grace has the write role now." in (await browser.get(page)).text
-    await browser.submit(page, {"username": "grace", "role": "admin"})
-    assert (await forge.browser(forge.people["grace"]).get(page)).status_code == 200
-    await browser.submit(f"{page}/remove", {"username": "grace"}, page=page)
-    assert (await forge.browser(forge.people["grace"]).get(page)).status_code == 403
-    unknown = await browser.submit(page, {"username": "nobody", "role": "read"})
-    assert unknown.status_code == 422
-    assert "There is no account" in unknown.text
-    assert 'value="nobody"' in unknown.text
-    assert (await browser.submit(page, {"username": "ada", "role": "read"})).status_code == 422
-    assert (await browser.submit(page, {"username": "grace", "role": "owner"})).status_code == 422
-
-
-async def test_a_person_leaves_by_themselves(forge: Forge, ada: Person) -> None:
-    grace = await forge.person("grace")
-    secret = await forge.repository(ada, "secret", visibility=Visibility.PRIVATE)
-    await forge.grant(secret, grace, Role.READ)
-    browser = forge.browser(grace)
-    answer = await browser.submit(
-        "/ada/secret/settings/collaborators/remove", {"username": "Grace"}, page="/-/appearance"
-    )
-    assert answer.headers["location"] == "/"
-    assert (await browser.get("/ada/secret")).status_code == 404
-
-
-PAGES = ("", "/collaborators")
+PAGES = ("", "/access")
 WRITES = {
     "": {"description": "x"},
     "/rename": {"name": "x"},
     "/visibility": {"visibility": "private"},
     "/archive": {"archived": "true"},
     "/delete": {"full_name": "ada/engine"},
-    "/collaborators": {"username": "eve", "role": "admin"},
-    "/collaborators/remove": {"username": "maintainer"},
+    "/access/people": {"username": "eve", "role": "admin"},
+    "/access/people/remove": {"username": "maintainer"},
+    "/access/teams": {"team": "core", "role": "admin"},
+    "/access/teams/remove": {"team": "core"},
 }
 
 
@@ -197,7 +169,7 @@ async def test_nobody_changes_what_their_role_does_not_reach(forge: Forge, who: 
         status = (await browser.get(f"/ada/engine/settings{page}")).status_code
         assert (page, status == 200) == (page, page in allowed)
     for path, fields in WRITES.items():
-        if who == "maintainer" and path == "/collaborators/remove":
+        if who == "maintainer" and path == "/access/people/remove":
             continue  # people may leave
         answer = await browser.submit(f"/ada/engine/settings{path}", fields, page="/-/appearance")
         assert (path, answer.status_code < 400) == (path, path in allowed)

@@ -64,8 +64,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/{owner}/{repo}/settings/visibility"): {"visibility": "public"},
     ("POST", "/{owner}/{repo}/settings/archive"): {"archived": "true"},
     ("POST", "/{owner}/{repo}/settings/delete"): {"full_name": "ada/{repo}"},
-    ("POST", "/{owner}/{repo}/settings/collaborators"): {"username": "stan", "role": "admin"},
-    ("POST", "/{owner}/{repo}/settings/collaborators/remove"): {"username": "wim"},
+    ("POST", "/{owner}/{repo}/settings/access/people"): {"username": "stan", "role": "admin"},
+    ("POST", "/{owner}/{repo}/settings/access/people/remove"): {"username": "wim"},
+    ("POST", "/{owner}/{repo}/settings/access/teams"): {"team": "core", "role": "admin"},
+    ("POST", "/{owner}/{repo}/settings/access/teams/remove"): {"team": "core"},
     ("POST", "/settings/profile"): {"name": "changed"},
     ("POST", "/settings/password"): {"current": "not this one", "password": "another horse battery"},
     ("POST", "/settings/sessions/revoke"): {"session_id": "0" * 64},
@@ -88,7 +90,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/orgs/{org}/people"): {"username": "stan"},
     ("POST", "/orgs/{org}/people/remove"): {"username": "adele"},
     ("POST", "/orgs/{org}/people/visibility"): {"username": "adele"},
+    ("POST", "/orgs/{org}/outside-collaborators"): {"username": "wim"},
+    ("POST", "/orgs/{org}/outside-collaborators/remove"): {"username": "wim"},
     ("POST", "/orgs/{org}/teams"): {"name": "made"},
+    ("POST", "/orgs/{org}/teams/{slug}/members"): {"username": "adele"},
+    ("POST", "/orgs/{org}/teams/{slug}/members/remove"): {"username": "adele"},
+    ("POST", "/orgs/{org}/teams/{slug}/repositories"): {"repository": "acme/tool", "role": "admin"},
+    ("POST", "/orgs/{org}/teams/{slug}/repositories/remove"): {"repository": "acme/tool"},
+    ("POST", "/orgs/{org}/teams/{slug}/settings"): {"name": "made"},
+    ("POST", "/orgs/{org}/teams/{slug}/settings/delete"): {"slug": "core"},
 }
 """A body that would be accepted: what is refused must be refused for who asks, not for what was sent."""
 ADDRESSES = {
@@ -112,6 +122,8 @@ REFUSED_FOR_WHAT_IT_IS = {
     "/api/v3/repos/{owner}/{repo}/merge-upstream": "error 422",
     "/api/v3/repos/{owner}/{repo}/transfer": "refused",
     "/api/v3/orgs/{org}/teams/{slug}/repos/{owner}/{repo}": "hidden",
+    "/{owner}/{repo}/settings/access/teams": "error 422",
+    "/{owner}/{repo}/settings/access/teams/remove": "hidden",
 }
 """What even an owner is refused: the repository of the test is no fork and belongs to no organization, and nobody may
 hand one to another person."""

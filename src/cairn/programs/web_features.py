@@ -7,7 +7,16 @@ from litestar.handlers import HTTPRouteHandler
 from cairn.base.actor import Actor
 from cairn.home import api as home_api
 from cairn.home import pages as home_pages
-from cairn.identity import account_pages, email_pages, emails_api, password_pages, profile_pages
+from cairn.identity import (
+    account_pages,
+    email_pages,
+    emails_api,
+    invitation_pages,
+    invitations_api,
+    memberships_api,
+    password_pages,
+    profile_pages,
+)
 from cairn.identity import api as identity_api
 from cairn.identity import organization_pages as identity_organization_pages
 from cairn.identity import organization_settings_pages as identity_organization_settings_pages
@@ -15,6 +24,7 @@ from cairn.identity import organizations_api as identity_organizations_api
 from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
 from cairn.identity import sudo as identity_sudo
+from cairn.identity import team_pages as identity_team_pages
 from cairn.identity import teams_api as identity_teams_api
 from cairn.ops import (
     admin_api,
@@ -27,10 +37,13 @@ from cairn.ops import (
     organization_audit,
 )
 from cairn.programs.services import Services
+from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
 from cairn.repositories import fork_pages as repositories_fork_pages
+from cairn.repositories import outside_collaborators_pages as repositories_outside_collaborators_pages
 from cairn.repositories import pages as repositories_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
+from cairn.repositories import team_pages as repositories_team_pages
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.queries import count_repositories, list_owned
 
@@ -73,11 +86,18 @@ def make_web_features(services: Services) -> WebFeatures:
         *identity_api.make_route_handlers(count_repositories),
         *identity_organizations_api.make_route_handlers(count_repositories),
         *identity_teams_api.route_handlers,
+        *memberships_api.make_route_handlers(services.outbox),
+        *invitations_api.make_route_handlers(services.outbox),
+        *invitation_pages.make_route_handlers(services.outbox),
         *identity_organization_pages.route_handlers,
         *identity_organization_settings_pages.route_handlers,
+        *identity_team_pages.route_handlers,
         *repositories_pages.route_handlers,
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
+        *repositories_access_pages.route_handlers,
+        *repositories_team_pages.route_handlers,
+        *repositories_outside_collaborators_pages.route_handlers,
         *repositories_api.route_handlers,
     ]
     return WebFeatures(tuple(handlers), ("cairn.home", "cairn.identity", "cairn.ops", "cairn.repositories"))

@@ -1,4 +1,4 @@
-"""Pages that change a repository: a new one, its settings, who works on it. Every change is a plain form."""
+"""Pages that change a repository: a new one, and its settings. Every change is a plain form."""
 
 from typing import Annotated, Any
 
@@ -10,13 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.decide import decide, require
-from cairn.access.roles import Role, Visibility
+from cairn.access.roles import Visibility
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound, Unauthenticated, Unavailable
 from cairn.db.database import Database
 from cairn.git.engine import Engine
 from cairn.git.types import show
-from cairn.repositories.collaborators import list_collaborators, put_collaborator, remove_collaborator
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_progress import is_separating
@@ -72,19 +71,6 @@ class DeleteForm(msgspec.Struct):
     """The whole name, typed, so that nobody deletes by a slip."""
 
     full_name: str = ""
-
-
-class CollaboratorForm(msgspec.Struct):
-    """Somebody and the role they get."""
-
-    username: Annotated[str, Meta(min_length=1)]
-    role: Role = Role.WRITE
-
-
-class LeaverForm(msgspec.Struct):
-    """Somebody whose role ends."""
-
-    username: str
 
 
 @page.get("/new", action=Action.REPOSITORY_CREATE, resource="none")
@@ -303,69 +289,6 @@ async def delete(
     return redirect(path_join(repository.owner))
 
 
-@page.get(f"{_PATH}/collaborators", action=Action.REPOSITORY_ADMINISTER, resource="repository")
-async def collaborators(
-    context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str
-) -> Response[Any]:
-    """Show who works on the repository, and the form to let somebody in."""
-    repository = await open_repository_page(context, actor, owner, repo)
-    if isinstance(repository, Response):
-        return repository
-    return await _show_collaborators(context, session, actor, repository, blank_form(CollaboratorForm))
-
-
-async def _show_collaborators(
-    context: RequestContext,
-    session: AsyncSession,
-    actor: Actor,
-    repository: RepositoryView,
-    form: Form[CollaboratorForm],
-) -> Response[Any]:
-    return render(
-        context,
-        "repositories/collaborators.html",
-        status=422 if form.has_problems else 200,
-        **header_of(context, actor, repository, "settings"),
-        form=form,
-        people=await list_collaborators(session, actor, repository.id),
-        roles=[(role.value, role.value.capitalize()) for role in Role],
-    )
-
-
-@page.post(f"{_PATH}/collaborators", action=Action.REPOSITORY_ADMINISTER, resource="repository")
-async def put(
-    context: RequestContext, session: AsyncSession, actor: Actor, request: WebRequest, owner: str, repo: str
-) -> Response[Any]:
-    """Let somebody in, or give them another role."""
-    form = await read_form(request, CollaboratorForm)
-    repository = await find_repository(session, actor, owner, repo)
-    try:
-        wanted = form.require()
-        person = await put_collaborator(
-            session, actor, repository.id, login=wanted.username.strip().removeprefix("@"), role=wanted.role
-        )
-    except Invalid as error:
-        return await _show_collaborators(context, session, actor, repository, form.reject(error))
-    context.flash(f"{person.login} has the {person.role.value} role now.")
-    return redirect(path_join(repository.owner, repository.name, "settings", "collaborators"))
-
-
-@page.post(f"{_PATH}/collaborators/remove", action=Action.REPOSITORY_READ, resource="repository")
-async def remove(
-    context: RequestContext, session: AsyncSession, actor: Actor, request: WebRequest, owner: str, repo: str
-) -> Response[Any]:
-    """End somebody's role; people may end their own."""
-    form = await read_form(request, LeaverForm)
-    repository = await find_repository(session, actor, owner, repo)
-    login = form.require().username
-    await remove_collaborator(session, actor, repository.id, login=login)
-    if login.lower() == (actor.login or "").lower():
-        context.flash(f"You left {repository.full_name}.")
-        return redirect("/")
-    context.flash(f"{login} has no role here any more.")
-    return redirect(path_join(repository.owner, repository.name, "settings", "collaborators"))
-
-
 route_handlers: list[HTTPRouteHandler] = [
     new,
     create,
@@ -375,7 +298,4 @@ route_handlers: list[HTTPRouteHandler] = [
     change_visibility,
     archive,
     delete,
-    collaborators,
-    put,
-    remove,
 ]

@@ -126,6 +126,22 @@ async def list_granted_teams(session: AsyncSession, actor: Actor, repository_id:
     return [GrantedTeam(team.id, team.slug, team.name, grant.role, grant.granted_at) for grant, team in rows]
 
 
+async def list_grantable_teams(session: AsyncSession, actor: Actor, repository_id: int) -> list[tuple[str, str]]:
+    """Return address and name of the teams the actor sees that have no role on a repository yet, by address.
+
+    Errors: NotFound, Forbidden.
+    """
+    scope = await _authorize(session, actor, Action.REPOSITORY_ADMINISTER, repository_id)
+    granted = select(TeamGrant.team_id).where(TeamGrant.repository_id == repository_id)
+    rows = await session.execute(
+        # uq_team_organization_id_slug, primary key of team_grant.
+        select(Team.slug, Team.name)
+        .where(visible_teams(actor, scope.owner_id), Team.id.not_in(granted))
+        .order_by(Team.slug)
+    )
+    return [(slug, name) for slug, name in rows]
+
+
 async def list_team_repositories(
     session: AsyncSession, actor: Actor, team_id: int, *, page: int = 1, per_page: int = 30
 ) -> TeamRepositoryPage:
@@ -186,11 +202,11 @@ async def _team_repositories(
     return list(found.values())
 
 
-async def _authorize(session: AsyncSession, actor: Actor, action: Action, repository_id: int) -> None:
+async def _authorize(session: AsyncSession, actor: Actor, action: Action, repository_id: int) -> RepositoryScope:
     async def load(session: AsyncSession, actor: Actor) -> RepositoryScope | None:
         return await load_scope(session, actor, repository_id)
 
-    await authorize(session, actor, action, load)
+    return await authorize(session, actor, action, load)
 
 
 def _changed(
