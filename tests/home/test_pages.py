@@ -3,6 +3,7 @@
 import html
 
 from tests.factories.forge import Forge
+from tests.factories.repositories import make_repository
 
 from cairn.access.roles import Role, Visibility
 from cairn.base.clock import utc_now
@@ -14,7 +15,8 @@ async def test_a_visitor_sees_what_this_is_and_what_is_public(forge: Forge) -> N
     ada = await forge.person("ada")
     await forge.repository(ada, "engine", description="Mill <store>")
     await forge.repository(ada, "secret", visibility=Visibility.PRIVATE)
-    await forge.repository(ada, "house", visibility=Visibility.INTERNAL)
+    async with forge.database.write() as session:
+        await make_repository(session, ada.account, "house", visibility=Visibility.INTERNAL)
     answer = await forge.browser().get("/")
     assert answer.status_code == 200
     assert "Mill &lt;store&gt;" in answer.text

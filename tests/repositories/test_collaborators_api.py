@@ -1,9 +1,11 @@
 """Collaborators over REST; who may call what is in ``test_api``'s actor table."""
 
 import pytest
+from sqlalchemy import select
 from tests.factories.forge import Forge, Person
 
 from cairn.access.roles import Visibility
+from cairn.repositories.models import Repository
 
 
 @pytest.fixture
@@ -60,7 +62,9 @@ async def test_a_permission_is_what_somebody_may_in_the_end(forge: Forge, ada: P
     await client.call("PUT", "/repos/ada/engine/collaborators/grace", json={"permission": "maintain"})
     assert await permission("grace") == ("write", "maintain")
     await client.call("DELETE", "/repos/ada/engine/collaborators/grace")
-    await client.call("PATCH", "/repos/ada/engine", json={"visibility": "internal"})
+    async with forge.database.write() as session:
+        repository = (await session.scalars(select(Repository))).one()
+        repository.visibility = Visibility.INTERNAL
     assert await permission("grace") == ("read", "read")
     assert (await client.get("/repos/ada/engine/collaborators/nobody/permission")).status_code == 404
 

@@ -2,11 +2,14 @@
 
 import html
 
+from tests.factories.company import Company, company
 from tests.factories.forge import Forge
 from tests.factories.forking import fork, heads
 from tests.factories.work import do_what_is_due
 
 from cairn.access.roles import Visibility
+
+__all__ = ["company"]
 
 
 async def test_a_fork_is_made_by_the_form(forge: Forge) -> None:
@@ -76,3 +79,22 @@ async def test_the_banner_says_how_far_and_syncs(forge: Forge) -> None:
     page = html.unescape((await browser.get("/ben/engine")).text)
     assert "Both sides changed n" in page
     assert "1 commit ahead of and 1 commit behind" in " ".join(page.split())
+
+
+async def test_the_owner_of_a_fork_is_chosen_and_preselected(company: Company) -> None:
+    olga, browser = company.forge.people["olga"], company.forge.browser(company.forge.people["max"])
+    await company.forge.repository(olga, "engine", files={"a": b"1"})
+    shown = (await browser.get("/olga/engine/fork?owner=ACME")).text
+    assert '<option value="acme" selected>' in shown
+    assert "You may not fork this repository to sam." in (await browser.get("/olga/engine/fork?owner=sam")).text
+    made = await browser.submit("/olga/engine/fork", {"owner": "acme", "name": "engine"})
+    assert (made.status_code, made.headers["location"]) == (303, "/acme/engine")
+
+
+async def test_a_persons_fork_of_an_internal_repository_is_private(company: Company) -> None:
+    olga = company.api("olga")
+    internal = {"name": "house", "visibility": "internal"}
+    assert (await olga.call("POST", "/orgs/acme/repos", json=internal)).status_code == 201
+    assert (await company.api("max").call("POST", "/repos/acme/house/forks", json={})).status_code == 202
+    assert (await company.api("max").get("/repos/max/house")).json()["visibility"] == "private"
+    assert (await company.api("sam").get("/repos/max/house")).status_code == 404

@@ -3,11 +3,14 @@
 import html
 
 import pytest
+from tests.factories.company import Company, company
 from tests.factories.forge import Forge, Person
 from tests.web.support import Browser
 
 from cairn.access.roles import Role, Visibility
 from cairn.base.clock import utc_now
+
+__all__ = ["company"]
 
 
 @pytest.fixture
@@ -55,13 +58,50 @@ async def test_without_a_readme_the_page_says_how_to_begin(forge: Forge, ada: Pe
 async def test_a_new_repository_that_is_refused_keeps_what_was_typed(
     forge: Forge, ada: Person, fields: dict[str, str], said: str
 ) -> None:
-    typed = {"description": "kept <words>", "visibility": "internal"} | fields
+    typed = {"description": "kept <words>", "visibility": "private"} | fields
     answer = await forge.browser(ada).submit("/new", typed)
     assert answer.status_code == 422
     text = html.unescape(answer.text)
     assert said in text
     assert f'value="{typed["description"]}"' in text
-    assert 'value="internal" checked' in text
+    assert 'value="private" checked' in text
+
+
+async def test_the_owner_is_chosen_and_visibility_fits_it(company: Company) -> None:
+    max_, olga = (company.forge.browser(company.forge.people[name]) for name in ("max", "olga"))
+    alone = (await company.forge.browser(company.forge.people["sam"]).get("/new")).text
+    assert ('name="owner" value="sam"' in alone, 'value="internal"' in alone) == (True, False)
+    shown = (await max_.get("/new?owner=Acme")).text
+    assert '<option class="owner-organization" value="acme" selected>' in shown
+    fields = {"name": "tool", "owner": "acme", "visibility": "internal"}
+    made = await max_.submit("/new", fields)
+    assert (made.status_code, made.headers["location"]) == (303, "/acme/tool")
+    assert (await company.api("sam").get("/repos/acme/tool")).json()["visibility"] == "internal"
+    own = await max_.submit("/new", fields | {"owner": "max"})
+    assert (own.status_code, "Only organizations have internal" in own.text) == (422, True)
+    assert '<option class="owner-person" value="max" selected>' in own.text
+    assert "You may not make repositories under sam." in (await max_.get("/new?owner=sam")).text
+    foreign = await max_.submit("/new", fields | {"owner": "sam", "visibility": "public"})
+    assert foreign.status_code == 403
+    assert (await company.api("sam").get("/repos/sam/tool")).status_code == 404
+    closed = {"members_can_create_repositories": False}
+    assert (await company.api("olga").call("PATCH", "/orgs/acme", json=closed)).status_code == 200
+    assert 'value="acme"' not in (await max_.get("/new")).text
+    assert (await max_.submit("/new", fields | {"name": "more"})).status_code == 403
+    assert 'href="/new?owner=acme"' in (await olga.get("/acme")).text
+    assert 'href="/new?owner=acme"' not in (await max_.get("/acme")).text
+
+
+async def test_a_person_cannot_make_their_repository_internal(company: Company) -> None:
+    sam = company.api("sam")
+    assert (await sam.call("POST", "/user/repos", json={"name": "own", "visibility": "internal"})).status_code == 422
+    assert (await sam.call("POST", "/user/repos", json={"name": "own"})).status_code == 201
+    refused = await sam.call("PATCH", "/repos/sam/own", json={"visibility": "internal"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "visibility")
+    assert (
+        'value="internal"'
+        not in (await company.forge.browser(company.forge.people["sam"]).get("/sam/own/settings")).text
+    )
 
 
 async def test_who_is_not_signed_in_is_asked_to_before_making_anything(forge: Forge, ada: Person) -> None:

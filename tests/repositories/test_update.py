@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 from tests.factories.accounts import actor_of, make_account, with_token
+from tests.factories.organizations import make_organization
 from tests.factories.repositories import grant
 
 from cairn.access.roles import Role, Visibility
@@ -16,7 +17,7 @@ from cairn.events.models import EventRow
 from cairn.git.engine import Engine
 from cairn.git.models import Ref
 from cairn.identity.models import Account
-from cairn.repositories.create import NewRepository, RepositoryExists, create_repository
+from cairn.repositories.create import InternalNotPossible, NewRepository, RepositoryExists, create_repository
 from cairn.repositories.models import Repository
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
 from cairn.repositories.update import BranchUnknown, RepositoryChange, update_repository
@@ -169,12 +170,21 @@ async def test_the_default_branch_must_exist_unless_nothing_does(database: Datab
 
 async def test_narrowing_visibility_forgets_cached_answers(database: Database, engine: Engine) -> None:
     alice = (await cast(database))["alice"]
-    made = await make(database, engine, alice)
+    async with database.write() as session:
+        await make_organization(session, "guild", owner=await session.get_one(Account, alice.account_id))
+    made = await create_repository(database, engine, alice, NewRepository(name="engine", owner="guild"))
     epochs = []
     for visibility in (Visibility.INTERNAL, Visibility.PRIVATE, Visibility.PUBLIC):
         await change(database, engine, alice, made, RepositoryChange(visibility=visibility))
         epochs.append((await engine.state(made.store_id)).cache_epoch)
     assert epochs == [1, 2, 2]
+
+
+async def test_only_organizations_make_a_repository_internal(database: Database, engine: Engine) -> None:
+    alice = (await cast(database))["alice"]
+    made = await make(database, engine, alice)
+    with pytest.raises(InternalNotPossible):
+        await change(database, engine, alice, made, RepositoryChange(visibility=Visibility.INTERNAL))
 
 
 async def test_changes_at_once_wait_for_each_other(database: Database, engine: Engine) -> None:

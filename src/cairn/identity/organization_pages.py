@@ -227,6 +227,7 @@ async def frame_of(session: AsyncSession, actor: Actor, organization: Organizati
         "offer": offer,
         "may_edit_members": may(Action.ORGANIZATION_EDIT_MEMBERS),
         "may_create_teams": may(Action.TEAM_CREATE),
+        "may_create_repositories": may(Action.REPOSITORY_CREATE),
     }
 
 

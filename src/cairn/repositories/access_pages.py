@@ -85,7 +85,6 @@ async def _show(
     asked, text = PageRequest(read_page(context).page, PER_PAGE), read_text(context)
     found = await list_access(session, actor, repository.id, text=text, page=asked.page, per_page=PER_PAGE)
     base_permission = await base_permission_of(session, repository.id)
-    is_organizations = base_permission is not None
     return render(
         context,
         "repositories/access.html",
@@ -97,8 +96,8 @@ async def _show(
         found=found,
         text=text,
         base_permission=base_permission,
-        granted=await list_granted_teams(session, actor, repository.id) if is_organizations else [],
-        grantable=await list_grantable_teams(session, actor, repository.id) if is_organizations else [],
+        granted=await list_granted_teams(session, actor, repository.id) if repository.is_organizations else [],
+        grantable=await list_grantable_teams(session, actor, repository.id) if repository.is_organizations else [],
         roles=ROLES,
     )
 

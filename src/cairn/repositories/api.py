@@ -40,7 +40,7 @@ from cairn.web.context import RequestContext
 from cairn.web.routing import api
 
 _SORTS = {sort.value: sort for sort in RepositorySort}
-_BOTH = frozenset({Affiliation.OWNER, Affiliation.COLLABORATOR})
+_ALL = frozenset(Affiliation)
 _PRIVATE = frozenset({Visibility.PRIVATE, Visibility.INTERNAL})
 _PUBLIC = frozenset({Visibility.PUBLIC})
 
@@ -227,11 +227,11 @@ def _own_filter(context: RequestContext) -> RepositoryFilter:
             context,
             "type",
             {
-                "all": (_BOTH, None),
+                "all": (_ALL, None),
                 "owner": (frozenset({Affiliation.OWNER}), None),
-                "member": (frozenset({Affiliation.COLLABORATOR}), None),
-                "public": (_BOTH, _PUBLIC),
-                "private": (_BOTH, _PRIVATE),
+                "member": (_ALL - {Affiliation.OWNER}, None),
+                "public": (_ALL, _PUBLIC),
+                "private": (_ALL, _PRIVATE),
             },
             "all",
         )
@@ -241,13 +241,14 @@ def _own_filter(context: RequestContext) -> RepositoryFilter:
 
 
 def _affiliations(value: str | None) -> frozenset[Affiliation]:
-    """Return the ties a comma list names. There are no organizations yet, so nobody is a member of one."""
+    """Return the ties a comma list names, all of them for none."""
+    if not value:
+        return _ALL
     known = {tie.value: tie for tie in Affiliation}
-    words = [word.strip() for word in (value or "owner,collaborator").split(",")]
-    wrong = [word for word in words if word not in known and word != "organization_member"]
-    if wrong:
-        raise refused("affiliation", f"affiliation is a list of {', '.join(known)}, organization_member.")
-    return frozenset(known[word] for word in words if word in known)
+    words = {word.strip() for word in value.split(",")}
+    if not words <= known.keys():
+        raise refused("affiliation", f"affiliation is a list of {', '.join(known)}.")
+    return frozenset(known[word] for word in words)
 
 
 @api.get(f"{API}/users/{{username:str}}/repos", action=Action.ACCOUNT_READ, resource="account")

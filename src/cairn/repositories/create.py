@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize, authorize_organization
 from cairn.access.decide import decide, effective_role
-from cairn.access.models import Grant
+from cairn.access.models import Grant, Organization, OrganizationMember
 from cairn.access.roles import Role, Visibility
-from cairn.access.scopes import AccountScope, RepositoryScope
+from cairn.access.scopes import AccountScope, OrganizationScope, RepositoryScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.clock import Clock, utc_now
@@ -44,6 +44,18 @@ class RepositoryExists(Invalid):
     """The owner already has a repository of that name."""
 
 
+class InternalNotPossible(Invalid):
+    """Internal is for organizations: a person's repository is public, or private to whom they let in."""
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleOwner:
+    """An account under which somebody may make repositories."""
+
+    login: str
+    is_organization: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRepository:
     """What a person says of a repository to be."""
@@ -65,7 +77,7 @@ async def create_repository(
 
     With a README it has one commit; if only that fails, the repository stays, empty, and Unavailable says so.
     Errors: Unauthenticated; NotFound for an owner nobody is; Forbidden, also for a token without the scope;
-    RepositoryNameInvalid, RepositoryExists, Invalid.
+    RepositoryNameInvalid, RepositoryExists, InternalNotPossible, Invalid.
     """
     if actor.account_id is None:
         raise Unauthenticated("Sign in to create a repository.")
@@ -105,6 +117,38 @@ def require_reach(actor: Actor, scope: RepositoryScope) -> None:
     """
     if not decide(actor, Action.REPOSITORY_ADMINISTER, scope).allowed:
         raise Forbidden(f"This token lacks the scope for a {scope.visibility.value} repository; it needs: repo.")
+
+
+def require_fitting(owner: Account, visibility: Visibility) -> None:
+    """Return if a repository of this owner may have this visibility; else InternalNotPossible."""
+    if visibility is Visibility.INTERNAL and owner.kind is not AccountKind.ORGANIZATION:
+        message = f"Only organizations have internal repositories; {owner.login} is a person: choose public or private."
+        raise InternalNotPossible(message, FieldProblem("visibility", "invalid", message, "Repository"))
+
+
+async def list_possible_owners(session: AsyncSession, actor: Actor) -> list[PossibleOwner]:
+    """Return the accounts under which the actor may make repositories: their own first, then organizations by name."""
+    if actor.account_id is None:
+        return []
+    # ix_organization_member_account_id_organization_id, primary keys.
+    rows = await session.execute(
+        select(Account.login, Organization, OrganizationMember.role)
+        .join(Organization, Organization.account_id == Account.id)
+        .join(OrganizationMember, OrganizationMember.organization_id == Account.id)
+        .where(OrganizationMember.account_id == actor.account_id)
+        .order_by(Account.login_key)
+    )
+    found = [PossibleOwner(actor.login or "", is_organization=False)]
+    for login, organization, role in rows:
+        scope = OrganizationScope(
+            organization.account_id,
+            role,
+            organization.members_can_create_repositories,
+            organization.members_can_create_teams,
+        )
+        if decide(actor, Action.REPOSITORY_CREATE, scope).allowed:
+            found.append(PossibleOwner(login, is_organization=True))
+    return found
 
 
 async def authorize_new(session: AsyncSession, actor: Actor, owner: Account) -> None:
@@ -149,10 +193,12 @@ async def insert_repository(
 ) -> int:
     """Make the rows of a repository under an account, its store empty, and return its id.
 
-    Errors: Forbidden; RepositoryExists. The caller has checked name and texts, unless they are another repository's.
+    Errors: Forbidden; RepositoryExists, InternalNotPossible. The caller has checked name and texts, unless they are
+    another repository's.
     """
     owner = await session.get_one(Account, owner_id)
     await authorize_new(session, actor, owner)
+    require_fitting(owner, wanted.visibility)
     key = wanted.name.lower()
     taken = select(Repository.id).where(Repository.owner_id == owner_id, Repository.name_key == key)
     if await session.scalar(taken) is not None:

@@ -13,9 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.authorize import ScopeLoader, authorize
-from cairn.access.decide import decide
-from cairn.access.models import Organization, OrganizationMember
-from cairn.access.scopes import OrganizationScope, RepositoryScope
+from cairn.access.roles import Visibility
+from cairn.access.scopes import RepositoryScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor, ActorKind
 from cairn.base.errors import Conflict, FieldProblem, Invalid, NotFound, Unauthenticated
@@ -33,9 +32,9 @@ from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import ZERO_OID, RefName
 from cairn.identity.authenticate import refresh_actor
-from cairn.identity.models import Account
+from cairn.identity.models import Account, AccountKind
 from cairn.jobs.queue import enqueue
-from cairn.repositories.create import NewRepository, check_texts, insert_repository
+from cairn.repositories.create import NewRepository, check_texts, insert_repository, list_possible_owners
 from cairn.repositories.events import RepositoryForked
 from cairn.repositories.models import Repository, RepositoryWork, WorkKind, WorkStep
 from cairn.repositories.names import check_repository_name
@@ -200,11 +199,18 @@ async def _described(session: AsyncSession, owner_id: int, parent: RepositoryVie
     check_texts(description=wanted.description)
     return NewRepository(
         name=name,
-        visibility=parent.visibility,
+        visibility=await _visibility(session, owner_id, parent),
         description=parent.description if wanted.description is None else wanted.description,
         homepage=parent.homepage,
         default_branch=parent.default_branch,
     )
+
+
+async def _visibility(session: AsyncSession, owner_id: int, parent: RepositoryView) -> Visibility:
+    """Return the parent's visibility; a person's fork of an internal repository is private."""
+    owner = await session.get_one(Account, owner_id)
+    is_persons = owner.kind is AccountKind.USER
+    return Visibility.PRIVATE if is_persons and parent.visibility is Visibility.INTERNAL else parent.visibility
 
 
 async def free_name(session: AsyncSession, owner_id: int, name: str) -> str:
@@ -289,24 +295,5 @@ async def fail_fork(database: Database, fork_id: int, reason: str) -> None:
 
 async def owners_for(session: AsyncSession, actor: Actor, parent: RepositoryView) -> list[str]:
     """Return the logins of accounts under which the actor may fork a repository: its own first, then organizations."""
-    if actor.account_id is None:
-        return []
-    # ix_organization_member_account_id_organization_id, primary keys.
-    rows = await session.execute(
-        select(Account.login, Organization, OrganizationMember.role)
-        .join(Organization, Organization.account_id == Account.id)
-        .join(OrganizationMember, OrganizationMember.organization_id == Account.id)
-        .where(OrganizationMember.account_id == actor.account_id)
-        .order_by(Account.login_key)
-    )
-    own = [actor.login or ""]
-    for login, organization, role in rows:
-        scope = OrganizationScope(
-            organization.account_id,
-            role,
-            organization.members_can_create_repositories,
-            organization.members_can_create_teams,
-        )
-        if decide(actor, Action.REPOSITORY_CREATE, scope).allowed:
-            own.append(login)
-    return [login for login in own if login.lower() != parent.owner.lower()]
+    owners = await list_possible_owners(session, actor)
+    return [owner.login for owner in owners if owner.login.lower() != parent.owner.lower()]

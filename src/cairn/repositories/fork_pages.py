@@ -12,6 +12,7 @@ from cairn.base.actor import Actor
 from cairn.base.errors import Conflict, Invalid, Unauthenticated
 from cairn.db.database import Database
 from cairn.git.engine import Engine
+from cairn.identity.queries import find_account
 from cairn.repositories.fork import NewFork, fork_repository, free_name, owners_for
 from cairn.repositories.fork_api import require_creation
 from cairn.repositories.pages import header_of, open_repository_page
@@ -49,15 +50,19 @@ class SyncForm(msgspec.Struct):
 
 @page.get("/{owner:str}/{repo:str}/fork", action=Action.REPOSITORY_READ, resource="repository")
 async def new_fork(context: RequestContext, database: Database, actor: Actor, owner: str, repo: str) -> Response[Any]:
-    """Show the form to fork a repository; who is not signed in is told to."""
+    """Show the form to fork a repository, to the account ``owner`` names; who is not signed in is told to."""
     repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
-    name = repository.name
-    if actor.account_id is not None:
-        async with database.read() as session:
-            name = await free_name(session, actor.account_id, repository.name)
-    form = blank_form(ForkForm, name=name, description=repository.description, default_branch_only=True)
+    wanted = context.request.query_params.get("owner", "")
+    async with database.read() as session:
+        owners = await owners_for(session, actor, repository)
+        chosen = next((login for login in owners if login.lower() == wanted.lower()), owners[0] if owners else "")
+        account = await find_account(session, chosen) if chosen else None
+        name = repository.name if account is None else await free_name(session, account.id, repository.name)
+    form = blank_form(ForkForm, owner=chosen, name=name, description=repository.description, default_branch_only=True)
+    if wanted and chosen.lower() != wanted.lower():
+        form.problems["owner"] = f"You may not fork this repository to {wanted[:60]}."
     return await _show_form(context, database, actor, repository, form)
 
 

@@ -1,27 +1,30 @@
 """Reading repositories as one actor sees them: what is hidden is absent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, bindparam, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize, granted_role
 from cairn.access.decide import decide, effective_role
-from cairn.access.models import Grant
+from cairn.access.grants import reached_repositories, reaching_owners
+from cairn.access.models import Grant, OrganizationMember
 from cairn.access.roles import Role, Visibility
 from cairn.access.scopes import RepositoryScope
-from cairn.access.visible import RepositoryColumns, visible
+from cairn.access.visible import RepositoryColumns, shape_of, visible
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
 from cairn.git.models import ManifestEntry, Pack, Store
 from cairn.git.store_state import lock_stores
 from cairn.git.types import RefName, show
-from cairn.identity.models import Account, AccountRename
+from cairn.identity.models import Account, AccountKind, AccountRename
 from cairn.identity.names import is_login
 from cairn.identity.schemas import RepositoryCounts
 from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename
@@ -66,6 +69,8 @@ class RepositoryView:
     """Owner and name of what this was forked from; empty if there is no such thing for the actor."""
     forks_count: int = 0
     """Its direct forks, as many as the actor may see."""
+    is_organizations: bool = False
+    """Its owner is an organization."""
 
     @property
     def is_fork(self) -> bool:
@@ -110,6 +115,9 @@ class Affiliation(StrEnum):
 
     OWNER = "owner"
     COLLABORATOR = "collaborator"
+    """By name, as a person: not through a team."""
+    ORGANIZATION_MEMBER = "organization_member"
+    """By membership of the organization it belongs to: its base permission, a team there, owning it all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +148,7 @@ async def find_repository(
     """
     if is_login(owner) and is_repository_name(name):
         # uq_account_login_key, uq_repository_owner_id_name_key
-        found = await _first(session, actor, Account.login_key == owner.lower(), Repository.name_key == name.lower())
+        found = await _first(session, actor, _BY_NAME, owner_key=owner.lower(), name_key=name.lower())
         if found is not None:
             await authorize(session, actor, action, found.scope)
             return found
@@ -152,7 +160,7 @@ async def find_repository_by_id(
     session: AsyncSession, actor: Actor, repository_id: int, action: Action = Action.REPOSITORY_READ
 ) -> RepositoryView:
     """Return a repository the actor may do ``action`` to. Errors as ``find_repository``."""
-    found = await _first(session, actor, Repository.id == repository_id)
+    found = await _first(session, actor, _BY_ID, repository_id=repository_id)
     if found is None:
         raise NotFound("Not Found")
     await authorize(session, actor, action, found.scope)
@@ -214,9 +222,9 @@ async def list_repositories(
     if not counted:
         total = await session.scalar(select(func.count()).select_from(Repository).where(*conditions)) if page > 1 else 0
         return RepositoryPage([], total or 0)
-    rows = await session.execute(_select(actor).where(Repository.id.in_(counted)).order_by(*order))
-    views = [view for row in rows if (view := _view(actor, row)) is not None]
-    return RepositoryPage(views, next(iter(counted.values())))
+    found = {row[0].id: row for row in await _rows(session, actor, _BY_IDS, repository_ids=list(counted))}
+    views = [_view(actor, found[repository_id]) for repository_id in counted if repository_id in found]
+    return RepositoryPage([view for view in views if view is not None], next(iter(counted.values())))
 
 
 async def list_owned(session: AsyncSession, account_id: int) -> list[tuple[int, str]]:
@@ -285,6 +293,8 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
                     select(literal(1)).where(Grant.account_id == actor.account_id, Grant.repository_id == Repository.id)
                 )
             )
+        if Affiliation.ORGANIZATION_MEMBER in wanted.affiliations and actor.account_id is not None:
+            ties.append(and_(*_by_membership(actor.account_id)))
         found.append(or_(*ties))
     if wanted.text and not wanted.text.isprintable():
         found.append(literal(value=False))
@@ -299,6 +309,17 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
     return found
 
 
+def _by_membership(account_id: int) -> list[ColumnElement[bool]]:
+    """Return what holds of the repositories an account reaches as a member of the organization that owns them."""
+    # ix_organization_member_account_id_organization_id
+    member = select(OrganizationMember.organization_id).where(OrganizationMember.account_id == account_id)
+    ways = (
+        Repository.owner_id.in_(reaching_owners(account_id, Role)),
+        Repository.id.in_(reached_repositories(account_id, Role)),
+    )
+    return [Repository.owner_id.in_(member), or_(*ways)]
+
+
 _Parent, _ParentOwner, _Fork = aliased(Repository), aliased(Account), aliased(Repository)
 _PARENT_COLUMNS = RepositoryColumns(
     _Parent.id, _Parent.owner_id, _Parent.visibility, _Parent.is_archived, _Parent.is_withheld
@@ -306,46 +327,72 @@ _PARENT_COLUMNS = RepositoryColumns(
 _FORK_COLUMNS = RepositoryColumns(_Fork.id, _Fork.owner_id, _Fork.visibility, _Fork.is_archived, _Fork.is_withheld)
 
 
-def _forks_count(actor: Actor) -> ColumnElement[int]:
+_ASKING = bindparam("asking_account_id", type_=BigInteger)
+_BY_NAME = (Account.login_key == bindparam("owner_key"), Repository.name_key == bindparam("name_key"))
+_BY_ID = (Repository.id == bindparam("repository_id"),)
+_BY_OWNER = (Repository.owner_id == bindparam("owner_id"), Repository.name_key == bindparam("name_key"))
+_BY_IDS = (Repository.id.in_(bindparam("repository_ids", expanding=True)),)
+_Which = tuple[ColumnElement[bool], ...]
+_Statement = Select[Repository, str, bytes, Role | None, str, str, int, AccountKind]
+_Row = Row[Repository, str, bytes, Role | None, str, str, int, AccountKind]
+
+
+def _forks_count(actor: Actor, asking: ColumnElement[int] | None) -> ColumnElement[int]:
+    seen = visible(actor, Action.REPOSITORY_READ, _FORK_COLUMNS, account_id=asking)
     # ix_repository_parent_id
     return (
         select(func.count())
         .select_from(_Fork)
-        .where(_Fork.parent_id == Repository.id, visible(actor, Action.REPOSITORY_READ, _FORK_COLUMNS))
+        .where(_Fork.parent_id == Repository.id, seen)
         .correlate(Repository)
         .scalar_subquery()
     )
 
 
-def _select(actor: Actor) -> Select[Repository, str, bytes, Role | None, str, str, int]:
+def _select(actor: Actor, which: _Which, *, asking: ColumnElement[int] | None) -> _Statement:
+    sees_parent = visible(actor, Action.REPOSITORY_READ, _PARENT_COLUMNS, account_id=asking)
     return (
         select(
             Repository,
             Account.login,
             Store.head_target,
-            granted_role(actor, ACCESS_COLUMNS),
+            granted_role(actor, ACCESS_COLUMNS, account_id=asking),
             _ParentOwner.login,
             _Parent.name,
-            _forks_count(actor),
+            _forks_count(actor, asking),
+            Account.kind,
         )
         .join(Account, Account.id == Repository.owner_id)
         .join(Store, Store.id == Repository.store_id)
-        .outerjoin(
-            _Parent,
-            and_(_Parent.id == Repository.parent_id, visible(actor, Action.REPOSITORY_READ, _PARENT_COLUMNS)),
-        )
+        .outerjoin(_Parent, and_(_Parent.id == Repository.parent_id, sees_parent))
         .outerjoin(_ParentOwner, _ParentOwner.id == _Parent.owner_id)
+        .where(*which)
     )
 
 
-async def _first(session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool]) -> RepositoryView | None:
-    row = (await session.execute(_select(actor).where(*conditions))).one_or_none()
-    return None if row is None else _view(actor, row)
+@lru_cache(maxsize=256)
+def _kept(shape: Actor, which: _Which) -> _Statement:
+    """Return the statement for all actors of one shape: to build it costs as much as to run it."""
+    return _select(shape, which, asking=_ASKING)
 
 
-def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None, str, str, int]) -> RepositoryView | None:
+async def _rows(session: AsyncSession, actor: Actor, which: _Which, **values: object) -> Sequence[_Row]:
+    """Return what ``_view`` reads of the repositories ``which`` finds, in no order; one statement."""
+    shape = shape_of(actor)
+    if shape is None:
+        return (await session.execute(_select(actor, which, asking=None), values)).all()
+    return (await session.execute(_kept(shape, which), values | {"asking_account_id": actor.account_id})).all()
+
+
+async def _first(session: AsyncSession, actor: Actor, which: _Which, **values: object) -> RepositoryView | None:
+    rows = await _rows(session, actor, which, **values)
+    assert len(rows) <= 1, "each of these names is unique"
+    return _view(actor, rows[0]) if rows else None
+
+
+def _view(actor: Actor, row: _Row) -> RepositoryView | None:
     """Return the row as a view; None if the actor has no role at all there."""
-    repository, owner, head_target, granted, parent_owner, parent_name, forks_count = row
+    repository, owner, head_target, granted, parent_owner, parent_name, forks_count, owner_kind = row
     scope = RepositoryScope(
         repository.id,
         repository.owner_id,
@@ -377,6 +424,7 @@ def _view(actor: Actor, row: Row[Repository, str, bytes, Role | None, str, str, 
         source_id=repository.source_id,
         parent_name=f"{parent_owner}/{parent_name}" if parent_name else "",
         forks_count=forks_count,
+        is_organizations=owner_kind is AccountKind.ORGANIZATION,
     )
 
 
@@ -389,7 +437,7 @@ async def _raise_if_moved(session: AsyncSession, actor: Actor, owner: str, name:
         if owner_id is None:
             return
         # The owner moved with all repositories, under the names they have.
-        found = await _first(session, actor, Repository.owner_id == owner_id, Repository.name_key == name.lower())
+        found = await _first(session, actor, _BY_OWNER, owner_id=owner_id, name_key=name.lower())
         if found is not None and decide(actor, Action.REPOSITORY_READ, found.scope).allowed:
             raise RepositoryMoved(repository_id=found.id, owner=found.owner, name=found.name)
     repository_id = await session.scalar(
@@ -399,6 +447,6 @@ async def _raise_if_moved(session: AsyncSession, actor: Actor, owner: str, name:
     )
     if repository_id is None:
         return
-    found = await _first(session, actor, Repository.id == repository_id)
+    found = await _first(session, actor, _BY_ID, repository_id=repository_id)
     if found is not None and decide(actor, Action.REPOSITORY_READ, found.scope).allowed:
         raise RepositoryMoved(repository_id=found.id, owner=found.owner, name=found.name)

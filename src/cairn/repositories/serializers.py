@@ -13,6 +13,7 @@ from cairn.access.actions import Action
 from cairn.access.decide import decide
 from cairn.access.roles import Role, Visibility
 from cairn.base.actor import Actor
+from cairn.identity.models import AccountKind
 from cairn.identity.schemas import simple_user
 from cairn.repositories.queries import RepositoryView
 from cairn.web.api import api_time
@@ -61,9 +62,17 @@ def links_of(context: RequestContext, owner: str, name: str) -> Links:
     return Links(origin, f"{origin}{API}/repos{path}", f"{origin}{path}")
 
 
-def user_json(context: RequestContext, account_id: int, login: str, *, is_site_admin: bool = False) -> Json:
+def user_json(
+    context: RequestContext,
+    account_id: int,
+    login: str,
+    *,
+    kind: AccountKind = AccountKind.USER,
+    is_site_admin: bool = False,
+) -> Json:
     """Return GitHub's simple user, ready to be added to."""
-    user = simple_user(context.settings.origin, account_id=account_id, login=login, is_site_admin=is_site_admin)
+    origin = context.settings.origin
+    user = simple_user(origin, account_id=account_id, login=login, kind=kind, is_site_admin=is_site_admin)
     return msgspec.structs.asdict(user)
 
 
@@ -140,7 +149,7 @@ def permissions_json(actor: Actor, repository: RepositoryView) -> Json:
         "admin": may(Action.REPOSITORY_ADMINISTER),
         "maintain": may(Action.REPOSITORY_MAINTAIN),
         "push": may(Action.REPOSITORY_PUSH),
-        "triage": repository.role is not Role.READ and may(Action.REPOSITORY_READ),
+        "triage": may(Action.REPOSITORY_TRIAGE),
         "pull": may(Action.REPOSITORY_READ),
     }
 
@@ -156,12 +165,14 @@ def repository_json(context: RequestContext, repository: RepositoryView, *, size
     links = links_of(context, repository.owner, repository.name)
     path = path_join(repository.owner, repository.name)
     host = context.settings.origin.split("://", 1)[1]
+    kind = AccountKind.ORGANIZATION if repository.is_organizations else AccountKind.USER
+    owner = user_json(context, repository.owner_id, repository.owner, kind=kind)
     body: Json = {
         "id": repository.id,
         "node_id": make_node_id("R", repository.id),
         "name": repository.name,
         "full_name": repository.full_name,
-        "owner": user_json(context, repository.owner_id, repository.owner),
+        "owner": owner,
         "private": repository.visibility is not Visibility.PUBLIC,
         "html_url": links.html,
         "description": repository.description or None,
@@ -187,6 +198,8 @@ def repository_json(context: RequestContext, repository: RepositoryView, *, size
         "allow_forking": True,
         **_NOT_YET,
     }
+    if repository.is_organizations:
+        body["organization"] = owner
     if context.actor.is_signed_in:
         body["permissions"] = permissions_json(context.actor, repository)
     return body

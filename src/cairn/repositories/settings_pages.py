@@ -16,7 +16,7 @@ from cairn.base.errors import FieldProblem, Invalid, NotFound, Unauthenticated, 
 from cairn.db.database import Database
 from cairn.git.engine import Engine
 from cairn.git.types import show
-from cairn.repositories.create import NewRepository, create_repository
+from cairn.repositories.create import NewRepository, create_repository, list_possible_owners
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_progress import is_separating
 from cairn.repositories.pages import header_of, open_repository_page
@@ -36,6 +36,8 @@ class NewForm(msgspec.Struct):
     """A repository to be."""
 
     name: Annotated[str, Meta(min_length=1)]
+    owner: str = ""
+    """The account that is to own it; the actor's own if empty."""
     description: str = ""
     visibility: Visibility = Visibility.PUBLIC
     readme: bool = False
@@ -74,11 +76,24 @@ class DeleteForm(msgspec.Struct):
 
 
 @page.get("/new", action=Action.REPOSITORY_CREATE, resource="none")
-async def new(context: RequestContext, actor: Actor) -> Response[str]:
-    """Show the form for a new repository; who is not signed in is asked to."""
+async def new(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[str]:
+    """Show the form for a new repository, under the account ``owner`` names; who is not signed in is asked to."""
     if not actor.is_signed_in:
         raise Unauthenticated("Sign in to create a repository.")
-    return render(context, "repositories/new.html", form=blank_form(NewForm))
+    wanted = context.request.query_params.get("owner", "") or actor.login or ""
+    return await _show_new(context, session, actor, blank_form(NewForm, owner=wanted))
+
+
+async def _show_new(context: RequestContext, session: AsyncSession, actor: Actor, form: Form[NewForm]) -> Response[str]:
+    """Return the form for a new repository; an owner that cannot be chosen is told at its field."""
+    owners = await list_possible_owners(session, actor)
+    status = 422 if form.has_problems else 200
+    wanted = str(form.values["owner"])
+    chosen = next((one for one in owners if one.login.lower() == wanted.lower()), owners[0])
+    if chosen.login.lower() != wanted.lower():
+        form.problems.setdefault("owner", f"You may not make repositories under {wanted[:60]}.")
+    form.values["owner"] = chosen.login
+    return render(context, "repositories/new.html", status=status, form=form, owners=owners)
 
 
 @page.post("/new", action=Action.REPOSITORY_CREATE, resource="none")
@@ -87,7 +102,8 @@ async def create(
 ) -> Response[Any]:
     """Create the repository and open it."""
     form = await read_form(request, NewForm)
-    name = str(form.values["name"])
+    name, owner = str(form.values["name"]), str(form.values["owner"]) or actor.login or ""
+    form.values["owner"] = owner
     try:
         wanted = form.require()
         made = NewRepository(
@@ -95,15 +111,17 @@ async def create(
             description=wanted.description,
             visibility=wanted.visibility,
             with_readme=wanted.readme,
+            owner=owner or None,
         )
         repository = await create_repository(database, engine, actor, made)
     except Invalid as error:
-        return render(context, "repositories/new.html", status=422, form=form.reject(error))
+        async with database.read() as session:
+            return await _show_new(context, session, actor, form.reject(error))
     except Unavailable as error:
         # Without its README it exists all the same; anything else that is away stays an error.
         async with database.read() as session:
             try:
-                repository = await find_repository(session, actor, actor.login or "", name)
+                repository = await find_repository(session, actor, owner, name)
             except NotFound:
                 raise error from None
         context.flash(error.message, "warning")

@@ -20,7 +20,7 @@ from cairn.db.clock import database_now
 from cairn.events.emit import emit
 from cairn.identity.models import Account, AccountKind
 from cairn.identity.queries import find_account
-from cairn.repositories.create import admit_creator, authorize_new, name_taken
+from cairn.repositories.create import admit_creator, authorize_new, name_taken, require_fitting
 from cairn.repositories.events import RepositoryTransferred
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.names import check_repository_name
@@ -40,7 +40,7 @@ async def transfer_repository(
     Teams lose their roles on it; collaborators and deploy keys stay. A person who owned it, and who brings it into an
     organization, is its administrator as a collaborator from then on. Addresses it had redirect.
     Errors: NotFound, Unauthenticated; Forbidden here or at the new owner; TransferInvalid, RepositoryExists,
-    RepositoryNameInvalid, NoReaderOfParent.
+    RepositoryNameInvalid, InternalNotPossible, NoReaderOfParent.
     """
     if new_name is not None:
         check_repository_name(new_name)
@@ -56,6 +56,7 @@ async def transfer_repository(
     if target.id == repository.owner_id:
         raise _invalid(f"{target.login} owns this repository already.")
     await authorize_new(session, actor, target)
+    require_fitting(target, repository.visibility)
     if target.kind is AccountKind.USER:
         await require_reader_of_parent(session, repository, target)
     old_owner = await session.get_one(Account, repository.owner_id)

@@ -19,7 +19,7 @@ from cairn.git.engine import Engine
 from cairn.git.models import Ref, Store
 from cairn.git.types import show
 from cairn.identity.models import Account
-from cairn.repositories.create import check_texts, name_taken, require_reach
+from cairn.repositories.create import check_texts, name_taken, require_fitting, require_reach
 from cairn.repositories.events import RepositoryEdited, RepositoryRenamed
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.names import check_repository_name
@@ -64,7 +64,7 @@ async def update_repository(
 
     Name, visibility and archive want the admin role, the rest maintain. An archived repository must be unarchived,
     in the same change or before, to change anything else. The old name redirects until something takes it.
-    Errors: NotFound, Forbidden; RepositoryNameInvalid, RepositoryExists, BranchUnknown, Invalid.
+    Errors: NotFound, Forbidden; RepositoryNameInvalid, RepositoryExists, InternalNotPossible, BranchUnknown, Invalid.
     """
     if change.name is not None:
         check_repository_name(change.name)
@@ -74,6 +74,8 @@ async def update_repository(
     before = _values(repository, store)
     if change.visibility is not None:
         require_reach(actor, replace(scope, visibility=change.visibility))
+        if change.visibility is not repository.visibility:
+            require_fitting(await session.get_one(Account, repository.owner_id), change.visibility)
         await require_parent_allows(session, repository, change.visibility)
         is_narrowing = OPENNESS[change.visibility] < OPENNESS[repository.visibility]
         repository.visibility = change.visibility
