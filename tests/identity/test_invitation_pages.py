@@ -7,6 +7,7 @@ from tests.factories.company import Company, company
 from tests.identity.test_invitations import grow_old
 
 from cairn.identity.invitations import LIFETIME
+from cairn.identity.organizations import rename_organization
 
 __all__ = ["company"]
 
@@ -128,3 +129,16 @@ async def test_a_site_administrator_may_add_at_once(company: Company) -> None:
     assert place["state"] == "active"
     assert await company.mails() == []
     assert await invite(company, "root", invitee="new@example.test", at_once="true") == 422
+
+
+async def test_the_link_of_a_mail_outlives_a_change_of_name(company: Company) -> None:
+    assert await invite(company, invitee="sam") == 303
+    async with company.forge.database.write() as session:
+        await rename_organization(session, company.forge.people["olga"].actor, company.id, "acme-works")
+    sam = company.forge.browser(company.forge.people["sam"])
+    moved = await sam.client.get(OWN)
+    assert (moved.status_code, moved.headers["location"]) == (301, "/orgs/acme-works/invitation")
+    assert "Join Acme?" in (await sam.client.get(moved.headers["location"])).text
+    assert (await sam.client.get("/orgs/nothing/invitation")).status_code == 404
+    # A person of the name is no organization, and leads nowhere.
+    assert (await sam.client.get("/orgs/olga/invitation")).status_code == 404

@@ -44,10 +44,11 @@ async def test_an_organization_is_founded_and_its_name_is_checked(company: Compa
     assert "Sam &amp; Sons" in (await browser.client.get("/settings/organizations")).text
 
 
-async def test_an_owner_adds_people(company: Company) -> None:
+async def test_an_owner_changes_what_members_are_and_adds_nobody_unasked(company: Company) -> None:
     browser = company.forge.browser(company.forge.people["olga"])
+    raised = await browser.submit("/orgs/acme/people", {"username": "max", "role": "owner"})
+    assert raised.status_code == 303
+    assert (await company.api("max").get("/user/memberships/orgs/acme")).json()["role"] == "admin"
     added = await browser.submit("/orgs/acme/people", {"username": "sam", "role": "member"})
-    assert added.status_code == 303
-    assert (await company.api("sam").get("/user/memberships/orgs/acme")).json()["role"] == "member"
-    unknown = await browser.submit("/orgs/acme/people", {"username": "nobody", "role": "member"})
-    assert (unknown.status_code, "no person" in unknown.text) == (422, True)
+    assert (added.status_code, "invite them" in added.text) == (403, True)
+    assert (await company.api("sam").get("/user/orgs")).json() == []

@@ -30,6 +30,7 @@ from cairn.identity.own_invitations import (
     decline_invitation,
     find_own_invitation,
     list_own_invitations,
+    offers_to,
     read_invitation_of_link,
 )
 
@@ -54,6 +55,10 @@ async def test_only_who_is_invited_may_answer(any_database: Database) -> None:
         await invite(session, OUTBOX, owner, guild, "stranger")
         await invite(session, OUTBOX, owner, guild, "triager@corp.test")
         await invite(session, OUTBOX, owner, guild, ADDRESS)
+    async with any_database.read() as session:
+        assert [one.login for one in await offers_to(session, stranger)] == ["guild"]
+        for nobody in (ANONYMOUS, with_token(stranger, "repo"), cast.actors["deploy key"]):
+            assert await offers_to(session, nobody) == []
     # The order of the table: who, seeing, accepting and declining.
     for name, actor, sees, answers in [
         ("by name", stranger, None, None),

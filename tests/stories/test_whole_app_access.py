@@ -35,6 +35,8 @@ WANTED_RANK = {
     Action.REPOSITORY_DELETE: Rank.ADMIN,
 }
 """Nobody in the cast has the maintain role, which lies between writer and admin."""
+ABOUT_OWN_INVITATIONS = {Action.ACCOUNT_READ_INVITATIONS, Action.ACCOUNT_ANSWER_INVITATIONS}
+"""An organization stands in the address, but it is the caller's own account that is asked about."""
 OPEN_TO_ALL = {Action.SITE_VISIT, Action.SITE_MONITOR, Action.ACCOUNT_READ}
 WITHOUT_TOKENS = {Action.SITE_SIGN_IN, Action.ACCOUNT_EDIT_TOKENS}
 NEEDS_SIGN_IN = {
@@ -89,6 +91,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/organizations/new"): {"login": "founded"},
     ("POST", "/orgs/{org}/people"): {"username": "stan"},
     ("POST", "/orgs/{org}/people/remove"): {"username": "adele"},
+    ("POST", "/orgs/{org}/invitations"): {"invitee": "stan"},
+    ("POST", "/orgs/{org}/invitation"): {"answer": "accept"},
+    ("POST", "/api/v3/orgs/{org}/invitations"): {"email": "newcomer@example.org"},
+    ("PATCH", "/api/v3/user/memberships/orgs/{org}"): {"state": "active"},
     ("POST", "/orgs/{org}/people/visibility"): {"username": "adele"},
     ("POST", "/orgs/{org}/outside-collaborators"): {"username": "wim"},
     ("POST", "/orgs/{org}/outside-collaborators/remove"): {"username": "wim"},
@@ -174,7 +180,7 @@ class World:
             "slug": TEAM,
             "team_id": str(self.cast.rows("SELECT id FROM team WHERE slug = ?", TEAM)[0][0]),
             "account_id": str(self.cast.rows("SELECT id FROM account WHERE login = 'wim'")[0][0]),
-            **dict.fromkeys(("avatar_id", "announcement_id", "job_id", "mail_id"), "999999"),
+            **dict.fromkeys(("avatar_id", "announcement_id", "job_id", "mail_id", "invitation_id"), "999999"),
             "address": next((value for part, value in ADDRESSES.items() if part in route.path), "main"),
         }
         missing = route.parameters - values.keys()
@@ -211,6 +217,8 @@ def expected(route: DeclaredRoute, person: Person, *, is_private: bool) -> Verdi
         return _on_repository(route, action, person, is_private=is_private)
     if action is Action.SITE_ADMINISTER:
         return Verdict.HIDDEN  # nobody of the cast administers the site
+    if action in ABOUT_OWN_INVITATIONS:
+        return Verdict.ALLOWED if person.is_known and _has_scope(person, action) else Verdict.REFUSED
     if "org" in route.parameters or action.facts.resource in {Resource.ORGANIZATION, Resource.TEAM}:
         return _on_organization(route, action, person)
     if action in OPEN_TO_ALL:
@@ -334,10 +342,11 @@ def test_nobody_without_the_right_gets_anywhere(world: World, repository: str) -
 def _names_nothing(route: DeclaredRoute) -> bool:
     """Tell whether the sample values name nothing for anybody: one-time links, keys by number, who is no member."""
     return bool(
-        route.parameters & {"secret", "key_id", "avatar_id", "announcement_id"}
+        route.parameters & {"secret", "key_id", "avatar_id", "announcement_id", "invitation_id"}
         or {"org", "username"} <= route.parameters
         or {"slug", "repo"} <= route.parameters
-        or route.path in {"/api/v3/user/memberships/orgs/{org}", "/-/emails/verify", "/password/reset"}
+        or route.path
+        in {"/api/v3/user/memberships/orgs/{org}", "/orgs/{org}/invitation", "/-/emails/verify", "/password/reset"}
     )
 
 
@@ -397,7 +406,7 @@ CHILD_FIELDS = {
     "/settings/emails/remove": ("email", "SELECT email FROM account_email WHERE account_id = ?"),
 }
 """Forms that name a child row: the field, and where another account's rows of that kind are."""
-NOT_A_CHILD = {"account_id", "organization_id", "avatar_id", "announcement_id", "team_id"}
+NOT_A_CHILD = {"account_id", "organization_id", "avatar_id", "announcement_id", "team_id", "invitation_id"}
 """Path parameters that name what everybody may see, or a thing whose own rule is asked (a team, by number)."""
 NAMES_NO_CHILD = {"/settings/account/delete", "/settings/profile/picture/remove"}
 """Forms about the caller's own account that name no row of it."""

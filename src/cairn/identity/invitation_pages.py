@@ -12,18 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.access.roles import TeamRole
 from cairn.base.actor import Actor
-from cairn.base.errors import Conflict, Invalid, RateLimited, Unauthenticated
+from cairn.base.errors import Conflict, Invalid, NotFound, RateLimited, Unauthenticated
 from cairn.identity.invitation_limits import count_invitation
 from cairn.identity.invitations import cancel_invitation, invite, read_invitation, resend_invitation
 from cairn.identity.joining import add_at_once
 from cairn.identity.organization_pages import PATH, InviteForm, show_people
 from cairn.identity.organizations import OrganizationView, find_organization
 from cairn.identity.own_invitations import (
+    NotInvited,
     OwnInvitation,
     accept_invitation,
     decline_invitation,
     find_own_invitation,
 )
+from cairn.identity.queries import AccountMoved, read_profile
 from cairn.mail.outbox import Outbox
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import read_form
@@ -111,9 +113,14 @@ async def cancel(
 
 
 @page.get(ANSWER, action=Action.ACCOUNT_READ_INVITATIONS, resource="none")
-async def show(context: RequestContext, session: AsyncSession, actor: Actor, org: str) -> Response[str]:
-    """Show what the reader is offered, with the buttons that answer it."""
-    organization, offer = await _own(session, actor, org)
+async def show(context: RequestContext, session: AsyncSession, actor: Actor, org: str) -> Response[Any]:
+    """Show what the reader is offered, with the buttons that answer it; a mail may carry an older name."""
+    try:
+        organization, offer = await _own(session, actor, org)
+    except NotInvited:
+        raise
+    except NotFound:
+        return redirect(path_join("orgs", await _newer_name(session, actor, org), "invitation"), status=301)
     return render(context, "identity/invitation.html", organization=organization, offer=offer)
 
 
@@ -139,6 +146,15 @@ async def _own(session: AsyncSession, actor: Actor, org: str) -> tuple[Organizat
         raise Unauthenticated("Sign in to see the invitation.")
     organization = await find_organization(session, actor, org)
     return organization, await find_own_invitation(session, actor, organization.id)
+
+
+async def _newer_name(session: AsyncSession, actor: Actor, org: str) -> str:
+    """Return what an organization is called now that gave up a name. Errors: NotFound if none did."""
+    try:
+        await read_profile(session, actor, org)
+    except AccountMoved as moved:
+        return moved.login
+    raise NotFound("Not Found")
 
 
 def _back(organization: OrganizationView) -> Response[bytes]:

@@ -12,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize_organization, authorize_team
-from cairn.access.decide import decide
-from cairn.access.scopes import AccountScope
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
 from cairn.base.settings import Settings
@@ -43,8 +41,7 @@ from cairn.identity.own_invitations import (
     NotInvited,
     OwnInvitation,
     accept_invitation,
-    find_own_invitation,
-    list_own_invitations,
+    offers_to,
 )
 from cairn.identity.queries import find_account
 from cairn.identity.team_members import TeamMemberView, read_team_member
@@ -173,8 +170,8 @@ async def list_own(context: RequestContext, session: AsyncSession, settings: Set
         places = await list_memberships(session, actor, account_id)
         person = (account_id, actor.label)
         items += [membership_json(settings.origin, one, role=one.role, person=person) for one in places]
-    if state != "active" and decide(actor, Action.ACCOUNT_READ_INVITATIONS, AccountScope(account_id)).allowed:
-        items += [_offered(settings, actor, one) for one in await list_own_invitations(session, actor)]
+    if state != "active":
+        items += [_offered(settings, actor, one) for one in await offers_to(session, actor)]
     asked = read_page(context)
     return Page(items[asked.offset : asked.offset + asked.per_page], asked, total=len(items))
 
@@ -182,13 +179,11 @@ async def list_own(context: RequestContext, session: AsyncSession, settings: Set
 @api.get(f"{OWN}/{{org:str}}", action=Action.ORGANIZATION_READ, resource="account")
 async def get_own(session: AsyncSession, settings: Settings, actor: Actor, org: str) -> Json:
     """Answer what the caller is in an organization, or is offered there."""
-    account_id = require_account(actor)
+    require_account(actor)
     found = await find_organization(session, actor, org)
-    if decide(actor, Action.ACCOUNT_READ_INVITATIONS, AccountScope(account_id)).allowed:
-        try:
-            return _offered(settings, actor, await find_own_invitation(session, actor, found.id))
-        except NotInvited:
-            pass
+    for offer in await offers_to(session, actor):
+        if offer.organization_id == found.id:
+            return _offered(settings, actor, offer)
     return _place(settings, found, await read_member(session, actor, found.id, actor.label))
 
 

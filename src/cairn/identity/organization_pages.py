@@ -24,7 +24,7 @@ from cairn.identity.organization_members import (
     remove_member,
 )
 from cairn.identity.organizations import OrganizationView, create_organization, find_organization
-from cairn.identity.own_invitations import list_own_invitations
+from cairn.identity.own_invitations import offers_to
 from cairn.identity.settings_frame import own_account, show_settings
 from cairn.identity.teams import list_teams
 from cairn.web.api import PageRequest, read_page
@@ -101,7 +101,7 @@ async def create(context: RequestContext, request: WebRequest, session: AsyncSes
 async def own_organizations(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[str]:
     """Show the organizations somebody belongs to, and those that invite them."""
     places = await list_memberships(session, actor, own_account(actor))
-    offers = await list_own_invitations(session, actor)
+    offers = await offers_to(session, actor)
     return show_settings(context, "organizations.html", "organizations", places=places, offers=offers)
 
 
@@ -203,10 +203,7 @@ async def frame_of(session: AsyncSession, actor: Actor, organization: Organizati
     def may(action: Action) -> bool:
         return decide(actor, action, scope).allowed
 
-    offer = None
-    if actor.is_signed_in and scope.role is None:
-        offers = await list_own_invitations(session, actor)
-        offer = next((one for one in offers if one.organization_id == organization.id), None)
+    offers = await offers_to(session, actor) if scope.role is None else []
     base = path_join("orgs", organization.login)
     tabs = [
         ("Repositories", path_join(organization.login), "repo", None, section == "repositories"),
@@ -224,7 +221,7 @@ async def frame_of(session: AsyncSession, actor: Actor, organization: Organizati
         "organization": organization,
         "organization_tabs": tabs,
         "base": base,
-        "offer": offer,
+        "offer": next((one for one in offers if one.organization_id == organization.id), None),
         "may_edit_members": may(Action.ORGANIZATION_EDIT_MEMBERS),
         "may_create_teams": may(Action.TEAM_CREATE),
         "may_create_repositories": may(Action.REPOSITORY_CREATE),

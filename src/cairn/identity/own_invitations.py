@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
+from cairn.access.decide import decide
 from cairn.access.models import OrganizationMember
 from cairn.access.roles import OrganizationRole, TeamRole
 from cairn.access.scopes import AccountScope
@@ -75,6 +76,15 @@ async def list_own_invitations(session: AsyncSession, actor: Actor) -> list[OwnI
             row.expires_at,
         )
     return list(found.values())
+
+
+async def offers_to(session: AsyncSession, actor: Actor) -> list[OwnInvitation]:
+    """Return where the actor is invited to; none to who is not signed in, or has a token that may not know."""
+    if actor.account_id is None:
+        return []
+    if not decide(actor, Action.ACCOUNT_READ_INVITATIONS, AccountScope(actor.account_id)).allowed:
+        return []
+    return await list_own_invitations(session, actor)
 
 
 async def find_own_invitation(session: AsyncSession, actor: Actor, organization_id: int) -> OwnInvitation:
