@@ -2,6 +2,7 @@
 
 import random
 import subprocess
+import sysconfig
 from pathlib import Path
 
 _DATE = "1700000000 +0000"
@@ -18,8 +19,19 @@ def repository_of_bytes(path: Path, pack_bytes: int) -> Path:
 
 
 def source_tree(path: Path) -> Path:
-    """Make a repository of 10 commits over 2,000 files of text that resemble each other, as source does."""
-    return _import(path, commits=10, files=2000, file_bytes=3000)
+    """Make a repository of 10 commits over real source: Python's standard library, about 1,800 files of 31 MB."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    sources = sorted(file for file in library.rglob("*.py") if "site-packages" not in file.parts)
+    subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)
+    lines: list[bytes] = []
+    for number in range(10):
+        lines.append(_commit(number))
+        for file in sources if number == 0 else sources[number :: len(sources) // 3]:
+            content = file.read_bytes() + b"# changed %d times\n" % number
+            name = file.relative_to(library).as_posix().encode()
+            lines.append(b"M 100644 inline %b\ndata %d\n%b\n" % (name, len(content), content))
+    _finish(path, lines)
+    return path
 
 
 def _import(path: Path, *, commits: int, files: int, file_bytes: int, is_random: bool = False) -> Path:
@@ -27,9 +39,7 @@ def _import(path: Path, *, commits: int, files: int, file_bytes: int, is_random:
     subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)
     lines: list[bytes] = []
     for number in range(commits):
-        lines.append(f"commit refs/heads/main\ncommitter A <a@example.com> {_DATE}\n".encode())
-        message = f"Change {number}\n".encode()
-        lines.append(b"data %d\n%b" % (len(message), message))
+        lines.append(_commit(number))
         touched = [number] if is_random else generator.sample(range(files), min(3, files))
         for file in touched if number or is_random else range(files):
             if is_random:
@@ -37,7 +47,16 @@ def _import(path: Path, *, commits: int, files: int, file_bytes: int, is_random:
             else:
                 content = "".join(f"line {generator.random()}\n" for _ in range(file_bytes // 24)).encode()
             lines.append(b"M 100644 inline src/file%d.txt\ndata %d\n%b\n" % (file, len(content), content))
+    _finish(path, lines)
+    return path
+
+
+def _commit(number: int) -> bytes:
+    message = f"Change {number}\n"
+    return f"commit refs/heads/main\ncommitter A <a@example.com> {_DATE}\ndata {len(message)}\n{message}".encode()
+
+
+def _finish(path: Path, lines: list[bytes]) -> None:
     subprocess.run(["git", "-C", path, "fast-import", "--quiet"], input=b"".join(lines), check=True)
     subprocess.run(["git", "-C", path, "reset", "-q", "--hard"], check=True)
     subprocess.run(["git", "-C", path, "gc", "-q"], check=True)
-    return path

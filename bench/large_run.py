@@ -291,7 +291,7 @@ class Run:
         self.crowd(name, [[body] * _HERD for body in bodies], wanted="≥ 20×")
 
     def herd_of_text(self) -> None:
-        """The same on a tree of source text, where finding deltas is the work and the answer is small."""
+        """The same on a tree of real source, where finding deltas is the work and the answer is small."""
         name = "text"
         source = source_tree(self.folder / name)
         bare_repository(self.http.root, name, source)
@@ -300,11 +300,19 @@ class Run:
         main = tip(source)
         bodies = [fetch_body(f"deepen {depth}", f"want {main}", "done") for depth in (1, 2, 3)]
         self.crowd(
-            f"herd of {_HERD} identical shallow fetches of text",
+            f"herd of {_HERD} identical shallow fetches of source text",
             [[body] * _HERD for body in bodies],
             wanted="≥ 20×",
             ours=Door(f"{self.subject.origin}/{OWNER}/{name}.git", basic(OWNER, self.subject.token)),
             peer=Door(self.http.url(name), {}),
+        )
+        size = Door(self.http.url(name), {}).post(bodies[-1]).size
+        (self.http.root / "herd.bin").write_bytes(os.urandom(size))
+        rate = requests_per_second(f"http://127.0.0.1:{self.http.port}/static/herd.bin")
+        self.lines.append(
+            alone(
+                f"… {_HERD} times its {size / 1e6:.1f} MB as a static file by nginx (ceiling)", _seconds(_HERD / rate)
+            )
         )
 
     def clones_at_once(self) -> None:
@@ -312,11 +320,18 @@ class Run:
         if self.shape is not SMALL:
             return  # 32 GB through the loopback would say nothing more
         bodies = [fetch_body(f"want {tip(self.source, f'main~{back}')}", "done") for back in (5, 6, 7)]
-        peer_memory = [Memory(process.pid) for process in self.http.processes]
-        with ExitStack() as watches:
+        with http_peer(self.folder / "crowd", at_once=_CLONERS) as http, ExitStack() as watches:
+            subprocess.run(["cp", "-al", self.peer_folder, http.root / self.peer_folder.name], check=True)
+            peer = Door(http.url(self.shape.name), {})
+            peer_memory = [Memory(process.pid) for process in http.processes]
             ours = watches.enter_context(self.memory.watch())
             peers = [watches.enter_context(memory.watch()) for memory in peer_memory]
-            self.crowd(f"{_CLONERS} concurrent clones of 22 MB", [[body] * _CLONERS for body in bodies], wanted="≥ 3×")
+            self.crowd(
+                f"{_CLONERS} concurrent clones of 22 MB",
+                [[body] * _CLONERS for body in bodies],
+                wanted="≥ 3×",
+                peer=peer,
+            )
         grown = ours.programs - self.idle + ours.children
         theirs = sum(memory.children for memory in peers)
         ratio = f"{grown / theirs:.2f}×" if theirs else ""

@@ -12,6 +12,7 @@ from tests.services.ports import accepts_connections, free_port
 from tests.services.processes import ServerProcess, find_program
 
 _FCGI_CHILDREN = 4
+"""Requests the HTTP peer works on at once: what two cores do fastest."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,11 @@ def bare_repository(root: Path, name: str, source: Path | None = None) -> Path:
 
 
 @contextmanager
-def http_peer(folder: Path) -> Iterator[HttpPeer]:
-    """Run nginx in front of fcgiwrap and git http-backend, without any authentication, until the block ends."""
+def http_peer(folder: Path, *, at_once: int = _FCGI_CHILDREN) -> Iterator[HttpPeer]:
+    """Run nginx in front of fcgiwrap and git http-backend, without any authentication, until the block ends.
+
+    Of more requests than ``at_once`` the rest waits.
+    """
     nginx, fcgiwrap = find_program("nginx"), find_program("fcgiwrap")
     root, port = folder / "repositories", free_port()
     root.mkdir(parents=True)
@@ -68,7 +72,7 @@ def http_peer(folder: Path) -> Iterator[HttpPeer]:
         "GIT_CONFIG_VALUE_0": "*",
     }
     wrap = ServerProcess(
-        [str(fcgiwrap), "-c", str(_FCGI_CHILDREN), "-s", f"unix:{socket}"],
+        [str(fcgiwrap), "-c", str(at_once), "-s", f"unix:{socket}"],
         log=folder / "fcgiwrap.log",
         is_ready=socket.exists,
         environ=environment,

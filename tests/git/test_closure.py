@@ -109,6 +109,37 @@ async def test_a_first_push_is_its_own_closure(server: Server, tmp_path: Path) -
     mine.commit({"a": "x"})
     tip = mine.commit({"b": "y"})
     await server.push([tip], mine.pack([tip]))
+    assert server.runner.started == []
+
+
+async def test_a_first_push_that_lacks_an_object_is_refused(server: Server, tmp_path: Path) -> None:
+    mine = git_repositories.init(tmp_path / "client")
+    first = mine.commit({"a": "x"})
+    second = mine.commit({"b": "y"})
+    cut = mine.pack([second], without=[first])
+    for tips in ([second], [first, second]):
+        with pytest.raises(ObjectMissing):
+            await server.push(tips, cut)
+
+
+async def test_a_first_push_that_names_a_tip_it_does_not_send_is_refused(server: Server, tmp_path: Path) -> None:
+    mine = git_repositories.init(tmp_path / "client")
+    first = mine.commit({"a": "x"})
+    second = mine.commit({"b": "y"})
+    with pytest.raises(ObjectMissing, match=second):
+        await server.push([first, second], mine.pack([first]))
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+async def test_what_lies_beside_an_only_push_is_not_its_own(server: Server, tmp_path: Path, *, is_packed: bool) -> None:
+    """Attack: the repository has no refs any more; a first push builds on what it still holds."""
+    secret = server.repository.commit({"secret": "x"})
+    if is_packed:
+        server.repository.repack()
+    mine = git_repositories.clone(server.repository, tmp_path / "client")
+    own = mine.commit({"b": "y"})
+    with pytest.raises(ObjectMissing):
+        await server.push([own], mine.pack([own], without=[secret]))
 
 
 async def test_a_branch_on_old_history_needs_no_pack(server: Server) -> None:

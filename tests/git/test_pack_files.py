@@ -25,7 +25,7 @@ def pack(tmp_path: Path) -> IndexedPack:
     client.commit({"a": "a"})
     client.repack()
     path = next(client.objects.glob("pack/*.pack"))
-    return IndexedPack(path, path.with_suffix(".idx"), 3, (), path.stat().st_size, "0" * 64, "0" * 40)
+    return IndexedPack(path, path.with_suffix(".idx"), 3, (), path.stat().st_size, "0" * 40)
 
 
 async def test_a_pack_is_announced_before_it_is_put(engine: Engine, pack: IndexedPack) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from cairn.git.pktline import ProtocolError
-from cairn.git_server.request_body import ClientGone, RequestBody
+from cairn.git_server.request_body import AHEAD_BYTES_MAX, ClientGone, RequestBody
 from cairn.web.asgi import Message
 from cairn.web.security import BodyTooSlow
 
@@ -29,6 +29,10 @@ class Client:
 
     async def receive(self) -> Message:
         return await self._queue.get()
+
+    @property
+    def unsent(self) -> int:
+        return self._queue.qsize()
 
 
 async def read(body: RequestBody) -> bytes:
@@ -78,13 +82,39 @@ async def test_a_body_that_stalls_is_given_up() -> None:
 
 
 async def test_time_that_the_server_takes_is_not_the_clients() -> None:
-    client = Client(b"one", b"two", b"three")
-    body = body_of(client, grace_seconds=0.1)
+    pieces = [bytes([number]) * (AHEAD_BYTES_MAX + 1) for number in range(3)]
+    body = body_of(Client(*pieces), grace_seconds=0.1)
     seen = []
     async for chunk in body:
         await asyncio.sleep(0.08)  # work on the piece: together longer than the client's grace
         seen.append(chunk)
-    assert seen == [b"one", b"two", b"three"]
+    assert seen == pieces
+
+
+async def test_what_came_meanwhile_is_read_at_once() -> None:
+    client = Client(*[b"%04d" % number for number in range(1000)])
+    chunks = [chunk async for chunk in body_of(client)]
+    assert b"".join(chunks) == b"".join(b"%04d" % number for number in range(1000))
+    assert len(chunks) < 100
+
+
+async def test_no_more_is_read_ahead_than_the_bound() -> None:
+    client = Client(*[bytes(64 << 10)] * 20)
+    body = body_of(client)
+    await anext(body)
+    await asyncio.sleep(0.05)
+    waiting = client.unsent
+    assert 20 - waiting <= 2 * (AHEAD_BYTES_MAX // (64 << 10) + 1)  # what was read, and what is ahead
+    assert sum([len(chunk) async for chunk in body]) > 0
+    assert client.unsent == 0
+
+
+async def test_a_server_that_fails_to_receive_fails_the_reader() -> None:
+    async def receive() -> Message:
+        raise ConnectionResetError("the connection is gone")
+
+    with pytest.raises(ConnectionResetError):
+        await read(RequestBody(receive, is_gzip=False, grace_seconds=5))
 
 
 async def test_a_client_that_leaves_within_its_body_is_noticed() -> None:
@@ -133,7 +163,7 @@ async def test_what_was_read_ahead_while_watching_is_not_lost() -> None:
         await asyncio.sleep(0.02)
         client.send(b"", more=False)
         seen += [chunk async for chunk in body]
-    assert seen == [b"first", b"second", b"third", b"fourth"]
+    assert b" ".join(seen) == b"first secondthirdfourth"
 
 
 class LosingClient(Client):

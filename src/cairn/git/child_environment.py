@@ -56,6 +56,7 @@ def base_environment(binary: str, home: Path) -> dict[bytes, bytes]:
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_FLUSH": "0",  # else rev-list and log write each commit's line by itself
         "GIT_CEILING_DIRECTORIES": str(home.parent),
         "GIT_CONFIG_COUNT": str(len(_CONFIG)),
     }

@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pygit2
 
@@ -52,6 +53,9 @@ async def check_closure(
     """
     if pack is None and set(tips) <= set(known):
         return
+    if pack is not None and await asyncio.to_thread(_is_alone, quarantine):
+        await asyncio.to_thread(_require_tips, pack, tips)
+        return
     async with AsyncExitStack() as stack:
         index = stack.enter_context(PackIndex.open(pack.path_idx)) if pack is not None else None
         appended = frozenset(pack.appended_oids) if pack is not None else frozenset[Oid]()
@@ -69,6 +73,27 @@ async def check_closure(
         unproven = await _not_reachable(runner, quarantine, roots, unproven)
     if unproven:
         raise ObjectMissing(min(unproven))
+
+
+def _is_alone(quarantine: Quarantine) -> bool:
+    """Tell whether the pusher's pack is all there is: a first push. Blocks."""
+    return not any(next(folder.rglob("*.pack"), None) or _holds_loose(folder) for folder in quarantine.alternates)
+
+
+def _holds_loose(folder: Path) -> bool:
+    return folder.is_dir() and any(entry.name not in {"pack", "info"} for entry in folder.iterdir())
+
+
+def _require_tips(pack: IndexedPack, tips: Sequence[Oid]) -> None:
+    """Return if a pack that stands alone holds ``tips``; else ObjectMissing.
+
+    ``index-pack --strict`` has found every object that an object of the pack names, and where nothing else was to be
+    found, it found them in the pack.
+    """
+    with PackIndex.open(pack.path_idx) as index:
+        for tip in tips:
+            if tip not in index:
+                raise ObjectMissing(tip)
 
 
 class _Listing:

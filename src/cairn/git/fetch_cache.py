@@ -32,9 +32,14 @@ SHARED_PREFIX = "cache/fetch"
 """Where answers lie in the object store: exempt from the comparison of bucket and tables, expired by age."""
 
 _MEMORY_BYTES_MAX = 32 * MIB
-_READ_BYTES = 256 * KIB
-_RECENT_BYTES_MAX = 4 * MIB
+_READ_BYTES = 128 * KIB
+_RECENT_BYTES_MAX = MIB
 """So much of the end of a growing answer stays in memory: who keeps up reads no file, however many they are."""
+
+_TOLD_BYTES = 128 * KIB
+_TOLD_SECONDS = 0.005
+"""Readers of a growing answer are woken for so much more of it, or after so long: fifty of them, for each few kilobytes
+that git happens to write, would cost more than the answer."""
 
 _SHARES_AT_ONCE = 2
 _SHARE_WAITS_SECONDS = 30
@@ -62,9 +67,12 @@ class Flight:
         self._head = bytearray()
         self._file: int | None = None
         self._size = 0
+        self._told_size = 0
+        self._telling: asyncio.TimerHandle | None = None
         self._is_complete = False
         self._error: Exception | None = None
         self._news = asyncio.Event()
+        self._untold: list[bytes] = []
         self._recent: deque[tuple[int, bytes]] = deque()
         self._recent_bytes = 0
         self._left = asyncio.Event()
@@ -93,9 +101,12 @@ class Flight:
         else:
             self._spill()
             self._append(chunk)
-            self._keep_recent(chunk)
+            self._untold.append(chunk)
         self._size += len(chunk)
-        self._announce()
+        if self._told_size == 0 or self._size - self._told_size >= _TOLD_BYTES:
+            self._announce()
+        elif self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TOLD_SECONDS, self._announce)
 
     def complete(self) -> None:
         """Say that nothing more comes."""
@@ -112,7 +123,7 @@ class Flight:
         position = 0
         while True:
             news = self._news
-            if position < self._size:
+            if position < self._told_size:
                 chunk = self._read(position)
                 position += len(chunk)
                 yield chunk
@@ -139,11 +150,12 @@ class Flight:
 
     def close(self) -> None:
         """Give the file back; the name may already be gone."""
+        self._untold.clear()
         self._recent.clear()
         if self._file is not None:
             os.close(self._file)
             self._file = None
-            self._size = 0
+            self._size = self._told_size = 0
 
     def _spill(self) -> None:
         if self._file is None:
@@ -165,14 +177,21 @@ class Flight:
                 return chunk[position - start :]
         return os.pread(self._file, _READ_BYTES, position)
 
-    def _keep_recent(self, chunk: bytes) -> None:
-        """Remember the piece that starts at the present size, and forget the oldest beyond the bound."""
-        self._recent.append((self._size, chunk))
-        self._recent_bytes += len(chunk)
+    def _keep_recent(self, piece: bytes) -> None:
+        """Remember the piece that ends at the present size, and forget the oldest beyond the bound."""
+        self._recent.append((self._size - len(piece), piece))
+        self._recent_bytes += len(piece)
         while self._recent_bytes > _RECENT_BYTES_MAX:
             self._recent_bytes -= len(self._recent.popleft()[1])
 
     def _announce(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        if self._untold:
+            self._keep_recent(b"".join(self._untold))
+            self._untold.clear()
+        self._told_size = self._size
         news, self._news = self._news, asyncio.Event()
         news.set()
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.errors import Conflict
 from cairn.base.ids import random_id
+from cairn.base.settings import MIB
 from cairn.db.database import Database
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.models import ManifestEntry, ManifestKind, Pack, PackState, Store, Upload, UploadState
@@ -22,6 +23,9 @@ from cairn.storage.storage import Storage
 
 UPLOAD_LIFETIME = timedelta(hours=2)
 """How long an upload may stay open: twice what a plan may age, so that no landing races the sweeper without its row."""
+
+_INLINE_BYTES = MIB
+"""A pack up to this size is read for its digest without a thread."""
 
 FileAdopter = Callable[[str, Path, Path], None]
 """Takes (pack id, pack, index) into the node's cache, so that the next view need not fetch what was just sent."""
@@ -88,18 +92,24 @@ async def upload_pack(
     Errors: the storage's Unavailable. What a failure leaves behind is named by the open row, for the sweeper.
     """
     pack_id, key = upload.id, upload.key
-    index_sha256 = await asyncio.to_thread(_sha256, pack.path_idx)
+    digests: list[str] = []
+
+    async def digest() -> None:
+        if pack.bytes <= _INLINE_BYTES:
+            digests.extend(_digests(pack))
+        else:
+            digests.extend(await asyncio.to_thread(_digests, pack))
 
     async def put_pack() -> None:
         await storage.put_file(f"{key}.pack", pack.path_pack)
         await fail_point(Step.BETWEEN_PACK_AND_INDEX)
 
-    await together(put_pack(), storage.put_file(f"{key}.idx", pack.path_idx))
+    await together(put_pack(), storage.put_file(f"{key}.idx", pack.path_idx), digest())
     await fail_point(Step.AFTER_PACK)
     pack_bytes, index_bytes = pack.bytes, pack.path_idx.stat().st_size
     # A shortcut for the next view; the push does not depend on it.
     adopt(pack_id, pack.path_pack, pack.path_idx)
-    return UploadedPack(pack_id, key, pack_bytes, index_bytes, pack.objects, pack.sha256, index_sha256)
+    return UploadedPack(pack_id, key, pack_bytes, index_bytes, pack.objects, *digests)
 
 
 async def enter_manifest(
@@ -144,6 +154,10 @@ async def close_upload(session: AsyncSession, store_id: int, upload_id: str) -> 
         raise UploadExpired
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digests(pack: IndexedPack) -> list[str]:
+    """Return the SHA-256 of the pack and of its index, in hex."""
+    digests = []
+    for path in (pack.path_pack, pack.path_idx):
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests

@@ -27,8 +27,6 @@ from cairn.git.runner import GitChild, GitFailed, GitLimits, GitRunner, StdinPip
 from cairn.git.types import OID_BYTES, Oid
 
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogallrefupdates = false\n"
-_HASH_BLOCK_BYTES = MIB
-_INLINE_HASH_BYTES = MIB
 _INLINE_LINES = 500
 _WAIT_SECONDS = 120
 _BYTES_PER_SECOND_MIN = 16 << 10
@@ -114,7 +112,6 @@ class IndexedPack:
     objects: int
     appended_oids: tuple[Oid, ...]
     bytes: int
-    sha256: str
     checksum: str
 
 
@@ -197,11 +194,11 @@ async def check_objects(runner: GitRunner, quarantine: Quarantine, pack: Indexed
     """Return if no file in the pack is too large and no delta chain too long; PackTooLarge names the object."""
     command = GitCommand(
         name="cat-file",
-        options=(CHECK_FORMAT, "--batch-all-objects", "--unordered"),
+        options=(CHECK_FORMAT, "--batch-all-objects"),
     )
     with PackIndex.open(pack.path_idx) as index:
         check = _ObjectCheck(index, limits)
-        # Without alternates: only the pack's own objects are listed, and every delta base is among them.
+        # Without alternates only the pack's own objects are listed, in the index's order, all delta bases among them.
         async with runner.spawn(command, git_dir=quarantine.path) as child:
             async for lines in child.line_batches():
                 await _judge(check.feed, lines)
@@ -280,78 +277,50 @@ async def _check_empty_pack(head: bytes, chunks: AsyncIterator[bytes]) -> None:
 
 async def _feed(child: GitChild, head: bytes, chunks: AsyncIterator[bytes], limit: Limit) -> None:
     """Write the pack to the child until the source or the child ends: a client may keep its side open."""
+    feeding = asyncio.create_task(_write_all(child, head, chunks, limit))
     ended = asyncio.create_task(child.ended())
-    received, chunk, waited_seconds = 0, head, 0.0
     try:
-        while chunk:
-            received += len(chunk)
-            if received > limit.value:
-                raise PackTooLarge(
-                    f"This push is larger than {limit.value:,} bytes ({limit.setting}); "
-                    "push in parts or ask the operator."
-                )
-            try:
-                await child.write(chunk)
-            except BrokenPipeError:
-                return
-            asked_at = time.monotonic()
-            patience = _WAIT_SECONDS + received / _BYTES_PER_SECOND_MIN - waited_seconds
-            try:
-                async with asyncio.timeout(max(patience, 0)):
-                    chunk = await _next_unless(chunks, ended)
-            except TimeoutError:
-                raise PackTooSlow(f"only {received:,} bytes of the pack came in time; push again") from None
-            waited_seconds += time.monotonic() - asked_at
+        await asyncio.wait({feeding, ended}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        feeding.cancel()
         ended.cancel()
-        await asyncio.wait({ended})  # its hold on the pidfd is gone before anyone waits for the child again
+        await asyncio.wait({feeding, ended})  # nobody holds a pipe or the pidfd when the child is waited for again
+    if not feeding.cancelled():
+        feeding.result()
 
 
-async def _next_unless(chunks: AsyncIterator[bytes], ended: asyncio.Task[None]) -> bytes:
-    """Return the next non-empty piece, or nothing if the source or the child ended."""
+async def _write_all(child: GitChild, head: bytes, chunks: AsyncIterator[bytes], limit: Limit) -> None:
+    received, chunk, waited_seconds = 0, head, 0.0
     while True:
-        coming = asyncio.create_task(_next(chunks))
+        received += len(chunk)
+        if received > limit.value:
+            raise PackTooLarge(
+                f"This push is larger than {limit.value:,} bytes ({limit.setting}); push in parts or ask the operator."
+            )
         try:
-            waited: set[asyncio.Task[bytes | None] | asyncio.Task[None]] = {coming, ended}
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not coming.done():
-                coming.cancel()
-                await asyncio.wait({coming})
-        if coming.cancelled():
-            return b""
-        chunk = coming.result()
-        if chunk is None:
-            return b""
-        if chunk:
-            return chunk
-
-
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(chunks, None)
+            await child.write(chunk)
+        except BrokenPipeError:
+            return
+        asked_at = time.monotonic()
+        patience = _WAIT_SECONDS + received / _BYTES_PER_SECOND_MIN - waited_seconds
+        try:
+            async with asyncio.timeout(max(patience, 0)):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise PackTooSlow(f"only {received:,} bytes of the pack came in time; push again") from None
+        waited_seconds += time.monotonic() - asked_at
 
 
 async def _describe(quarantine: Quarantine, checksum: str, *, received: int | None) -> IndexedPack:
     path_pack = quarantine.packs / f"pack-{checksum}.pack"
     path_idx = quarantine.packs / f"pack-{checksum}.idx"
-    size = path_pack.stat().st_size
-    if size <= _INLINE_HASH_BYTES:
-        sha256 = _sha256(path_pack)
-    else:
-        sha256 = await asyncio.to_thread(_sha256, path_pack)
     with PackIndex.open(path_idx) as index:
         objects = len(index)
         appended = 0 if received is None else objects - received
         last = await asyncio.to_thread(index.last_oids, appended) if objects > 10_000 else index.last_oids(appended)
-    return IndexedPack(path_pack, path_idx, objects, last, size, sha256, checksum)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return IndexedPack(path_pack, path_idx, objects, last, path_pack.stat().st_size, checksum)
 
 
 _EXPLANATIONS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -399,6 +368,9 @@ async def _judge(judge: Callable[[list[bytes]], None], lines: list[bytes]) -> No
         await asyncio.to_thread(judge, lines)
 
 
+_NO_BASE = b"0" * 40
+
+
 class _ObjectCheck:
     """Collects sizes and delta bases of one pack: four bytes an object, whatever the pack holds."""
 
@@ -407,20 +379,23 @@ class _ObjectCheck:
         self._limits = limits
         # The rank of the base plus one; 0 for an object that is no delta.
         self._bases = memoryview(bytearray(4 * len(index))).cast("I")
+        self._listed = 0
 
     def feed(self, lines: list[bytes]) -> None:
         limit = self._limits.file_bytes
-        for line in lines:
+        for rank, line in enumerate(lines, self._listed):
             name, kind, size, base = line.split(b" ")
             if kind == b"blob" and int(size) > limit.value:
                 raise PackTooLarge(
                     f"A file of this push (blob {name.decode()}) has {int(size):,} bytes, more than {limit.value:,} "
                     f"({limit.setting}); keep large files outside of git or ask the operator."
                 )
-            if base != b"0" * 40:
-                self._bases[self._rank(name)] = self._rank(base) + 1
+            if base != _NO_BASE:
+                self._bases[rank] = self._rank(base) + 1
+        self._listed += len(lines)
 
     def finish(self) -> None:
+        assert self._listed == len(self._index), "git lists what the index holds"
         limit = self._limits.delta_depth
         depths = memoryview(bytearray(4 * len(self._index))).cast("I")
         for start in range(len(self._index)):

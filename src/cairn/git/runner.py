@@ -26,7 +26,7 @@ from cairn.git.commands import GitCommand
 from cairn.git.places import BUSY_RETRY_SECONDS, GitBusy, Places
 
 STDERR_BYTES_KEPT = 16 * KIB
-READ_BYTES = MIB
+READ_BYTES = 256 * KIB
 PIPE_BYTES = MIB
 LINE_BYTES_MAX = 16 * MIB
 THREADS_MAX = 2
@@ -92,9 +92,11 @@ class GitChild:
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
         self._stdout_fd = process.stdout.fileno()
-        with suppress(OSError):
-            # Sixteen times the usual: a pack of 1 GB wakes both sides a sixteenth as often.
-            fcntl.fcntl(self._stdout_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):
+                # Sixteen times the usual: a pack of 1 GB wakes both sides a sixteenth as often.
+                if pipe is not None:
+                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._stderr_fd = process.stderr.fileno()
         self._stderr_open = True
         asyncio.get_running_loop().add_reader(self._stderr_fd, self._drain_stderr)
