@@ -66,7 +66,7 @@ async def test_permissions_are_what_a_token_leaves(forge: Forge) -> None:
         "admin": False,
         "maintain": False,
         "push": False,
-        "triage": True,
+        "triage": False,
         "pull": True,
     }
 

@@ -2,6 +2,10 @@
 
 import pytest
 from tests.factories.company import Company, company
+from tests.factories.forge import ApiClient
+
+from cairn.access.roles import Role
+from cairn.repositories.queries import find_repository
 
 __all__ = ["company"]
 
@@ -70,6 +74,48 @@ async def test_a_team_is_let_in_and_put_out(engine_there: Company) -> None:
     assert (await olga.call("PUT", GRANT, json={"permission": "all"})).status_code == 422
     assert (await olga.call("DELETE", GRANT)).status_code == 204
     assert (await mia.get("/repos/acme/engine")).status_code == 404
+
+
+async def test_a_repository_says_that_an_organization_owns_it(engine_there: Company) -> None:
+    olga = engine_there.api("olga")
+    assert (await olga.call("POST", "/user/repos", json={"name": "own"})).status_code == 201
+    body = (await olga.get("/repos/acme/engine")).json()
+    assert (body["owner"]["type"], body["organization"]) == ("Organization", body["owner"])
+    own = (await olga.get("/repos/olga/own")).json()
+    assert (own["owner"]["type"], "organization" in own) == ("User", False)
+
+
+@pytest.mark.parametrize("role", ["pull", "triage", "push", "maintain", "admin"])
+async def test_permissions_are_those_of_the_team_s_role(engine_there: Company, role: str) -> None:
+    order = ["pull", "triage", "push", "maintain", "admin"]
+    assert (await engine_there.api("olga").call("PUT", GRANT, json={"permission": role})).status_code == 204
+    found = (await engine_there.api("mia").get("/repos/acme/engine")).json()["permissions"]
+    assert found == {word: order.index(word) <= order.index(role) for word in order}
+
+
+async def test_own_repositories_are_told_apart_by_the_tie(engine_there: Company) -> None:
+    """By membership: what a team or the base permission gives there; by name: the collaborator, member or not."""
+    olga, mia, sam = (engine_there.api(name) for name in ("olga", "mia", "sam"))
+
+    async def names(who: ApiClient, query: str = "") -> list[str]:
+        return [one["full_name"] for one in (await who.get(f"/user/repos?{query}")).json()]
+
+    assert (await olga.call("POST", "/orgs/acme/repos", json={"name": "open"})).status_code == 201
+    assert await names(olga) == ["acme/engine", "acme/open"]
+    assert await names(olga, "affiliation=owner,collaborator") == []
+    assert await names(olga, "affiliation=organization_member") == ["acme/engine", "acme/open"]
+    assert await names(mia) == [], "that everybody may see it gives nobody a role"
+    assert (await olga.call("PUT", GRANT, json={"permission": "pull"})).status_code == 204
+    assert await names(mia) == await names(mia, "type=member") == ["acme/engine"]
+    assert await names(mia, "affiliation=collaborator") == []
+    forge = engine_there.forge
+    async with forge.database.read() as session:
+        engine = await find_repository(session, forge.people["olga"].actor, "acme", "engine")
+    await forge.grant(engine, forge.people["sam"], Role.READ)
+    assert await names(sam) == await names(sam, "affiliation=collaborator") == ["acme/engine"]
+    assert await names(sam, "affiliation=organization_member") == []
+    assert (await olga.call("PATCH", "/orgs/acme", json={"default_repository_permission": "read"})).status_code == 200
+    assert await names(mia, "affiliation=organization_member") == ["acme/engine", "acme/open"]
 
 
 async def test_a_repository_is_brought_into_an_organization(company: Company) -> None:

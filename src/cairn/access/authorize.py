@@ -41,11 +41,17 @@ async def authorize(
     return found
 
 
-def granted_role(actor: Actor, columns: RepositoryColumns) -> ColumnElement[Role | None]:
-    """Return the strongest role the actor was given on a repository as a column: row and role by one statement."""
+def granted_role(
+    actor: Actor, columns: RepositoryColumns, *, account_id: ColumnElement[int] | None = None
+) -> ColumnElement[Role | None]:
+    """Return the strongest role the actor was given on a repository as a column: row and role by one statement.
+
+    ``account_id`` as in ``visible``.
+    """
     if actor.account_id is None:
         return cast("ColumnElement[Role | None]", null())
-    account_id = bindparam("granted_to", actor.account_id, BigInteger)
+    if account_id is None:
+        account_id = bindparam("granted_to", actor.account_id, BigInteger)
     return strongest_role(account_id, columns.repository_id.expression, columns.owner_id.expression)
 
 

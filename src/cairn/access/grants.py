@@ -92,7 +92,7 @@ def role_rank_sql(account_id: str, repository_id: str, owner_id: str) -> str:
     return str(strongest_role(*columns).compile(compile_kwargs={"literal_binds": True}))
 
 
-def reaching_owners(account_id: int, roles: Iterable[Role]) -> Select[int]:
+def reaching_owners(account_id: int | ColumnElement[int], roles: Iterable[Role]) -> Select[int]:
     """Select the organizations on whose repositories membership alone gives an account one of the roles."""
     wanted = set(roles)
     bases = [base for base in BasePermission if base is not BasePermission.NONE and Role(base.value) in wanted]
@@ -107,7 +107,7 @@ def reaching_owners(account_id: int, roles: Iterable[Role]) -> Select[int]:
     )
 
 
-def reached_repositories(account_id: int, roles: Iterable[Role]) -> CompoundSelect[int]:
+def reached_repositories(account_id: int | ColumnElement[int], roles: Iterable[Role]) -> CompoundSelect[int]:
     """Select the repositories on which a grant or a team gives an account one of the roles."""
     wanted = list(roles)
     return union_all(

@@ -11,7 +11,7 @@ from cairn.access.grants import reached_repositories, reaching_owners
 from cairn.access.models import OrganizationMember, Team, TeamAncestor, TeamMember
 from cairn.access.roles import OrganizationRole, TeamPrivacy, Visibility, roles_with
 from cairn.access.scopes import TeamScope
-from cairn.base.actor import Actor, ActorKind
+from cairn.base.actor import Actor, ActorKind, TokenLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,34 @@ class RepositoryColumns:
     is_withheld: InstrumentedAttribute[bool]
 
 
-def visible(actor: Actor, action: Action, columns: RepositoryColumns, *, leads: bool = False) -> ColumnElement[bool]:
+def shape_of(actor: Actor) -> Actor | None:
+    """Return the actor without the number and name: ``visible`` writes the same SQL for all who have this in common.
+
+    So a statement can be built once and kept, with the number as a parameter. None for who has bounds of their own: the
+    holder of a deploy key or of a token for chosen repositories or permissions.
+    """
+    limits = actor.limits
+    if actor.deploy_key is not None:
+        return None
+    if limits is not None:
+        if limits.repository_ids is not None or limits.permissions is not None:
+            return None
+        limits = TokenLimits(limits.scopes)
+    account_id = None if actor.account_id is None else 0
+    return Actor(actor.kind, account_id, None, actor.is_site_admin, actor.is_suspended, limits)
+
+
+def visible(
+    actor: Actor,
+    action: Action,
+    columns: RepositoryColumns,
+    *,
+    leads: bool = False,
+    account_id: ColumnElement[int] | None = None,
+) -> ColumnElement[bool]:
     """Return the rule for repositories as a WHERE condition.
+
+    ``account_id`` stands for the actor's number in a statement that is kept for everybody of this shape (``shape_of``).
 
     ``leads`` is for a list that nothing else narrows to a few rows: the same condition, written so that a database
     starts from what the actor reaches, by indexes, instead of asking of each repository whether it is reached.
@@ -42,7 +68,7 @@ def visible(actor: Actor, action: Action, columns: RepositoryColumns, *, leads: 
             columns.is_withheld.is_(False),
         )
     return and_(
-        _role_condition(actor, action, columns, leads=leads),
+        _role_condition(actor, action, columns, leads=leads, account_id=account_id),
         _token_condition(actor, action, columns),
         _archive_condition(action, columns),
         true() if has_site_power(actor) else columns.is_withheld.is_(False),
@@ -56,7 +82,14 @@ def _deploy_key_condition(actor: Actor, action: Action, columns: RepositoryColum
     return columns.repository_id == key.repository_id
 
 
-def _role_condition(actor: Actor, action: Action, columns: RepositoryColumns, *, leads: bool) -> ColumnElement[bool]:
+def _role_condition(
+    actor: Actor,
+    action: Action,
+    columns: RepositoryColumns,
+    *,
+    leads: bool,
+    account_id: ColumnElement[int] | None,
+) -> ColumnElement[bool]:
     if has_site_power(actor):
         return true()
     ways: list[ColumnElement[bool]] = []
@@ -64,10 +97,10 @@ def _role_condition(actor: Actor, action: Action, columns: RepositoryColumns, *,
         open_to = [Visibility.PUBLIC, Visibility.INTERNAL] if actor.is_signed_in else [Visibility.PUBLIC]
         ways.append(columns.visibility.in_(open_to))
     if actor.account_id is not None:
-        roles = roles_with(action)
-        ways.append(columns.owner_id == actor.account_id)
-        ways.append(columns.owner_id.in_(reaching_owners(actor.account_id, roles)))
-        ways.append(columns.repository_id.in_(reached_repositories(actor.account_id, roles)))
+        roles, who = roles_with(action), actor.account_id if account_id is None else account_id
+        ways.append(columns.owner_id == who)
+        ways.append(columns.owner_id.in_(reaching_owners(who, roles)))
+        ways.append(columns.repository_id.in_(reached_repositories(who, roles)))
     if leads and len(ways) > 1:
         # ix_repository_visibility_pushed_at, uq_repository_owner_id_name_key twice, primary key of repository.
         each = [select(columns.repository_id).where(way).correlate(None) for way in ways]
