@@ -12,6 +12,7 @@ __all__ = ["company"]
 @pytest.mark.parametrize(
     ("rule", "addresses", "last"),
     [
+        ("PER_PAIR", ["A@example.test", "a@EXAMPLE.test", "b@example.test"], [201, 429, 201]),
         ("PER_INVITEE", ["A@example.test", "a@EXAMPLE.test", "b@example.test"], [201, 429, 201]),
         ("PER_ORGANIZATION", ["a@example.test", "b@example.test"], [201, 429]),
         ("PER_INVITER", ["a@example.test", "b@example.test"], [201, 429]),

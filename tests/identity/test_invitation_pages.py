@@ -140,5 +140,7 @@ async def test_the_link_of_a_mail_outlives_a_change_of_name(company: Company) ->
     assert (moved.status_code, moved.headers["location"]) == (301, "/orgs/acme-works/invitation")
     assert "Join Acme?" in (await sam.client.get(moved.headers["location"])).text
     assert (await sam.client.get("/orgs/nothing/invitation")).status_code == 404
+    uninvited = await company.forge.browser(company.forge.people["mia"]).client.get("/orgs/acme-works/invitation")
+    assert (uninvited.status_code, "You are signed in as mia" in uninvited.text) == (404, True)
     # A person of the name is no organization, and leads nowhere.
     assert (await sam.client.get("/orgs/olga/invitation")).status_code == 404

@@ -121,13 +121,16 @@ async def test_nobodys_mailbox_is_filled(company: Company) -> None:
         statuses.append((await olga.call("PUT", f"{ORG}/memberships/sam", json={})).status_code)
         await olga.call("DELETE", f"{ORG}/memberships/sam")
     assert statuses == [200] * 5 + [429]
-    browser = company.forge.browser(company.forge.people["max"])
-    await browser.submit("/organizations/new", {"login": "another", "name": ""})
-    refused = await max_.call("PUT", "/orgs/another/memberships/sam", json={})
+    browsers = {name: company.forge.browser(company.forge.people[name]) for name in ("olga", "max")}
+    for name, login in (("olga", "olgas"), ("max", "maxs")):
+        await browsers[name].submit("/organizations/new", {"login": login, "name": ""})
+    refused = await olga.call("PUT", "/orgs/olgas/memberships/sam", json={})
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) > 0
-    assert (await max_.call("PUT", "/orgs/another/memberships/mia", json={})).status_code == 200
+    assert (await olga.call("PUT", "/orgs/olgas/memberships/mia", json={})).status_code == 200
     assert len(await company.mails("sam@example.test")) == 5
+    # Attack: keep somebody from being invited by others, by using up what may be sent to them.
+    assert (await max_.call("PUT", "/orgs/maxs/memberships/sam", json={})).status_code == 200
 
 
 async def test_who_may_not_invite_uses_up_nothing(company: Company) -> None:

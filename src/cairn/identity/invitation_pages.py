@@ -118,7 +118,7 @@ async def show(context: RequestContext, session: AsyncSession, actor: Actor, org
     try:
         organization, offer = await _own(session, actor, org)
     except NotInvited:
-        raise
+        return render(context, "identity/invitation_none.html", status=404)
     except NotFound:
         return redirect(path_join("orgs", await _newer_name(session, actor, org), "invitation"), status=301)
     return render(context, "identity/invitation.html", organization=organization, offer=offer)

@@ -33,7 +33,7 @@ from cairn.identity.models import (
 from cairn.identity.one_time_links import LinkOwner, make_link
 from cairn.identity.organization_members import find_person
 from cairn.identity.organizations import lock_organization
-from cairn.identity.queries import primary_email
+from cairn.identity.queries import hold_account, primary_email
 from cairn.identity.teams import TeamView, read_team
 from cairn.mail.outbox import Outbox
 
@@ -103,6 +103,8 @@ async def invite(
     account, email = await _read_invitee(session, invitee)
     if account is not None and await session.get(OrganizationMember, (organization_id, account.id)) is not None:
         raise _refused(f"{account.login} is a member of the organization already.")
+    if account is not None:
+        await hold_account(session, account.id)
     key = account_key(account.id) if account is not None else email_key(email)
     if await find_open(session, organization_id, key) is not None:
         raise _refused(f"{invitee.strip()} is invited already.")
