@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 import random
 import statistics
 import tempfile
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.accounts import actor_of, make_account
@@ -182,6 +184,32 @@ def measure_requests(subject: Subject) -> float:
     return requests_per_second(_url(subject), headers={"Authorization": f"Bearer {subject.token}"})
 
 
+def cpu_ms_of_a_request(subject: Subject, *, requests: int = 1000) -> float:
+    """Return the CPU milliseconds the web program takes for one ``GET /repos/{owner}/{repo}``, whatever else runs.
+
+    The repository is ``measure_requests``'s.
+    """
+    web = next(pid for pid in _children(subject.process.pid) if b"\0web\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    headers = {"Authorization": f"Bearer {subject.token}"}
+    with httpx2.Client(headers=headers, trust_env=False) as client:
+        for number in range(requests + 100):
+            if number == 100:
+                before = _cpu_seconds(web)
+            assert client.get(_url(subject)).status_code == 200
+    return (_cpu_seconds(web) - before) * 1000 / requests
+
+
+def _children(pid: int) -> list[int]:
+    return [int(name) for name in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return what a program and everything below it used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_cpu_seconds(child) for child in _children(pid))
+
+
 def statements_of_a_request(server: PostgresqlServer, subject: Subject) -> list[str]:
     """Return what one warm request says to PostgreSQL, in order: each is one round trip."""
     log = server.process.log
@@ -203,6 +231,7 @@ def main() -> None:
         folder = Path(name)
         with cairn(folder / "sqlite") as subject:
             print(f"sqlite: GET /repos/o/r {measure_requests(subject):,.0f}/s")
+            print(f"  CPU of the web program: {cpu_ms_of_a_request(subject):.2f} ms a request")
         with postgresql_server(fsync=True, options=("log_statement=all",)) as server:
             with cairn(folder / "logged", settings=_company(server)) as subject:
                 subject.create_repository("engine")
@@ -211,6 +240,7 @@ def main() -> None:
         with postgresql_server(fsync=True) as server:
             with cairn(folder / "postgresql", settings=_company(server)) as subject:
                 print(f"postgresql: GET /repos/o/r {measure_requests(subject):,.0f}/s")
+                print(f"  CPU of the web program: {cpu_ms_of_a_request(subject):.2f} ms a request")
             for url in (f"sqlite:///{folder}/lists.db", server.url(server.create_database())):
                 for what, milliseconds in asyncio.run(run(url)).items():
                     print(f"  {what}: p95 {milliseconds:.1f} ms")

@@ -201,7 +201,9 @@ async def list_repositories(
     seen = visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=wanted.owner_id is None)
     conditions = [seen, *_conditions(actor, wanted)]
     orders: dict[RepositorySort, list[Any]] = {
-        RepositorySort.FULL_NAME: [Account.login_key, Repository.name_key],
+        # Not the bare column: PostgreSQL would go through all accounts in its index's order, and through the whole list
+        # for each of them, as if the count below let it stop early.
+        RepositorySort.FULL_NAME: [func.coalesce(Account.login_key, ""), Repository.name_key],
         RepositorySort.CREATED: [Repository.created_at],
         RepositorySort.UPDATED: [Repository.updated_at],
         RepositorySort.PUSHED: [func.coalesce(Repository.pushed_at, Repository.created_at)],
