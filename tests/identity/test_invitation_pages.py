@@ -92,6 +92,8 @@ async def test_what_is_wrong_stands_at_its_field(company: Company) -> None:
         assert re.search(rf'value="{company.teams["core"]}" checked', answer.text)
     assert await invite(company, invitee="sam", teams="999") == 422
     assert await invite(company, invitee="sam", teams="x") == 422
+    assert await invite(company, invitee="sam", teams=str(10**25)) == 422
+    assert await invite(company, invitee="s\x00m") == 422
     assert await company.mails() == []
 
 

@@ -1,14 +1,17 @@
-"""The worker ends what is over: sessions past their time, and nothing else."""
+"""The worker ends what is over: sessions past their time, invitations nobody answered, and nothing else."""
 
 from datetime import timedelta
 
 from sqlalchemy import insert, select
 from tests.factories.accounts import make_account
+from tests.identity.test_email_addresses import OUTBOX
+from tests.identity.test_invitations import cast_of, grow_old
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database
-from cairn.identity.jobs import delete_expired_sessions
-from cairn.identity.models import Session
+from cairn.identity.invitations import KEPT_UNANSWERED, LIFETIME, invite
+from cairn.identity.jobs import delete_expired_sessions, delete_unanswered_invitations
+from cairn.identity.models import OrganizationInvitation, Session
 from cairn.jobs.context import JobContext
 from cairn.jobs.registry import registry
 
@@ -38,3 +41,17 @@ async def test_sessions_past_their_time_are_deleted_and_others_stay(database: Da
 
 def test_they_are_deleted_once_a_day() -> None:
     assert registry.schedules["identity.expired_sessions"] == timedelta(days=1)
+    assert registry.schedules["identity.unanswered_invitations"] == timedelta(days=1)
+
+
+async def test_invitations_that_nobody_answered_for_a_month_are_deleted(database: Database) -> None:
+    _, guild, owner = await cast_of(database)
+    async with database.write() as session:
+        await invite(session, OUTBOX, owner, guild, "old@example.test")
+        await grow_old(session, LIFETIME + KEPT_UNANSWERED)
+        await invite(session, OUTBOX, owner, guild, "new@example.test")
+
+    await delete_unanswered_invitations(JobContext(database, job_id=1, fencing=1, attempt=1))
+
+    async with database.read() as session:
+        assert list(await session.scalars(select(OrganizationInvitation.email))) == ["new@example.test"]

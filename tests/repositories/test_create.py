@@ -23,6 +23,7 @@ from cairn.events.models import EventRow
 from cairn.git.engine import Engine
 from cairn.git.models import Ref, Store
 from cairn.identity.deletion import StillOwns, delete_account
+from cairn.identity.organizations import OrganizationNotEmpty, create_organization, delete_organization
 from cairn.repositories.create import NewRepository, RepositoryExists, create_repository, insert_repository
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.queries import RepositoryView, find_repository, list_owned
@@ -242,5 +243,24 @@ async def test_an_account_with_a_repository_of_the_same_moment_stays(database: D
         await asyncio.wait({going}, timeout=1)
         assert not going.done()
     with pytest.raises(StillOwns, match="late"):
+        await going
+    assert await count(database, Repository) == 1
+
+
+async def test_an_organization_with_a_repository_of_the_same_moment_stays(database: Database, engine: Engine) -> None:
+    alice = await person(database)
+    async with database.write() as session:
+        guild = await create_organization(session, alice, login="guild")
+
+    async def delete() -> None:
+        async with database.write() as session:
+            await delete_organization(session, alice, guild.id)
+
+    async with database.write() as session:
+        await insert_repository(session, engine, alice, guild.id, NewRepository(name="late"))
+        going = asyncio.create_task(delete())
+        await asyncio.wait({going}, timeout=1)
+        assert not going.done()
+    with pytest.raises(OrganizationNotEmpty):
         await going
     assert await count(database, Repository) == 1

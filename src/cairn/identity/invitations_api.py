@@ -12,6 +12,7 @@ from cairn.access.actions import Action
 from cairn.access.roles import OrganizationRole, TeamRole
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.base.ids import RowId
 from cairn.base.settings import Settings
 from cairn.identity.invitation_limits import count_invitation
 from cairn.identity.invitations import (
@@ -46,10 +47,10 @@ _MEMBERS: Any = {"action": Action.ORGANIZATION_EDIT_MEMBERS, "resource": "accoun
 class InvitationBody(msgspec.Struct, kw_only=True):
     """The body of inviting somebody: by the number of their account or by an address, one of both."""
 
-    invitee_id: int | None = None
+    invitee_id: RowId | None = None
     email: str | None = None
     role: str = "direct_member"
-    team_ids: list[int] = []
+    team_ids: list[RowId] = []
 
 
 def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:

@@ -14,6 +14,7 @@ from cairn.access.decide import decide
 from cairn.access.roles import OrganizationRole
 from cairn.base.actor import Actor
 from cairn.base.errors import Conflict, Invalid, Unauthenticated
+from cairn.base.ids import RowId
 from cairn.identity.invitations import list_invitations
 from cairn.identity.organization_members import (
     list_members,
@@ -51,7 +52,7 @@ class InviteForm(msgspec.Struct):
 
     invitee: Filled
     role: OrganizationRole = OrganizationRole.MEMBER
-    teams: list[int] = []
+    teams: list[RowId] = []
     at_once: bool = False
 
 

@@ -178,7 +178,8 @@ async def delete_organization(session: AsyncSession, actor: Actor, organization_
     """
     await lock_organization(session, organization_id)
     await authorize_organization(session, actor, Action.ORGANIZATION_DELETE, organization_id)
-    account = await session.get_one(Account, organization_id)
+    # Nobody can put a repository under it any more (``hold_account``).
+    account = await session.get_one(Account, organization_id, with_for_update=True, populate_existing=True)
     owned = await session.scalar(
         # uq_repository_owner_id_name_key
         select(func.count()).select_from(REPOSITORY).where(REPOSITORY.c.owner_id == organization_id)

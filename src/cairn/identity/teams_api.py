@@ -11,6 +11,7 @@ from cairn.access.actions import Action
 from cairn.access.roles import TeamPrivacy, TeamRole
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
+from cairn.base.ids import RowId
 from cairn.base.settings import Settings
 from cairn.identity.api import require_account
 from cairn.identity.organization_schemas import (
@@ -58,7 +59,7 @@ class NewTeam(msgspec.Struct, kw_only=True):
     name: str
     description: str | None = None
     privacy: str | None = None
-    parent_team_id: int | None = None
+    parent_team_id: RowId | None = None
     maintainers: list[str] = []
 
 
@@ -68,7 +69,7 @@ class TeamBody(msgspec.Struct, kw_only=True):
     name: str | None = None
     description: str | None = None
     privacy: str | None = None
-    parent_team_id: int | UnsetType | None = UNSET
+    parent_team_id: RowId | UnsetType | None = UNSET
 
 
 async def team_named(session: AsyncSession, actor: Actor, org: str, slug: str) -> tuple[OrganizationView, TeamView]:
