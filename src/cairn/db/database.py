@@ -5,16 +5,18 @@ below the edge flush, never commit. ``Database.fetch`` runs a point query (``cai
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import event, text
 from sqlalchemy import exc as sql_errors
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+from cairn.base.patience import waiting
 from cairn.db.clock import NOW_SQL, as_utc
 from cairn.db.connect import (
     Dialect,
@@ -71,6 +73,24 @@ def _tell(session: Session) -> None:
 @event.listens_for(_Session, "after_rollback")
 def _forget(session: Session) -> None:
     session.info.pop(_TOPICS, None)
+
+
+class _PatientSession(AsyncSession):
+    """A session that waits for the database on the request's clock (``cairn.base.patience``)."""
+
+
+def _patient(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(method)
+    async def wait(*words: Any, **options: Any) -> Any:  # noqa: ANN401 (the method's own)
+        async with waiting():
+            return await method(*words, **options)
+
+    return wait
+
+
+# Everything of a session that speaks with the server; ``scalars`` and the streams go through ``execute``.
+for _name in ("connection", "execute", "scalar", "get", "get_one", "refresh", "delete", "merge", "flush", "commit"):
+    setattr(_PatientSession, _name, _patient(getattr(AsyncSession, _name)))
 
 
 def announce(session: AsyncSession, topic: str) -> None:
@@ -159,7 +179,8 @@ class Database:
 
         Use it as an async context manager; leaving it without a commit rolls back.
         """
-        return self._session(self._write_engine)
+        # Its caller has a limit of its own: pushes to one ref wait for each other.
+        return self._session(self._write_engine, kind=AsyncSession)
 
     async def write_retrying(self, change: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Run ``change`` in a write transaction, again (5 times at most) after a deadlock or lock timeout.
@@ -213,10 +234,8 @@ class Database:
         if self._read_engine is not self._write_engine:
             await self._read_engine.dispose()
 
-    def _session(self, engine: AsyncEngine) -> AsyncSession:
-        return AsyncSession(
-            engine, sync_session_class=_Session, expire_on_commit=False, info={_LISTENERS: self._listeners}
-        )
+    def _session(self, engine: AsyncEngine, *, kind: type[AsyncSession] = _PatientSession) -> AsyncSession:
+        return kind(engine, sync_session_class=_Session, expire_on_commit=False, info={_LISTENERS: self._listeners})
 
 
 def open_database(url: str, *, pool_size: int) -> Database:

@@ -1,6 +1,5 @@
 """What a failing database means to the caller: try again, do not know the outcome, or come back later."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -9,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cairn.base.errors import Misconfigured, Unavailable
+from cairn.base.patience import OutOfPatience, waiting
 
 ACQUIRE_SECONDS = 10
 """Nobody waits longer than this for a connection, whether the pool is empty or the server silent."""
@@ -60,7 +60,7 @@ def is_away(error: BaseException) -> bool:
             or (_state(error) or "").startswith("08")
             or _errno(error) in _AWAY_ERRNOS
         )
-    return isinstance(error, ConnectionError | PoolTimeout) or _is_driver_loss(error)
+    return isinstance(error, ConnectionError | PoolTimeout | OutOfPatience) or _is_driver_loss(error)
 
 
 @contextmanager
@@ -87,9 +87,9 @@ def committing() -> Iterator[None]:
 
 @asynccontextmanager
 async def acquiring() -> AsyncIterator[None]:
-    """Bound the wait for a connection; whatever prevents it is DatabaseAway."""
+    """Bound the wait for a connection, on the request's clock; whatever prevents it is DatabaseAway."""
     try:
-        async with asyncio.timeout(ACQUIRE_SECONDS):
+        async with waiting(ACQUIRE_SECONDS):
             yield
     except (OSError, TimeoutError) as error:
         raise DatabaseAway("The database does not answer; try again in a moment.") from error

@@ -18,6 +18,7 @@ from cairn.base.actor import Actor
 from cairn.base.errors import CairnError, Forbidden, NotFound, Unauthenticated, Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import bind_request, get_logger
+from cairn.base.patience import patience
 from cairn.base.settings import KIB, MIB, Settings
 from cairn.git.engine import Engine
 from cairn.git.pktline import ConversationEnded
@@ -298,7 +299,7 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
     started = time.perf_counter()
     result = Result.GONE
     try:
-        with on_behalf_of(whose_share(client.actor, client.address)):
+        with patience(), on_behalf_of(whose_share(client.actor, client.address)):
             async with asyncio.timeout(TRANSFER_SECONDS_MAX):
                 match command.verb:
                     case Verb.FETCH:

@@ -11,6 +11,7 @@ from opendal.layers import RetryLayer, TimeoutLayer
 
 from cairn.base.errors import CairnError
 from cairn.base.log import get_logger
+from cairn.base.patience import seconds_left, waiting
 from cairn.storage.breaker import Breaker
 from cairn.storage.counters import StorageCounters
 from cairn.storage.errors import (
@@ -53,8 +54,11 @@ class Calls:
     async def run(self, operation: str, key: str, attempt: Callable[[], Awaitable[T]], *, transfer_bytes: int = 0) -> T:
         """Return what ``attempt()`` returns, tried again while that may help, within the deadline."""
         more = transfer_bytes / SLOWEST_BYTES_PER_SECOND
-        with self.guarded(operation, key):
-            async with asyncio.timeout(self.deadline_seconds + more):
+        granted = seconds_left(self.deadline_seconds)
+        # A request that has spent its time elsewhere and gives up early says nothing about the backend.
+        with self.guarded(operation, key, blames=granted >= self._attempt_seconds):
+            # Bytes that flow are progress: a transfer is held to what the request has left, and takes nothing from it.
+            async with asyncio.timeout(granted + more) if transfer_bytes else waiting(granted):
                 return await self._repeat(operation, key, attempt, self._attempt_seconds + more)
 
     async def step(
@@ -70,7 +74,9 @@ class Calls:
                 return await call()
 
     @contextmanager
-    def guarded(self, operation: str, key: str, *, admits: bool = True, proves: bool = True) -> Iterator[None]:
+    def guarded(
+        self, operation: str, key: str, *, admits: bool = True, proves: bool = True, blames: bool = True
+    ) -> Iterator[None]:
         """Turn OpenDAL's errors inside the block into ours and tell the breaker how the block ended."""
         if admits:
             self._admit(operation)
@@ -80,7 +86,8 @@ class Calls:
             self._settle(operation, error)
             raise
         except TimeoutError:
-            raise self._settle(operation, unavailable(operation, "no answer in time")) from None
+            late = unavailable(operation, "no answer in time")
+            raise (self._settle(operation, late) if blames else late) from None
         except OPENDAL_ERRORS as error:
             raise self._settle(operation, explain(error, operation=operation, key=key)[0]) from error
         if proves:

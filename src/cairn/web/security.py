@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from cairn.base.errors import Malformed, TooLarge
 from cairn.base.ids import random_id
 from cairn.base.log import bind_request, get_logger
+from cairn.base.patience import patience
 from cairn.base.settings import MIB, Settings
 from cairn.web.asgi import ASGIApp, Message, Receive, Scope, Send, header
 from cairn.web.context import find_context, is_api_path
@@ -102,7 +103,7 @@ class Door:
         started = time.perf_counter()
         client = scope.get("client")
         user_agent = header(scope, b"user-agent").decode("utf-8", "replace")
-        with bind_request(request_id, address=client[0] if client else "", user_agent=user_agent):
+        with patience(), bind_request(request_id, address=client[0] if client else "", user_agent=user_agent):
             try:
                 await self._app(scope, receive, answer)
             except Exception as error:
