@@ -30,7 +30,7 @@ from cairn.identity.team_members import put_team_member
 from cairn.identity.teams import create_team
 from cairn.mail.compose import Composed
 from cairn.mail.outbox import Outbox, list_mails
-from cairn.repositories import outside_collaborators_pages
+from cairn.repositories import outside_collaborators_pages, transfer_api, transfer_pages
 from cairn.repositories import team_pages as repository_team_pages
 from cairn.repositories.queries import count_repositories
 
@@ -68,7 +68,7 @@ class Company:
 async def company(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Company]:
     """A forge of this test's own with ``acme``."""
     settings = Settings(data_dir=tmp_path, external_url=ORIGIN)
-    outbox = Outbox(settings, SecretBox(["k" * 32]), ("cairn.identity",))
+    outbox = Outbox(settings, SecretBox(["k" * 32]), ("cairn.identity", "cairn.repositories"))
     handlers = [
         *HANDLERS,
         *identity_api.make_route_handlers(count_repositories),
@@ -77,6 +77,8 @@ async def company(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Compan
         *team_pages.route_handlers,
         *repository_team_pages.route_handlers,
         *outside_collaborators_pages.route_handlers,
+        *transfer_pages.make_route_handlers(outbox),
+        *transfer_api.make_route_handlers(outbox),
         *memberships_api.make_route_handlers(outbox),
         *invitations_api.make_route_handlers(outbox),
         *invitation_pages.make_route_handlers(outbox),

@@ -47,7 +47,7 @@ async def test_the_list_and_the_rule_agree(any_database: Database, base: BasePer
         await grant_team(session, cast.repository, secret, Role.TRIAGE)
         await grant(session, cast.repository, cast.accounts["writer"], Role.TRIAGE)
     async with any_database.read() as session:
-        listed = {}
+        listed: dict[str, Role] = {}
         for number in range(1, 10):
             page = await list_access(session, cast.actors["owner"], cast.repository.id, page=number, per_page=3)
             listed |= {person.login: person.role for person in page.items}

@@ -1,4 +1,4 @@
-"""Repositories of organizations over REST: who may call what, roles of teams, transfer."""
+"""Repositories of organizations over REST: who may call what, roles of teams."""
 
 import pytest
 from tests.factories.company import Company, company
@@ -33,12 +33,6 @@ async def engine_there(company: Company) -> Company:
         ("GET", "/repos/acme/engine/teams", None, (404, 404, 404, 404, 200, 200, 403, 404)),
         ("PUT", GRANT, {"permission": "pull"}, (404, 404, 404, 404, 204, 204, 403, 404)),
         ("DELETE", GRANT, {}, (404, 404, 404, 404, None, None, 403, 404)),
-        (
-            "POST",
-            "/repos/acme/engine/transfer",
-            {"new_owner": "nobody"},
-            (404, 404, 404, 404, 422, 422, 403, 404),
-        ),
     ],
 )
 async def test_who_may_call_what(
@@ -116,21 +110,3 @@ async def test_own_repositories_are_told_apart_by_the_tie(engine_there: Company)
     assert await names(sam, "affiliation=organization_member") == []
     assert (await olga.call("PATCH", "/orgs/acme", json={"default_repository_permission": "read"})).status_code == 200
     assert await names(mia, "affiliation=organization_member") == ["acme/engine", "acme/open"]
-
-
-async def test_a_repository_is_brought_into_an_organization(company: Company) -> None:
-    max_ = company.api("max")
-    assert (await max_.call("POST", "/user/repos", json={"name": "tool", "private": True})).status_code == 201
-    body = {"new_owner": "acme", "new_name": "hammer", "team_ids": [company.teams["core"]]}
-    moved = await max_.call("POST", "/repos/max/tool/transfer", json=body)
-    assert (moved.status_code, moved.json()["full_name"]) == (202, "acme/hammer")
-    assert (await max_.get("/repos/max/tool")).status_code == 301
-    assert [one["slug"] for one in (await max_.get("/repos/acme/hammer/teams")).json()] == ["core"]
-    names = [one["name"] for one in (await max_.get("/orgs/acme/repos?type=private")).json()]
-    assert names == ["hammer"]
-
-
-async def test_nobody_gives_a_repository_to_who_did_not_ask(company: Company) -> None:
-    max_ = company.api("max")
-    assert (await max_.call("POST", "/user/repos", json={"name": "tool"})).status_code == 201
-    assert (await max_.call("POST", "/repos/max/tool/transfer", json={"new_owner": "sam"})).status_code == 403

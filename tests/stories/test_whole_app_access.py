@@ -66,6 +66,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/{owner}/{repo}/settings/visibility"): {"visibility": "public"},
     ("POST", "/{owner}/{repo}/settings/archive"): {"archived": "true"},
     ("POST", "/{owner}/{repo}/settings/delete"): {"full_name": "ada/{repo}"},
+    ("POST", "/{owner}/{repo}/settings/transfer"): {"new_owner": "wim", "full_name": "ada/{repo}"},
+    ("POST", "/settings/transfers/accept"): {"repository": "1"},
+    ("POST", "/settings/transfers/decline"): {"repository": "1"},
     ("POST", "/{owner}/{repo}/settings/access/people"): {"username": "stan", "role": "admin"},
     ("POST", "/{owner}/{repo}/settings/access/people/remove"): {"username": "wim"},
     ("POST", "/{owner}/{repo}/settings/access/teams"): {"team": "core", "role": "admin"},
@@ -126,13 +129,11 @@ FORKING = {"/api/v3/repos/{owner}/{repo}/forks", "/{owner}/{repo}/fork"}
 """Who reads a repository may fork it, so on a public one that is everybody with an account; its owner may not."""
 REFUSED_FOR_WHAT_IT_IS = {
     "/api/v3/repos/{owner}/{repo}/merge-upstream": "error 422",
-    "/api/v3/repos/{owner}/{repo}/transfer": "refused",
     "/api/v3/orgs/{org}/teams/{slug}/repos/{owner}/{repo}": "hidden",
     "/{owner}/{repo}/settings/access/teams": "error 422",
     "/{owner}/{repo}/settings/access/teams/remove": "hidden",
 }
-"""What even an owner is refused: the repository of the test is no fork and belongs to no organization, and nobody may
-hand one to another person."""
+"""What even an owner is refused: the repository of the test is no fork and belongs to no organization."""
 
 
 ORGANIZATION, TEAM = "acme", "core"

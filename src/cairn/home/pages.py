@@ -20,6 +20,7 @@ from cairn.repositories.queries import (
     RepositorySort,
     list_repositories,
 )
+from cairn.repositories.transfer_offers import list_own_offers
 from cairn.web.api import PageRequest, read_page
 from cairn.web.context import RequestContext
 from cairn.web.render import redirect, render
@@ -57,7 +58,8 @@ async def front(context: RequestContext, session: AsyncSession, actor: Actor) ->
         page=asked.page,
         per_page=asked.per_page,
     )
-    return render(context, "home/dashboard.html", **_listed(found, asked), text=text)
+    offers = await list_own_offers(session, actor)
+    return render(context, "home/dashboard.html", **_listed(found, asked), text=text, offers=offers)
 
 
 @page.get("/explore", action=PUBLIC, resource="none")

@@ -16,6 +16,7 @@ SECTIONS = (
     ("tokens", "Tokens", "shield-check"),
     ("keys", "SSH keys", "key"),
     ("organizations", "Organizations", "organization"),
+    ("transfers", "Transfers", "repo-push"),
 )
 
 
@@ -30,6 +31,11 @@ def show_settings(
     context: RequestContext, template: str, section: str, *, status: int = 200, **values: object
 ) -> Response[str]:
     """Return a page of the settings with ``section`` marked as the one that is open; nothing keeps a copy."""
-    sections = [(text, f"/settings/{name}", icon, name == section) for name, text, icon in SECTIONS]
     headers = {"Cache-Control": "no-store"}
+    sections = settings_sections(section)
     return render(context, f"identity/{template}", status=status, headers=headers, sections=sections, **values)
+
+
+def settings_sections(section: str) -> list[tuple[str, str, str, bool]]:
+    """Return the links beside the settings, ``section`` marked as the one that is open."""
+    return [(text, f"/settings/{name}", icon, name == section) for name, text, icon in SECTIONS]

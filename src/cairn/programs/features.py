@@ -14,6 +14,7 @@ JOBS = (
     "cairn.identity.jobs",
     "cairn.mail.jobs",
     "cairn.repositories.fork_jobs",
+    "cairn.repositories.transfer_jobs",
     "cairn.ops.maintenance",
     "cairn.ops.collecting",
     "cairn.ops.backup.jobs",
@@ -21,7 +22,7 @@ JOBS = (
 )
 
 
-MAIL_PACKAGES = ("cairn.identity",)
+MAIL_PACKAGES = ("cairn.identity", "cairn.repositories")
 """Packages with mail templates of their own, in the order they are looked through."""
 
 

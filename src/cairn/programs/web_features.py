@@ -44,6 +44,8 @@ from cairn.repositories import outside_collaborators_pages as repositories_outsi
 from cairn.repositories import pages as repositories_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
 from cairn.repositories import team_pages as repositories_team_pages
+from cairn.repositories import transfer_api as repositories_transfer_api
+from cairn.repositories import transfer_pages as repositories_transfer_pages
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.queries import count_repositories, list_owned
 
@@ -96,6 +98,8 @@ def make_web_features(services: Services) -> WebFeatures:
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
         *repositories_access_pages.route_handlers,
+        *repositories_transfer_pages.make_route_handlers(services.outbox),
+        *repositories_transfer_api.make_route_handlers(services.outbox),
         *repositories_team_pages.route_handlers,
         *repositories_outside_collaborators_pages.route_handlers,
         *repositories_api.route_handlers,

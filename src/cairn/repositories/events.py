@@ -78,6 +78,23 @@ class RepositoryTransferred(Event, frozen=True):
     actor_id: int | None
 
 
+class TransferOffered(Event, frozen=True):
+    """A person is asked whether they take a repository; nothing has moved yet."""
+
+    repository_id: int
+    new_owner_id: int
+    actor_id: int | None
+
+
+class TransferClosed(Event, frozen=True):
+    """A transfer waits no longer; ``outcome`` is ``accepted``, ``declined``, ``cancelled`` or ``expired``."""
+
+    repository_id: int
+    new_owner_id: int
+    outcome: str
+    actor_id: int | None
+
+
 class DeployKeyAdded(Event, frozen=True):
     """A public key opens a repository, to read or also to push."""
 

@@ -60,6 +60,29 @@ class RepositoryRename(Base):
     repository_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("repository.id", ondelete="CASCADE"))
 
 
+class RepositoryTransfer(Base):
+    """A repository offered to a person who has not answered yet; answering deletes the row. One for each repository."""
+
+    __tablename__ = "repository_transfer"
+    __table_args__ = (
+        # Everything somebody is offered.
+        Index("ix_repository_transfer_new_owner_id", "new_owner_id"),
+        Index("ix_repository_transfer_expires_at", "expires_at"),
+        MYSQL_TABLE,
+    )
+
+    repository_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    new_owner_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    new_name: Mapped[str] = mapped_column(String(NAME_LENGTH_MAX), default="")
+    """What it is to be called there; empty for the name it has when it moves."""
+    asked_by_id: Mapped[int] = mapped_column(BigInteger)
+    """Who must still be allowed to give it away when it is accepted."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class WorkKind(StrEnum):
     """What a worker does with a repository while people wait for it."""
 

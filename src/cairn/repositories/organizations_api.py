@@ -1,4 +1,4 @@
-"""Repositories of organizations over REST: their list, new ones, transfer, and the roles of teams."""
+"""Repositories of organizations over REST: their list, new ones, and the roles of teams."""
 
 from typing import Any
 
@@ -29,7 +29,6 @@ from cairn.repositories.team_grants import (
     put_team_grant,
     remove_team_grant,
 )
-from cairn.repositories.transfer import transfer_repository
 from cairn.web.api import Page, read_page
 from cairn.web.context import RequestContext
 from cairn.web.routing import api
@@ -47,14 +46,6 @@ class TeamPermission(msgspec.Struct, kw_only=True):
     """The body of giving a team a role."""
 
     permission: str = "push"
-
-
-class Transfer(msgspec.Struct, kw_only=True):
-    """The body of a transfer. ``team_ids`` of the new organization read the repository from then on."""
-
-    new_owner: str
-    new_name: str | None = None
-    team_ids: list[int] = []
 
 
 @api.get(f"{ORG}/repos", action=Action.ORGANIZATION_READ, resource="account")
@@ -76,19 +67,6 @@ async def list_of_organization(context: RequestContext, session: AsyncSession, a
     )
     items = [await whole_repository(context, session, one) for one in found.items]
     return Page(items, asked, total=found.total)
-
-
-@api.post(f"{REPOSITORY}/transfer", action=Action.REPOSITORY_TRANSFER, resource="repository", status=202)
-@follows_renames
-async def transfer(
-    context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str, body: Transfer
-) -> Json:
-    """Give a repository to another owner, where the caller may make repositories, and answer it as it is then."""
-    repository = await find_repository(session, actor, owner, repo)
-    moved = await transfer_repository(session, actor, repository.id, new_owner=body.new_owner, new_name=body.new_name)
-    for team_id in body.team_ids:
-        await put_team_grant(session, actor, moved.id, team_id=team_id, role=Role.READ)
-    return await whole_repository(context, session, moved)
 
 
 @api.get(f"{REPOSITORY}/teams", action=Action.REPOSITORY_ADMINISTER, resource="repository")
@@ -177,7 +155,6 @@ def _rights(role: Role) -> Json:
 
 route_handlers: list[HTTPRouteHandler] = [
     list_of_organization,
-    transfer,
     teams_of_repository,
     repositories_of_team,
     check_team,

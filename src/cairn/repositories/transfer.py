@@ -1,7 +1,7 @@
 """Giving a repository to another owner: the name moves, the old address redirects, who got in by the old owner is out.
 
-Only the actor's own account, or an organization in which the actor may make repositories, can be the new owner;
-nobody is given a repository they did not ask for.
+Only the actor's own account, or an organization in which the actor may make repositories, can be the new owner at once;
+nobody is given a repository without being asked (``transfer_offers``).
 """
 
 from sqlalchemy import delete, select
@@ -21,8 +21,8 @@ from cairn.events.emit import emit
 from cairn.identity.models import Account, AccountKind
 from cairn.identity.queries import find_account
 from cairn.repositories.create import admit_creator, authorize_new, name_taken, require_fitting
-from cairn.repositories.events import RepositoryTransferred
-from cairn.repositories.models import Repository, RepositoryRename
+from cairn.repositories.events import RepositoryTransferred, TransferClosed
+from cairn.repositories.models import Repository, RepositoryRename, RepositoryTransfer
 from cairn.repositories.names import check_repository_name
 from cairn.repositories.network import require_reader_of_parent
 from cairn.repositories.queries import RepositoryView, find_repository_by_id, load_scope, lock_repository
@@ -35,26 +35,50 @@ class TransferInvalid(Invalid):
 async def transfer_repository(
     session: AsyncSession, actor: Actor, repository_id: int, *, new_owner: str, new_name: str | None = None
 ) -> RepositoryView:
-    """Give a repository to another owner, under another name if one is given, and return it as it is then.
+    """Give a repository to an owner for whom the actor may take it, and return it as it is then.
 
-    Teams lose their roles on it; collaborators and deploy keys stay. A person who owned it, and who brings it into an
-    organization, is its administrator as a collaborator from then on. Addresses it had redirect.
+    That is the actor's own account, or an organization in which they may make repositories; other people are asked
+    (``transfer_offers``). It gets another name if one is given. What moves along: ``hand_over``.
     Errors: NotFound, Unauthenticated; Forbidden here or at the new owner; TransferInvalid, RepositoryExists,
     RepositoryNameInvalid, InternalNotPossible, NoReaderOfParent.
     """
-    if new_name is not None:
-        check_repository_name(new_name)
+    repository = await lock_for_transfer(session, actor, repository_id)
+    target = await find_new_owner(session, repository, new_owner)
+    return await hand_over(session, actor, repository, target, new_name)
+
+
+async def lock_for_transfer(session: AsyncSession, actor: Actor, repository_id: int) -> Repository:
+    """Return a repository that the actor may give away, locked until the transaction ends. Errors: as authorize's."""
     repository, _ = await lock_repository(session, repository_id)
 
     async def load(session: AsyncSession, actor: Actor) -> RepositoryScope | None:
         return await load_scope(session, actor, repository_id)
 
     await authorize(session, actor, Action.REPOSITORY_TRANSFER, load)
-    target = await find_account(session, new_owner)
-    if target is None:
-        raise _invalid(f"There is no account {new_owner[:60]!r}.")
+    return repository
+
+
+async def find_new_owner(session: AsyncSession, repository: Repository, login: str) -> Account:
+    """Return the account of a name that does not own the repository yet. Errors: TransferInvalid."""
+    target = await find_account(session, login)
+    if target is None or target.deleted_at is not None:
+        raise transfer_invalid(f"There is no account {login[:60]!r}.")
     if target.id == repository.owner_id:
-        raise _invalid(f"{target.login} owns this repository already.")
+        raise transfer_invalid(f"{target.login} owns this repository already.")
+    return target
+
+
+async def hand_over(
+    session: AsyncSession, actor: Actor, repository: Repository, target: Account, new_name: str | None = None
+) -> RepositoryView:
+    """Move a locked repository, which its side lets go, to an account for which the actor may take it; return it.
+
+    Teams lose their roles on it; collaborators and deploy keys stay. A person who owned it, and who brings it into an
+    organization, is its administrator as a collaborator from then on. Addresses it had redirect; an offer to somebody
+    else is void. Errors: as ``transfer_repository``, of the new owner's side.
+    """
+    if new_name is not None:
+        check_repository_name(new_name)
     await authorize_new(session, actor, target)
     require_fitting(target, repository.visibility)
     if target.kind is AccountKind.USER:
@@ -64,9 +88,28 @@ async def transfer_repository(
     await _move(session, repository, target, new_name or repository.name)
     await _adjust_grants(session, actor, repository, old_owner, target)
     await admit_creator(session, actor, repository)
+    await close_offer(session, actor, repository.id, "cancelled")
     _note(session, actor, repository, old_owner, target, old_full_name)
     await session.flush()
-    return await find_repository_by_id(session, actor, repository_id, Action.REPOSITORY_SEE)
+    return await find_repository_by_id(session, actor, repository.id, Action.REPOSITORY_SEE)
+
+
+async def close_offer(session: AsyncSession, actor: Actor, repository_id: int, outcome: str) -> None:
+    """Nothing offers a locked repository to anybody any more; if something did, an event says how that ended."""
+    offer = await session.get(RepositoryTransfer, repository_id, populate_existing=True)
+    if offer is None:
+        return
+    await session.delete(offer)
+    await session.flush()
+    emit(
+        session,
+        TransferClosed(
+            repository_id=repository_id,
+            new_owner_id=offer.new_owner_id,
+            outcome=outcome,
+            actor_id=actor.account_id,
+        ),
+    )
 
 
 async def _move(session: AsyncSession, repository: Repository, target: Account, name: str) -> None:
@@ -146,5 +189,6 @@ def _note(
         )
 
 
-def _invalid(message: str) -> TransferInvalid:
+def transfer_invalid(message: str) -> TransferInvalid:
+    """Return the error for a new owner who cannot be it."""
     return TransferInvalid(message, FieldProblem("new_owner", "invalid", message, "Repository"))
