@@ -29,9 +29,10 @@ from cairn.events.models import EventRow
 from cairn.identity.accounts import sign_up
 from cairn.identity.avatars import delete_if_unused, set_picture
 from cairn.identity.deletion import StillOwns, delete_account, sole_organizations
-from cairn.identity.models import Account, AccountEmail, AccountKind, Session, SshKey, Token
+from cairn.identity.invitations import invite
+from cairn.identity.models import Account, AccountEmail, AccountKind, OrganizationInvitation, Session, SshKey, Token
 from cairn.identity.names import NameTaken
-from cairn.identity.organization_members import admit
+from cairn.identity.organization_members import MemberInvalid, admit
 from cairn.identity.organizations import create_organization
 from cairn.identity.passwords import Passwords
 from cairn.identity.queries import find_account, read_profile
@@ -253,6 +254,24 @@ async def test_who_goes_is_made_a_member_of_nothing_meanwhile(any_database: Data
         await owned.doing
     async with any_database.read() as session:
         assert (await session.scalars(select(OrganizationMember.account_id))).all() == [bob.id]
+
+
+async def test_who_goes_is_invited_to_nothing_meanwhile(any_database: Database) -> None:
+    ada, bob = await make(any_database, "ada"), await make(any_database, "bob")
+    async with any_database.write() as session:
+        guild = await make_organization(session, "guild", owner=bob)
+
+    async def ask() -> object:
+        async with any_database.write() as session:
+            return await invite(session, OUTBOX, actor_of(bob), guild.id, "ada")
+
+    owned = Meanwhile(ask)
+    await delete(any_database, actor_of(ada), ada.id, owned)
+    assert owned.doing is not None
+    with pytest.raises((NotFound, MemberInvalid)):
+        await owned.doing
+    async with any_database.read() as session:
+        assert (await session.scalars(select(OrganizationInvitation))).all() == []
 
 
 async def test_what_is_founded_first_keeps_its_owner(any_database: Database) -> None:
