@@ -164,19 +164,26 @@ async def test_every_refusal_left_everything_as_it_was(people: People, callers: 
 
 
 @pytest.mark.parametrize(
-    ("scope", "reads_private", "edits", "reads_keys", "edits_keys"),
+    ("scope", "reads_private", "reads_emails", "edits", "reads_keys", "edits_keys"),
     [
-        ("user", True, True, False, False),
-        ("read:user", True, False, False, False),
-        ("user:email", True, False, False, False),
-        ("read:public_key", False, False, True, False),
-        ("write:public_key", False, False, True, True),
-        ("admin:public_key", False, False, True, True),
-        ("repo", False, False, False, False),
+        ("user", True, True, True, False, False),
+        ("read:user", True, False, False, False, False),
+        ("user:email", False, True, False, False, False),
+        ("read:public_key", False, False, False, True, False),
+        ("write:public_key", False, False, False, True, True),
+        ("admin:public_key", False, False, False, True, True),
+        ("repo", False, False, False, False, False),
     ],
 )
 async def test_a_scope_opens_its_own_operations_only(
-    people: People, scope: str, *, reads_private: bool, edits: bool, reads_keys: bool, edits_keys: bool
+    people: People,
+    scope: str,
+    *,
+    reads_private: bool,
+    reads_emails: bool,
+    edits: bool,
+    reads_keys: bool,
+    edits_keys: bool,
 ) -> None:
     client = people.program(await people.token(await people.account("ada"), scope))
     asked = {
@@ -185,7 +192,7 @@ async def test_a_scope_opens_its_own_operations_only(
         "keys": (await client.get("/api/v3/user/keys")).status_code == 200,
         "add": (await client.post("/api/v3/user/keys", json={"key": public_key()})).status_code == 201,
     }
-    assert asked == {"emails": reads_private, "edit": edits, "keys": reads_keys, "add": edits_keys}
+    assert asked == {"emails": reads_emails, "edit": edits, "keys": reads_keys, "add": edits_keys}
     assert (set((await client.get("/api/v3/user")).json()) == PRIVATE) is reads_private
 
 

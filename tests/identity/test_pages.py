@@ -412,6 +412,8 @@ async def test_every_page_of_a_person_declares_an_action_of_accounts(people: Peo
             assert route.declaration.action in {
                 Action.ACCOUNT_READ_PRIVATE,
                 Action.ACCOUNT_EDIT,
+                Action.ACCOUNT_EDIT_EMAILS,
+                Action.ACCOUNT_EDIT_SECURITY,
                 Action.ACCOUNT_DELETE,
                 Action.ACCOUNT_EDIT_TOKENS,
                 Action.ACCOUNT_EDIT_KEYS,

@@ -73,7 +73,7 @@ async def test_a_token_reaches_the_pages_only_as_far_as_its_scopes(
 ) -> None:
     ada = await people.account("ada")
     token = await people.token(ada, *([credential] if credential else []))
-    assert (await people.program(token).get("/settings/sessions")).status_code == status
+    assert (await people.program(token).get("/settings/emails")).status_code == status
     assert (await people.program(token).get("/settings/tokens")).status_code == 403
 
 

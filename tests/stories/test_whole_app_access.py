@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import asyncssh
 import httpx2
 import pytest
 from tests.stories.installation import Installation, installation, ssh_key
@@ -38,7 +39,7 @@ WANTED_RANK = {
 ABOUT_OWN_INVITATIONS = {Action.ACCOUNT_READ_INVITATIONS, Action.ACCOUNT_ANSWER_INVITATIONS}
 """An organization stands in the address, but it is the caller's own account that is asked about."""
 OPEN_TO_ALL = {Action.SITE_VISIT, Action.SITE_MONITOR, Action.ACCOUNT_READ}
-WITHOUT_TOKENS = {Action.SITE_SIGN_IN, Action.ACCOUNT_EDIT_TOKENS}
+WITHOUT_TOKENS = {Action.SITE_SIGN_IN, Action.ACCOUNT_EDIT_TOKENS, Action.ACCOUNT_EDIT_SECURITY}
 NEEDS_SIGN_IN = {
     *("/api/v3/user", "/api/v3/user/repos", "/api/v3/user/orgs", "/api/v3/user/teams", "/settings", "/-/sudo"),
     *("/api/v3/user/memberships/orgs", "/api/v3/user/memberships/orgs/{org}", "/-/emails/verify"),
@@ -79,6 +80,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/settings/tokens/new"): {"name": "made", "lifetime": "30"},
     ("POST", "/settings/tokens/revoke"): {"id": "1"},
     ("POST", "/settings/keys/delete"): {"id": "1"},
+    ("POST", "/{owner}/{repo}/settings/keys/delete"): {"id": "999999"},
     ("POST", "/admin/announcements"): {"text": "Hello"},
     ("POST", "/admin/registration"): {"mode": "open"},
     ("POST", "/admin/users/new"): {"login": "newcomer", "email": "newcomer@example.org", "password": "a horse battery"},
@@ -130,10 +132,13 @@ FORKING = {"/api/v3/repos/{owner}/{repo}/forks", "/{owner}/{repo}/fork"}
 REFUSED_FOR_WHAT_IT_IS = {
     "/api/v3/repos/{owner}/{repo}/merge-upstream": "error 422",
     "/api/v3/orgs/{org}/teams/{slug}/repos/{owner}/{repo}": "hidden",
+    "/api/v3/repos/{owner}/{repo}/keys/{key_id}": "hidden",
+    "/{owner}/{repo}/settings/keys/delete": "hidden",
     "/{owner}/{repo}/settings/access/teams": "error 422",
     "/{owner}/{repo}/settings/access/teams/remove": "hidden",
 }
-"""What even an owner is refused: the repository of the test is no fork and belongs to no organization."""
+"""What even an owner is refused: the repository of the test is no fork, has no keys and belongs to no
+organization."""
 
 
 ORGANIZATION, TEAM = "acme", "core"
@@ -264,12 +269,18 @@ def _has_scope(person: Person, action: Action) -> bool:
     return not action.facts.token_scopes or bool(reached & action.facts.token_scopes)
 
 
+TAKING_A_KEY = {
+    *(("POST", "/api/v3/user/keys"), ("POST", "/settings/keys/new")),
+    *(("POST", "/api/v3/repos/{owner}/{repo}/keys"), ("POST", "/{owner}/{repo}/settings/keys")),
+}
+
+
 def ask(world: World, person: Person, route: DeclaredRoute, repository: str, *, is_filled: bool) -> httpx2.Response:
     """Send one request as a person would: a form with its token, or JSON."""
     url = world.url(route, repository)
     body = BODIES.get((route.method, route.path), {}) if is_filled else {}
-    if (route.method, route.path) in {("POST", "/api/v3/user/keys"), ("POST", "/settings/keys/new")} and is_filled:
-        body = {"title": "laptop", "key": world.key_line}
+    if (route.method, route.path) in TAKING_A_KEY and is_filled:
+        body = {"title": "laptop", "key": asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()}
     body = {
         name: value.replace("{repo}", repository) if isinstance(value, str) else value for name, value in body.items()
     }

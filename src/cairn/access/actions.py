@@ -55,6 +55,9 @@ class Action(StrEnum):
     ACCOUNT_READ = "account:read"
     ACCOUNT_READ_PRIVATE = "account:read_private"
     ACCOUNT_EDIT = "account:edit"
+    ACCOUNT_READ_EMAILS = "account:read_emails"
+    ACCOUNT_EDIT_EMAILS = "account:edit_emails"
+    ACCOUNT_EDIT_SECURITY = "account:edit_security"
     ACCOUNT_DELETE = "account:delete"
     ACCOUNT_READ_KEYS = "account:read_keys"
     ACCOUNT_EDIT_KEYS = "account:edit_keys"
@@ -210,17 +213,32 @@ FACTS: dict[Action, ActionFacts] = {
     Action.ACCOUNT_READ: _facts(Resource.ACCOUNT, "See an account's public profile."),
     Action.ACCOUNT_READ_PRIVATE: _facts(
         Resource.ACCOUNT,
-        "See an account's own e-mail addresses and settings.",
+        "See an account's own settings, and what it takes part in.",
         "user",
         "read:user",
-        "user:email",
-        permission="email_addresses:read",
     ),
     Action.ACCOUNT_EDIT: _facts(
         Resource.ACCOUNT,
-        "Change an account's own profile, password and sessions.",
+        "Change an account's own profile.",
         "user",
         permission="profile:write",
+    ),
+    Action.ACCOUNT_READ_EMAILS: _facts(
+        Resource.ACCOUNT,
+        "List an account's own e-mail addresses.",
+        "user",
+        "user:email",
+        permission="email_addresses:read",
+    ),
+    Action.ACCOUNT_EDIT_EMAILS: _facts(
+        Resource.ACCOUNT,
+        "Add and remove an account's own e-mail addresses; choose which one is shown.",
+        "user",
+        permission="email_addresses:write",
+    ),
+    # No scope grants this: who holds a token must not be able to keep the account.
+    Action.ACCOUNT_EDIT_SECURITY: _facts(
+        Resource.ACCOUNT, "Change an account's own password, list and end its sessions; never with a token.", "(none)"
     ),
     # No scope grants this: what takes a name away or ends an account wants its owner.
     Action.ACCOUNT_DELETE: _facts(

@@ -262,6 +262,7 @@ def _by_token(actor: Actor, action: Action, *, owner_id: int | None) -> Decision
 _BEYOND_SINGLE_REPOSITORIES = frozenset(
     {
         Action.ACCOUNT_READ_PRIVATE,
+        Action.ACCOUNT_READ_EMAILS,
         Action.ACCOUNT_READ_KEYS,
         Action.ORGANIZATION_READ_PRIVATE,
         Action.TEAM_READ,

@@ -45,7 +45,7 @@ def make_route_handlers(
 ) -> list[HTTPRouteHandler]:
     """Return these pages; what they know of repositories comes from above."""
 
-    @page.get(PATH, action=Action.ACCOUNT_EDIT, resource="none")
+    @page.get(PATH, action=Action.ACCOUNT_DELETE, resource="none")
     async def account_page(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
         """Show the name and the way out."""
         return await show(context, session, actor)

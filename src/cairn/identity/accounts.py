@@ -142,12 +142,12 @@ async def change_password(
 ) -> None:
     """Give the actor's own account another password and end its sessions but ``keep_session_id``.
 
-    Errors: Forbidden if ``current`` is wrong or the actor is a token without ``user``; PasswordRefused.
+    Errors: Forbidden if ``current`` is wrong or the actor is a token; PasswordRefused.
     """
     if actor.account_id is None:
         raise NotFound("Not Found")
     async with database.read() as session:
-        await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(actor.account_id))
+        await authorize(session, actor, Action.ACCOUNT_EDIT_SECURITY, AccountScope(actor.account_id))
         account = await session.get_one(Account, actor.account_id)
     if not await passwords.verify(account.password_hash, current):
         raise Forbidden("The current password is wrong.")
@@ -169,7 +169,7 @@ async def _store_password(
 ) -> None:
     password_hash = await passwords.hash(password)
     async with database.write() as session:
-        await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+        await authorize(session, actor, Action.ACCOUNT_EDIT_SECURITY, AccountScope(account_id))
         # Locked as signing in locks it: who proved the old password a moment ago opens no session after this.
         account = await session.get_one(Account, account_id, with_for_update=True)
         account.password_hash = password_hash

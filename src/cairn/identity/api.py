@@ -104,9 +104,11 @@ async def _own(
     account_id = require_account(actor)
     profile = await read_profile(session, actor, actor.label)
     counts = await count_repositories(session, account_id)
-    if not decide(actor, Action.ACCOUNT_READ_PRIVATE, AccountScope(account_id)).allowed:
+    scope = AccountScope(account_id)
+    if not decide(actor, Action.ACCOUNT_READ_PRIVATE, scope).allowed:
         return public_user(settings.origin, profile, counts)
-    email = await primary_email(session, account_id)
+    may_read_emails = decide(actor, Action.ACCOUNT_READ_EMAILS, scope).allowed
+    email = await primary_email(session, account_id) if may_read_emails else profile.public_email or None
     return private_user(settings.origin, profile, counts, email=email)
 
 

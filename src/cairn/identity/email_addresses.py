@@ -79,7 +79,7 @@ async def verify_email(session: AsyncSession, actor: Actor, secret: str) -> str:
     owner = await find_link(session, LinkPurpose.VERIFY_EMAIL, secret)
     if owner.account_id is None or owner.account_id != actor.account_id:
         raise LinkUnusable("This link is for another account.")
-    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(owner.account_id))
+    await authorize(session, actor, Action.ACCOUNT_EDIT_EMAILS, AccountScope(owner.account_id))
     await use_link(session, LinkPurpose.VERIFY_EMAIL, secret)
     row = await _own(session, owner.account_id, owner.email)
     if row.verified_at is None:
@@ -183,7 +183,7 @@ async def _provable(session: AsyncSession, account_id: int, email: str) -> str:
 
 async def _lock(session: AsyncSession, actor: Actor, account_id: int) -> Account:
     """Return the account, locked, for a change of its addresses; two changes at once come one after the other."""
-    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    await authorize(session, actor, Action.ACCOUNT_EDIT_EMAILS, AccountScope(account_id))
     return await session.get_one(Account, account_id, with_for_update=True, populate_existing=True)
 
 

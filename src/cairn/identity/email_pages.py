@@ -62,7 +62,7 @@ class SecretForm(msgspec.Struct):
 def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
     """Return these pages; the program's own outbox sends the mails."""
 
-    @page.post(PATH, action=Action.ACCOUNT_EDIT, resource="none", sudo=True)
+    @page.post(PATH, action=Action.ACCOUNT_EDIT_EMAILS, resource="none", sudo=True)
     async def add(context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor) -> Response[Any]:
         """Add an address and send it a link."""
         account_id = own_account(actor)
@@ -77,7 +77,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         context.flash(f"A link is on its way to {added.email}. Open it to verify the address.")
         return redirect(PATH)
 
-    @page.post(f"{PATH}/resend", action=Action.ACCOUNT_EDIT, resource="none")
+    @page.post(f"{PATH}/resend", action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
     async def resend(
         context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor
     ) -> Response[Any]:
@@ -90,7 +90,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
             f"A new link is on its way to {chosen.email}.",
         )
 
-    @page.post(f"{PATH}/remove", action=Action.ACCOUNT_EDIT, resource="none", sudo=True)
+    @page.post(f"{PATH}/remove", action=Action.ACCOUNT_EDIT_EMAILS, resource="none", sudo=True)
     async def remove(
         context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor
     ) -> Response[Any]:
@@ -100,7 +100,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
             context, remove_email(session, outbox, actor, account_id, chosen.email), f"{chosen.email} is removed."
         )
 
-    @page.post(f"{PATH}/primary", action=Action.ACCOUNT_EDIT, resource="none", sudo=True)
+    @page.post(f"{PATH}/primary", action=Action.ACCOUNT_EDIT_EMAILS, resource="none", sudo=True)
     async def choose_primary(
         context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor
     ) -> Response[Any]:
@@ -128,7 +128,7 @@ async def _done(context: RequestContext, change: Any, said: str) -> Response[Any
     return redirect(PATH)
 
 
-@page.get(PATH, action=Action.ACCOUNT_EDIT, resource="none")
+@page.get(PATH, action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
 async def emails_page(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
     """Show the addresses and who sees them."""
     own_account(actor)
@@ -160,7 +160,7 @@ async def _emails(
     )
 
 
-@page.post(f"{PATH}/privacy", action=Action.ACCOUNT_EDIT, resource="none")
+@page.post(f"{PATH}/privacy", action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
 async def save_privacy(
     context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor
 ) -> Response[Any]:

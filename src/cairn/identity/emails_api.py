@@ -34,7 +34,7 @@ class VisibilityBody(msgspec.Struct, kw_only=True):
 def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
     """Return these operations; the program's own outbox sends the mails."""
 
-    @api.post(EMAILS, action=Action.ACCOUNT_EDIT, resource="none")
+    @api.post(EMAILS, action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
     async def add_own_emails(
         context: RequestContext, session: AsyncSession, actor: Actor, body: EmailsBody | list[str]
     ) -> list[EmailJson]:
@@ -47,7 +47,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
             added.append(await add_email(session, outbox, context.settings, actor, account_id, email))
         return [email_json(one) for one in added]
 
-    @api.delete(EMAILS, action=Action.ACCOUNT_EDIT, resource="none")
+    @api.delete(EMAILS, action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
     async def delete_own_emails(session: AsyncSession, actor: Actor, body: EmailsBody | list[str]) -> None:
         """Remove addresses from the caller's account: all of them or none."""
         account_id = _account(actor)
@@ -71,20 +71,20 @@ def _listed(body: EmailsBody | list[str]) -> list[str]:
     return emails
 
 
-@api.get(EMAILS, action=Action.ACCOUNT_READ_PRIVATE, resource="none")
+@api.get(EMAILS, action=Action.ACCOUNT_READ_EMAILS, resource="none")
 async def list_own_emails(context: RequestContext, session: AsyncSession, actor: Actor) -> Page[EmailJson]:
     """Answer the caller's addresses, the primary one first."""
     return _page(context, [email_json(one) for one in await list_emails(session, actor, _account(actor))])
 
 
-@api.get("/api/v3/user/public_emails", action=Action.ACCOUNT_READ_PRIVATE, resource="none")
+@api.get("/api/v3/user/public_emails", action=Action.ACCOUNT_READ_EMAILS, resource="none")
 async def list_public_emails(context: RequestContext, session: AsyncSession, actor: Actor) -> Page[EmailJson]:
     """Answer the caller's addresses that everybody sees."""
     emails = await list_emails(session, actor, _account(actor))
     return _page(context, [email_json(one) for one in emails if one.is_public])
 
 
-@api.patch("/api/v3/user/email/visibility", action=Action.ACCOUNT_EDIT, resource="none")
+@api.patch("/api/v3/user/email/visibility", action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
 async def set_visibility(session: AsyncSession, actor: Actor, body: VisibilityBody) -> list[EmailJson]:
     """Show the caller's primary address to everybody, or none."""
     account_id = _account(actor)

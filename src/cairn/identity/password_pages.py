@@ -63,7 +63,7 @@ class ResetForm(msgspec.Struct):
 def make_route_handlers(authenticator: Authenticator, passwords: Passwords, outbox: Outbox) -> list[HTTPRouteHandler]:
     """Return these pages; the program's own authenticator, password hasher and outbox do the work."""
 
-    @page.post("/settings/password", action=Action.ACCOUNT_EDIT, resource="none")
+    @page.post("/settings/password", action=Action.ACCOUNT_EDIT_SECURITY, resource="none")
     async def choose_password(
         context: RequestContext, request: WebRequest, database: Database, actor: Actor
     ) -> Response[Any]:
@@ -91,7 +91,7 @@ def make_route_handlers(authenticator: Authenticator, passwords: Passwords, outb
     return [password_page, choose_password, forgot_page, forgot, reset_page, reset]
 
 
-@page.get("/settings/password", action=Action.ACCOUNT_EDIT, resource="none")
+@page.get("/settings/password", action=Action.ACCOUNT_EDIT_SECURITY, resource="none")
 async def password_page(context: RequestContext, actor: Actor) -> Response[Any]:
     """Show the form that changes the password."""
     own_account(actor)

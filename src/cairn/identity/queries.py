@@ -96,7 +96,7 @@ async def read_profile_by_id(session: AsyncSession, actor: Actor, account_id: in
 
 async def list_emails(session: AsyncSession, actor: Actor, account_id: int) -> list[Email]:
     """Return an account's addresses, the primary one first."""
-    await authorize(session, actor, Action.ACCOUNT_READ_PRIVATE, AccountScope(account_id))
+    await authorize(session, actor, Action.ACCOUNT_READ_EMAILS, AccountScope(account_id))
     # ix_account_email_account_id
     rows = await session.scalars(
         select(AccountEmail)

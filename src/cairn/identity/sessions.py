@@ -144,7 +144,7 @@ async def sign_out(session: AsyncSession, actor: Actor, cookie: str) -> None:
 
 async def list_sessions(session: AsyncSession, actor: Actor, account_id: int) -> list[SessionRow]:
     """Return an account's open sessions, the last used first."""
-    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    await authorize(session, actor, Action.ACCOUNT_EDIT_SECURITY, AccountScope(account_id))
     # ix_account_session_account_id
     rows = await session.scalars(
         select(Session)
@@ -160,7 +160,7 @@ async def list_sessions(session: AsyncSession, actor: Actor, account_id: int) ->
 
 async def revoke_session(session: AsyncSession, actor: Actor, account_id: int, session_id: str) -> None:
     """End one session of an account; NotFound if the account has no such session."""
-    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    await authorize(session, actor, Action.ACCOUNT_EDIT_SECURITY, AccountScope(account_id))
     known = session_id.isascii() and session_id.isalnum()
     mine = delete(Session).where(Session.cookie_sha256 == session_id, Session.account_id == account_id)
     if not known or await count_changed(session, mine) == 0:
@@ -170,7 +170,7 @@ async def revoke_session(session: AsyncSession, actor: Actor, account_id: int, s
 
 async def revoke_other_sessions(session: AsyncSession, actor: Actor, account_id: int, *, keep_session_id: str) -> int:
     """End all sessions of an account but one; return how many ended."""
-    await authorize(session, actor, Action.ACCOUNT_EDIT, AccountScope(account_id))
+    await authorize(session, actor, Action.ACCOUNT_EDIT_SECURITY, AccountScope(account_id))
     ended = await end_sessions(session, account_id, keep_session_id=keep_session_id)
     if ended:
         record(session, actor, "session.revoke", actor.label, account_id=account_id)

@@ -89,7 +89,7 @@ async def settings_page(actor: Actor) -> Response[Any]:
     return redirect("/settings/profile")
 
 
-@page.get("/settings/sessions", action=Action.ACCOUNT_EDIT, resource="none")
+@page.get("/settings/sessions", action=Action.ACCOUNT_EDIT_SECURITY, resource="none")
 async def sessions_page(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
     """Show every signed-in browser."""
     rows = await list_sessions(session, actor, own_account(actor))
@@ -99,7 +99,7 @@ async def sessions_page(context: RequestContext, session: AsyncSession, actor: A
     return show_settings(context, "sessions.html", "sessions", sessions=shown)
 
 
-@page.post("/settings/sessions/revoke", action=Action.ACCOUNT_EDIT, resource="none")
+@page.post("/settings/sessions/revoke", action=Action.ACCOUNT_EDIT_SECURITY, resource="none")
 async def end_session(
     context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor
 ) -> Response[Any]:
@@ -111,7 +111,7 @@ async def end_session(
     return redirect("/settings/sessions")
 
 
-@page.post("/settings/sessions/revoke-others", action=Action.ACCOUNT_EDIT, resource="none")
+@page.post("/settings/sessions/revoke-others", action=Action.ACCOUNT_EDIT_SECURITY, resource="none")
 async def end_other_sessions(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
     """Sign out every browser but this one."""
     account_id = own_account(actor)
