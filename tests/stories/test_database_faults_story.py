@@ -186,7 +186,7 @@ def test_a_silent_database_makes_git_fail_soon_with_a_reason(server: PostgresqlS
 @pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_a_slow_database_sheds_load(server: PostgresqlServer, tmp_path: Path) -> None:
-    """F3: two seconds more for each query: an answer or 503 with Retry-After; nobody waits on and on."""
+    """F3: two seconds more for each query: an answer or 503 with Retry-After, within ten seconds."""
     with site(server, tmp_path) as world:
         pusher = Pusher(tmp_path, 0, world.url, seed=chosen_seed())
         pusher.push()
@@ -208,7 +208,7 @@ def test_a_slow_database_sheds_load(server: PostgresqlServer, tmp_path: Path) ->
         assert set(statuses) <= {200, 429, 503}
         for _, answer in answers:
             assert answer.status_code == 200 or "retry-after" in answer.headers
-        assert slowest < 2 * GIT_SECONDS_MAX + SLACK_SECONDS, slowest
+        assert slowest < GIT_SECONDS_MAX + SLACK_SECONDS / 3, slowest
         world.proxy.delay_seconds = 0.0
         wait_until(lambda: _pushes(pusher), within_seconds=120, what="pushes work again")
         judge(world.cairn, {world.url(): [pusher]}, tmp_path)

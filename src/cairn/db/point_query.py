@@ -124,11 +124,11 @@ class PostgresqlPoints:
         async with acquiring():
             pool = await self._opened()
             try:
-                found = await pool.fetch(query.numbered, *arguments)
+                found = await _fetch(pool, query.numbered, arguments)
             except Exception as error:
                 if not is_away(error):
                     raise
-                found = await pool.fetch(query.numbered, *arguments)
+                found = await _fetch(pool, query.numbered, arguments)
             return [dict(row) for row in found]
 
     async def _opened(self) -> "asyncpg.Pool":
@@ -178,6 +178,17 @@ class MysqlPoints:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+async def _fetch(pool: "asyncpg.Pool", sql: str, arguments: Sequence[object]) -> "list[asyncpg.Record]":
+    async with pool.acquire() as connection:
+        try:
+            found: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+        except asyncio.CancelledError:
+            # Giving it back would wait until the server has confirmed that the query was cancelled.
+            connection.terminate()
+            raise
+    return found
 
 
 async def _keep(connection: object) -> None:

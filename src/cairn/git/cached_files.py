@@ -26,6 +26,7 @@ from cairn.base.errors import CairnError, Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
 from cairn.git.together import together
+from cairn.git.turns import Turns
 from cairn.storage.errors import StorageCorrupt, StorageNotFound, StorageUnavailable
 from cairn.storage.storage import Storage
 
@@ -116,8 +117,8 @@ class CachedFiles:
         self._folder = root / "packs"
         self._storage = storage
         self._downloads = asyncio.Semaphore(_PARALLEL_DOWNLOADS)
-        # A lock lives as long as somebody holds it or waits for it.
-        self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # An entry lives as long as somebody holds it or waits for it.
+        self._fetching: WeakValueDictionary[str, Turns] = WeakValueDictionary()
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
     async def link_all(self, groups: Iterable[StoredGroup], objects: Path) -> int:
@@ -214,8 +215,8 @@ class CachedFiles:
         return True
 
     async def _fetch(self, group: StoredGroup, objects: Path) -> None:
-        lock = self._fetching.setdefault(group.id, asyncio.Lock())
-        async with lock, self._downloads:
+        turns = self._fetching.setdefault(group.id, Turns())
+        async with turns.turn(), self._downloads:
             if await self._link(group, objects):  # somebody fetched it meanwhile
                 return
             temporary = self._root / "tmp" / random_id()

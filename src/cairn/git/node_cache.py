@@ -24,6 +24,7 @@ from cairn.base.errors import Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
 from cairn.git.cached_files import CachedFiles, StoredGroup
+from cairn.git.turns import Turns
 from cairn.storage.storage import Storage
 
 GRACE_SECONDS = 120
@@ -80,7 +81,7 @@ class NodeCache:
         # Views whose packs this program verified: what another one left here before may have been damaged since.
         self._trusted: set[str] = set()
         # A lock lives as long as somebody holds it or waits for it.
-        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._making: WeakValueDictionary[str, Turns] = WeakValueDictionary()
         self._unweighed_bytes = 0
         self._touched: dict[Path, float] = {}
         self.hits = 0
@@ -241,7 +242,8 @@ class NodeCache:
 
     async def _make(self, name: str, packs: Sequence[StoredGroup], indexes: Sequence[StoredGroup]) -> int:
         """The view is there and right; return the lock that keeps it."""
-        async with self._making.setdefault(name, asyncio.Lock()):
+        turns = self._making.setdefault(name, Turns())
+        async with turns.turn():
             if (lock := self._take(name)) is not None:
                 return lock
             try:
