@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from html.parser import HTMLParser
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import asyncssh
@@ -19,6 +18,7 @@ import pytest
 from tests.stories.installation import Installation, installation, ssh_key
 from tests.stories.people import Cast, Person, Rank, make_cast, tables_of
 from tests.stories.route_table import route_table
+from tests.stories.walked_bodies import BODIES
 
 from cairn.access.actions import IMPLIED_SCOPES, Action, Resource
 from cairn.identity.names import RESERVED_LOGINS, is_login
@@ -52,66 +52,6 @@ VOLATILE = {
     "running_program": frozenset({"last_seen_at"}),
 }
 """What is written apart from requests: when a credential was last used, that a program still runs."""
-BODIES: dict[tuple[str, str], dict[str, Any]] = {
-    ("PATCH", "/api/v3/repos/{owner}/{repo}"): {"description": "changed"},
-    ("PATCH", "/api/v3/repositories/{repository_id}"): {"description": "changed"},
-    ("PATCH", "/api/v3/user"): {"bio": "changed"},
-    ("POST", "/api/v3/user/repos"): {"name": "made"},
-    ("PUT", "/api/v3/repos/{owner}/{repo}/collaborators/{username}"): {"permission": "admin"},
-    ("POST", "/new"): {"name": "made", "visibility": "public"},
-    ("POST", "/api/v3/repos/{owner}/{repo}/merge-upstream"): {"branch": "main"},
-    ("POST", "/{owner}/{repo}/fork"): {"name": "fork-of-{repo}"},
-    ("POST", "/{owner}/{repo}/sync"): {"branch": "main"},
-    ("POST", "/{owner}/{repo}/settings"): {"description": "changed"},
-    ("POST", "/{owner}/{repo}/settings/rename"): {"name": "renamed"},
-    ("POST", "/{owner}/{repo}/settings/visibility"): {"visibility": "public"},
-    ("POST", "/{owner}/{repo}/settings/archive"): {"archived": "true"},
-    ("POST", "/{owner}/{repo}/settings/delete"): {"full_name": "ada/{repo}"},
-    ("POST", "/{owner}/{repo}/settings/transfer"): {"new_owner": "wim", "full_name": "ada/{repo}"},
-    ("POST", "/settings/transfers/accept"): {"repository": "1"},
-    ("POST", "/settings/transfers/decline"): {"repository": "1"},
-    ("POST", "/{owner}/{repo}/settings/access/people"): {"username": "stan", "role": "admin"},
-    ("POST", "/{owner}/{repo}/settings/access/people/remove"): {"username": "wim"},
-    ("POST", "/{owner}/{repo}/settings/access/teams"): {"team": "core", "role": "admin"},
-    ("POST", "/{owner}/{repo}/settings/access/teams/remove"): {"team": "core"},
-    ("POST", "/settings/profile"): {"name": "changed"},
-    ("POST", "/settings/password"): {"current": "not this one", "password": "another horse battery"},
-    ("POST", "/settings/sessions/revoke"): {"session_id": "0" * 64},
-    ("POST", "/settings/tokens/new"): {"name": "made", "lifetime": "30"},
-    ("POST", "/settings/tokens/revoke"): {"id": "1"},
-    ("POST", "/settings/keys/delete"): {"id": "1"},
-    ("POST", "/{owner}/{repo}/settings/keys/delete"): {"id": "999999"},
-    ("POST", "/admin/announcements"): {"text": "Hello"},
-    ("POST", "/admin/registration"): {"mode": "open"},
-    ("POST", "/admin/users/new"): {"login": "newcomer", "email": "newcomer@example.org", "password": "a horse battery"},
-    ("POST", "/api/v3/admin/organizations"): {"login": "founded", "admin": "ada"},
-    ("POST", "/api/v3/admin/users"): {"login": "newcomer", "email": "newcomer@example.org"},
-    ("PATCH", "/api/v3/admin/users/{username}"): {"login": "wim2"},
-    ("POST", "/api/v3/orgs/{org}/repos"): {"name": "made"},
-    ("POST", "/api/v3/orgs/{org}/teams"): {"name": "made"},
-    ("POST", "/api/v3/repos/{owner}/{repo}/transfer"): {"new_owner": "wim"},
-    ("PATCH", "/api/v3/user/email/visibility"): {"visibility": "private"},
-    ("DELETE", "/api/v3/user/emails"): {"emails": ["other@example.org"]},
-    ("POST", "/api/v3/user/emails"): {"emails": ["other@example.org"]},
-    ("POST", "/organizations/new"): {"login": "founded"},
-    ("POST", "/orgs/{org}/people"): {"username": "stan"},
-    ("POST", "/orgs/{org}/people/remove"): {"username": "adele"},
-    ("POST", "/orgs/{org}/invitations"): {"invitee": "stan"},
-    ("POST", "/orgs/{org}/invitation"): {"answer": "accept"},
-    ("POST", "/api/v3/orgs/{org}/invitations"): {"email": "newcomer@example.org"},
-    ("PATCH", "/api/v3/user/memberships/orgs/{org}"): {"state": "active"},
-    ("POST", "/orgs/{org}/people/visibility"): {"username": "adele"},
-    ("POST", "/orgs/{org}/outside-collaborators"): {"username": "wim"},
-    ("POST", "/orgs/{org}/outside-collaborators/remove"): {"username": "wim"},
-    ("POST", "/orgs/{org}/teams"): {"name": "made"},
-    ("POST", "/orgs/{org}/teams/{slug}/members"): {"username": "adele"},
-    ("POST", "/orgs/{org}/teams/{slug}/members/remove"): {"username": "adele"},
-    ("POST", "/orgs/{org}/teams/{slug}/repositories"): {"repository": "acme/tool", "role": "admin"},
-    ("POST", "/orgs/{org}/teams/{slug}/repositories/remove"): {"repository": "acme/tool"},
-    ("POST", "/orgs/{org}/teams/{slug}/settings"): {"name": "made"},
-    ("POST", "/orgs/{org}/teams/{slug}/settings/delete"): {"slug": "core"},
-}
-"""A body that would be accepted: what is refused must be refused for who asks, not for what was sent."""
 ADDRESSES = {
     "/git/ref/": "heads/main",
     "/git/matching-refs/": "heads/main",
