@@ -42,6 +42,7 @@ from cairn.identity.token_format import hash_secret, make_token
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
+from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import pages as repositories_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
@@ -60,6 +61,7 @@ HANDLERS: tuple[HTTPRouteHandler, ...] = (
     *repositories_pages.route_handlers,
     *repositories_settings_pages.route_handlers,
     *repositories_access_pages.route_handlers,
+    *repositories_deploy_keys_pages.route_handlers,
     *repositories_fork_pages.route_handlers,
     *repositories_api.route_handlers,
 )

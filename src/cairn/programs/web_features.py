@@ -39,6 +39,7 @@ from cairn.ops import (
 from cairn.programs.services import Services
 from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
+from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import outside_collaborators_pages as repositories_outside_collaborators_pages
 from cairn.repositories import pages as repositories_pages
@@ -98,6 +99,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
         *repositories_access_pages.route_handlers,
+        *repositories_deploy_keys_pages.route_handlers,
         *repositories_transfer_pages.make_route_handlers(services.outbox),
         *repositories_transfer_api.make_route_handlers(services.outbox),
         *repositories_team_pages.route_handlers,

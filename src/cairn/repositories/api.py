@@ -19,7 +19,15 @@ from cairn.git.engine import Engine
 from cairn.git.store_sizes import read_sizes
 from cairn.identity.organizations import find_organization
 from cairn.identity.queries import read_profile
-from cairn.repositories import collaborators_api, commits_api, contents_api, fork_api, git_data_api, organizations_api
+from cairn.repositories import (
+    collaborators_api,
+    commits_api,
+    contents_api,
+    deploy_keys_api,
+    fork_api,
+    git_data_api,
+    organizations_api,
+)
 from cairn.repositories.api_routes import BY_ID, REPOSITORY, choose, follows_renames, refuse_parameters, refused
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
@@ -284,6 +292,7 @@ route_handlers: list[HTTPRouteHandler] = [
     *collaborators_api.route_handlers,
     *commits_api.route_handlers,
     *contents_api.route_handlers,
+    *deploy_keys_api.route_handlers,
     *fork_api.route_handlers,
     *git_data_api.route_handlers,
     *organizations_api.route_handlers,
