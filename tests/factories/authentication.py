@@ -45,13 +45,18 @@ class Authentication:
     seconds: list[float]
 
 
-def make_authentication(database: Database) -> Authentication:
+def make_authentication(database: Database, *, token_lifetime_max_days: int = 0) -> Authentication:
     """Return an authenticator for tests."""
     passwords, limits = CountingPasswords(), SignInLimits()
     last_used = LastUsed(session_lifetime=timedelta(days=30))
     seconds = [0.0]
     authenticator = Authenticator(
-        database, passwords=passwords, limits=limits, last_used=last_used, monotonic=lambda: seconds[0]
+        database,
+        passwords=passwords,
+        limits=limits,
+        last_used=last_used,
+        token_lifetime_max_days=token_lifetime_max_days,
+        monotonic=lambda: seconds[0],
     )
     return Authentication(authenticator, passwords, limits, last_used, seconds)
 

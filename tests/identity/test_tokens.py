@@ -17,14 +17,17 @@ from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.events.models import EventRow
 from cairn.identity import tokens
-from cairn.identity.authenticate import BadCredentials
+from cairn.identity.authenticate import BadCredentials, refresh_actor
 from cairn.identity.models import Token
 from cairn.identity.tokens import (
     REPOSITORIES_MAX,
     TokenInvalid,
+    change_fine_grained_token,
+    change_token,
     create_fine_grained_token,
     create_token,
     list_tokens,
+    regenerate_token,
     revoke_token,
 )
 
@@ -211,3 +214,49 @@ async def test_the_policy_bounds_how_long_a_new_token_lives(database: Database) 
             ),
         ):
             assert await outcome(database, tried) is wanted, days
+
+
+async def test_a_regenerated_token_keeps_its_rights_and_its_old_secret_is_dead(any_database: Database) -> None:
+    parts = make_authentication(any_database)
+    async with any_database.write() as session:
+        alice, bob = await make_account(session, "alice"), await make_account(session, "bob")
+        old = await create_token(session, actor_of(alice), alice.id, name="laptop", scopes=["repo"])
+        new = await regenerate_token(session, actor_of(alice), alice.id, old.row.id, expires_at=None)
+        with pytest.raises(NotFound):
+            await regenerate_token(session, actor_of(bob), bob.id, old.row.id, expires_at=None)
+    assert (new.row.id, new.row.scopes, new.row.name) == (old.row.id, ("repo",), "laptop")
+    assert (await parts.authenticator.actor_of_token(new.secret)).actor.account_id == alice.id
+    with pytest.raises(BadCredentials):
+        await parts.authenticator.actor_of_token(old.secret)
+
+
+async def test_changed_rights_count_from_the_next_request_and_within_a_running_one(any_database: Database) -> None:
+    parts = make_authentication(any_database)
+    async with any_database.write() as session:
+        alice = await make_account(session, "alice")
+        me = actor_of(alice)
+        classic = await create_token(session, me, alice.id, name="c", scopes=["repo"])
+        fine = await create_fine_grained_token(
+            session, me, alice.id, name="f", owner_id=alice.id, permissions={"contents": "write"}
+        )
+    running = (await parts.authenticator.actor_of_token(fine.secret)).actor
+    async with any_database.write() as session:
+        await change_token(session, me, alice.id, classic.row.id, scopes=["gist"])
+        await change_fine_grained_token(
+            session, me, alice.id, fine.row.id, permissions={"contents": "read"}, repository_ids=frozenset({7})
+        )
+        with pytest.raises(TokenInvalid):
+            await change_token(session, me, alice.id, fine.row.id, scopes=["repo"])
+        with pytest.raises(TokenInvalid):
+            await change_fine_grained_token(session, me, alice.id, classic.row.id, permissions={}, repository_ids=None)
+        limits = (await refresh_actor(session, running)).limits
+    assert limits is not None
+    assert limits.permissions == {"metadata:read", "contents:read"}
+    assert limits.repository_ids == {7}
+    assert (await parts.authenticator.actor_of_token(fine.secret)).actor.limits == limits
+    changed = (await parts.authenticator.actor_of_token(classic.secret)).actor.limits
+    assert changed is not None
+    assert changed.scopes == {"gist"}
+    async with any_database.read() as session:
+        entries = (await session.scalars(select(AuditEntry.action))).all()
+    assert entries[-2:] == ["token.update", "token.update"]

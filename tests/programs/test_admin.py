@@ -30,10 +30,10 @@ class Operator:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def run(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, stdin: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
         """Run ``cairnd admin``."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
-        environ |= {"CAIRN_DATABASE_URL": self.url, "CAIRN_EXTERNAL_URL": "https://cairn.test"}
+        environ |= {"CAIRN_DATABASE_URL": self.url, "CAIRN_EXTERNAL_URL": "https://cairn.test"} | settings
         return subprocess.run(
             [sys.executable, "-m", "cairn.programs.cairnd", "admin", *arguments],
             capture_output=True, text=True, check=False, timeout=60, input=stdin, env=environ,
@@ -197,3 +197,15 @@ def test_an_old_schema_is_refused_with_the_command_that_helps(tmp_path: Path) ->
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     assert "CAIRN_DATABASE_URL" in Operator("oracle://x").is_refused("list-users")
+
+
+def test_tokens_keep_to_the_longest_lifetime_of_the_installation(operator: Operator) -> None:
+    operator.does("create-user", "alice", "--email", "alice@example.org", "--password", "correct horse battery")
+    bound = {"CAIRN_TOKEN_LIFETIME_MAX_DAYS": "30"}
+    for words in ((), ("--days", "31")):
+        refused = operator.run("create-token", "alice", "--scopes", "repo", *words, **bound)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "lives at most 30 days" in refused.stderr
+    made = operator.run("create-token", "alice", "--scopes", "repo", "--days", "30", **bound)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("crn_")

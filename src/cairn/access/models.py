@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint, column, table
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, column, table
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.access.roles import BasePermission, OrganizationRole, Role, TeamPrivacy, TeamRole
@@ -43,6 +43,8 @@ class Organization(Base):
     base_permission: Mapped[BasePermission] = mapped_column(EnumText(BasePermission, 16), default=BasePermission.READ)
     members_can_create_repositories: Mapped[bool] = mapped_column(Boolean, default=True)
     members_can_create_teams: Mapped[bool] = mapped_column(Boolean, default=True)
+    token_lifetime_max_days: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """Tokens made for the organization live at most this long; 0 sets no bound."""
 
 
 class OrganizationMember(Base):

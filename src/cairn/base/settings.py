@@ -173,7 +173,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "ssh",
     )
     token_lifetime_max_days: Annotated[
-        int, Meta(ge=0, description="New personal tokens live at most this many days; 0 sets no bound.")
+        int,
+        Meta(
+            ge=0,
+            description="Personal tokens live at most this many days; one that was made to live longer is refused. 0 "
+            "sets no bound.",
+        ),
     ] = 0
     session_days: Annotated[Count, Meta(description="A sign-in lasts this many days without use.")] = 30
     sudo_minutes: Annotated[

@@ -9,14 +9,14 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import exists, literal, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.permissions import expand
@@ -31,6 +31,7 @@ from cairn.identity.models import Account, SshKey, Token
 from cairn.identity.passwords import Passwords
 from cairn.identity.sign_in_limits import SignInLimits
 from cairn.identity.token_format import hash_secret, is_well_formed_token
+from cairn.identity.token_policy import require_short
 
 REMEMBERED_SECONDS = 300
 REMEMBERED_MAX = 10_000
@@ -43,7 +44,10 @@ ACCOUNT_COLUMNS = (
 
 NARROWING_COLUMNS = (
     "t.id AS token_id, t.scopes AS scopes, t.repository_ids AS repository_ids, t.owner_id AS token_owner_id, "
-    "t.permissions AS permissions, t.expires_at AS token_expires_at, "
+    "t.permissions AS permissions, t.expires_at AS token_expires_at, t.created_at AS token_created_at, "
+    "t.access_revoked_at AS access_revoked_at, "
+    # Primary key of organization.
+    "(SELECT p.token_lifetime_max_days FROM organization p WHERE p.account_id = t.owner_id) AS organization_days, "
     # The database's clock; a text of whole seconds on SQLite, which sorts before any fraction of the same second.
     "CASE WHEN t.expires_at IS NULL OR t.expires_at > CURRENT_TIMESTAMP THEN 1 ELSE 0 END AS token_is_valid"
 )
@@ -124,9 +128,11 @@ class Authenticator:
         passwords: Passwords,
         limits: SignInLimits,
         last_used: LastUsed,
+        token_lifetime_max_days: int = 0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._token_lifetime_max_days = token_lifetime_max_days
         self._passwords = passwords
         self._limits = limits
         self._last_used = last_used
@@ -157,7 +163,7 @@ class Authenticator:
         return Authenticated(actor_from_row(row), ProvenBy.SESSION, session_id=session_id)
 
     async def actor_of_token(self, token: str) -> Authenticated:
-        """Return the owner of a token, narrowed by it. Errors: BadCredentials; AccountSuspended."""
+        """Return the owner of a token, narrowed by it. Errors: BadCredentials; AccountSuspended; TokenLivesTooLong."""
         if not is_well_formed_token(token):
             raise BadCredentials("Bad credentials")
         row = await self._database.fetch(_TOKEN, token=hash_secret(token))
@@ -168,9 +174,15 @@ class Authenticator:
     def token_from_row(self, row: Mapping[str, Any]) -> Authenticated:
         """Return who the token of a row with NARROWING_COLUMNS and ACCOUNT_COLUMNS signs in, and note its use."""
         actor = require_token(row)
+        expires_at = None if row["token_expires_at"] is None else as_utc(row["token_expires_at"])
+        require_short(
+            as_utc(row["token_created_at"]),
+            expires_at,
+            installation_days=self._token_lifetime_max_days,
+            organization_days=int(row["organization_days"] or 0),
+        )
         self._last_used.note(Used.TOKEN, int(row["token_id"]))
-        expires_at = row["token_expires_at"]
-        return Authenticated(actor, ProvenBy.TOKEN, token_expires_at=None if expires_at is None else as_utc(expires_at))
+        return Authenticated(actor, ProvenBy.TOKEN, token_expires_at=expires_at)
 
     async def actor_of_fingerprint(self, fingerprint: str) -> Authenticated:
         """Return whose SSH key has this fingerprint, and note its use. Errors: BadCredentials; AccountSuspended."""
@@ -319,15 +331,36 @@ def require_token(row: Mapping[str, Any]) -> Actor:
     """
     if not row["token_is_valid"]:
         raise BadCredentials("Bad credentials")
-    ids = _json_list(row["repository_ids"], int)
-    limits = TokenLimits(
-        scopes=frozenset(_json_list(row["scopes"], str) or ()),
-        repository_ids=None if ids is None else frozenset(ids),
+    limits = _limits(
         token_id=int(row["token_id"]),
+        scopes=_json_list(row["scopes"], str) or [],
+        repository_ids=_json_list(row["repository_ids"], int),
         owner_id=None if row["token_owner_id"] is None else int(row["token_owner_id"]),
         permissions=_permissions(row["permissions"]),
+        is_revoked=row["access_revoked_at"] is not None,
     )
     return require_active(actor_from_row(row, limits))
+
+
+def _limits(
+    *,
+    token_id: int,
+    scopes: Iterable[str],
+    repository_ids: Iterable[int] | None,
+    owner_id: int | None,
+    permissions: Mapping[str, str] | None,
+    is_revoked: bool,
+) -> TokenLimits:
+    """Return what a token leaves of its owner's rights; one whose access was revoked reads what is public."""
+    if is_revoked:
+        repository_ids, permissions = (), {}
+    return TokenLimits(
+        scopes=frozenset(scopes),
+        repository_ids=None if repository_ids is None else frozenset(repository_ids),
+        token_id=token_id,
+        owner_id=owner_id,
+        permissions=None if permissions is None else expand(permissions),
+    )
 
 
 def require_active(actor: Actor) -> Actor:
@@ -340,33 +373,40 @@ def require_active(actor: Actor) -> Actor:
 async def refresh_actor(session: AsyncSession, actor: Actor) -> Actor:
     """Return the actor as it is in this transaction, for decisions that come long after authentication.
 
-    One statement. A token or deploy key that went or ran out meanwhile raises BadCredentials, a suspension
-    AccountSuspended;
-    an administrator who no longer is one comes back as a plain user.
+    One statement. What a token may do is read anew. One that went or ran out meanwhile, or a deploy key that did,
+    raises BadCredentials, a suspension AccountSuspended; an administrator who no longer is one comes back as a plain
+    user.
     """
     if actor.deploy_key is not None:
         return await _refresh_deploy_key(session, actor, actor.deploy_key)
     if not actor.is_signed_in:
         return actor
     token_id = None if actor.limits is None else actor.limits.token_id
-    token_works = exists(
-        select(literal(1)).where(Token.id == token_id, or_(Token.expires_at.is_(None), Token.expires_at > now()))
-    )
+    # Primary keys of account and account_token.
+    is_valid = and_(Token.id == token_id, or_(Token.expires_at.is_(None), Token.expires_at > now()))
     found = (
         await session.execute(
-            select(
-                Account.login,
-                Account.is_site_admin,
-                Account.suspended_at,
-                literal(value=True) if token_id is None else token_works,
-            ).where(Account.id == actor.account_id)
+            select(Account.login, Account.is_site_admin, Account.suspended_at, Token)
+            .outerjoin(Token, is_valid)
+            .where(Account.id == actor.account_id)
+            .execution_options(populate_existing=True)
         )
     ).one_or_none()
-    if found is None or not found[3]:
+    if found is None or (token_id is not None and found[3] is None):
         raise BadCredentials("Bad credentials")
-    login, is_site_admin, suspended_at, _ = found
+    login, is_site_admin, suspended_at, token = found
+    limits = actor.limits
+    if token is not None:
+        limits = _limits(
+            token_id=token.id,
+            scopes=token.scopes,
+            repository_ids=token.repository_ids,
+            owner_id=token.owner_id,
+            permissions=token.permissions,
+            is_revoked=token.access_revoked_at is not None,
+        )
     return require_active(
-        replace(actor, login=login, is_site_admin=is_site_admin, is_suspended=suspended_at is not None)
+        replace(actor, login=login, is_site_admin=is_site_admin, is_suspended=suspended_at is not None, limits=limits)
     )
 
 
@@ -380,8 +420,8 @@ async def _refresh_deploy_key(session: AsyncSession, actor: Actor, key: DeployKe
     return replace(actor, deploy_key=replace(key, can_write=can_write))
 
 
-def _permissions(raw: str | bytes | None) -> frozenset[str] | None:
-    return None if raw is None else expand(msgspec.json.decode(raw, type=dict[str, str]))
+def _permissions(raw: str | bytes | None) -> dict[str, str] | None:
+    return None if raw is None else msgspec.json.decode(raw, type=dict[str, str])
 
 
 def _json_list(raw: str | bytes | None, kind: type) -> list[Any] | None:

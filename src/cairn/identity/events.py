@@ -80,6 +80,30 @@ class TokenCreated(Event, frozen=True):
     name: str
 
 
+class TokenRegenerated(Event, frozen=True):
+    """A personal token has another secret and lifetime; the old secret is dead."""
+
+    account_id: int
+    token_id: int
+    name: str
+
+
+class TokenEdited(Event, frozen=True):
+    """A personal token may do something else than before; ``changes`` has field name to [before, after], as text."""
+
+    account_id: int
+    token_id: int
+    changes: dict[str, tuple[str, str]]
+
+
+class TokenAccessRevoked(Event, frozen=True):
+    """An owner of an organization took from a token what it reached there."""
+
+    organization_id: int
+    token_id: int
+    actor_id: int | None
+
+
 class TokenRevoked(Event, frozen=True):
     """A personal token is gone."""
 

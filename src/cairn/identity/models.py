@@ -124,7 +124,12 @@ class Token(Base):
     """A personal token, found by its hash; shown once when it is made."""
 
     __tablename__ = "account_token"
-    __table_args__ = (Index("ix_account_token_account_id", "account_id"), NUMBERED_TABLE)
+    __table_args__ = (
+        Index("ix_account_token_account_id", "account_id"),
+        # An organization's owners see the tokens that are for it.
+        Index("ix_account_token_owner_id", "owner_id"),
+        NUMBERED_TABLE,
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
@@ -138,6 +143,8 @@ class Token(Base):
     """Whose things a fine-grained token is for, the person's or an organization's; None for a classic one."""
     permissions: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     """Names and levels as chosen, ``{"contents": "write"}``; None for a classic token, which has scopes."""
+    access_revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When an owner of the organization took from the token what it reaches there; it then reads what is public."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -44,6 +44,7 @@ class OrganizationForm(msgspec.Struct):
     base_permission: BasePermission = BasePermission.READ
     members_can_create_repositories: bool = False
     members_can_create_teams: bool = False
+    token_lifetime_max_days: int = 0
 
 
 class DeleteOrganizationForm(msgspec.Struct):

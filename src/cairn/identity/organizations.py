@@ -28,12 +28,18 @@ from cairn.identity.names import NameTaken, check_new_login
 from cairn.identity.queries import find_account, hold_account
 from cairn.identity.rename import change_login
 from cairn.identity.reserved_logins import disown_reserved, require_unreserved, reserve_login
+from cairn.identity.token_policy import LIFETIME_DAYS_MAX
 
 _LENGTHS = {"name": 255, "description": 500, "website": 255, "location": 255}
 """Texts and how many characters their columns hold."""
 _COLUMNS = {"description": "bio"}
 """Fields whose column has another name, because people and organizations share the table."""
-_POLICIES = ("base_permission", "members_can_create_repositories", "members_can_create_teams")
+_POLICIES = (
+    "base_permission",
+    "members_can_create_repositories",
+    "members_can_create_teams",
+    "token_lifetime_max_days",
+)
 
 
 class OrganizationNotEmpty(Conflict):
@@ -53,6 +59,7 @@ class OrganizationView:
     base_permission: BasePermission
     members_can_create_repositories: bool
     members_can_create_teams: bool
+    token_lifetime_max_days: int
     created_at: datetime
     updated_at: datetime
 
@@ -68,6 +75,7 @@ class OrganizationChange:
     base_permission: BasePermission | None = None
     members_can_create_repositories: bool | None = None
     members_can_create_teams: bool | None = None
+    token_lifetime_max_days: int | None = None
 
 
 async def create_organization(session: AsyncSession, actor: Actor, *, login: str, name: str = "") -> OrganizationView:
@@ -218,6 +226,10 @@ async def lock_organization(session: AsyncSession, organization_id: int) -> Orga
 
 
 def _check_texts(change: OrganizationChange) -> None:
+    days = change.token_lifetime_max_days
+    if days is not None and not 0 <= days <= LIFETIME_DAYS_MAX:
+        message = f"Say 0 for no bound, or 1 to {LIFETIME_DAYS_MAX:,} days."
+        raise Invalid(message, FieldProblem("token_lifetime_max_days", "invalid", message, "Organization"))
     for field, limit in _LENGTHS.items():
         value = getattr(change, field)
         problem = None if value is None else problem_of_text(value, max_length=limit)
@@ -258,6 +270,7 @@ def _view(account: Account, organization: Organization) -> OrganizationView:
         base_permission=organization.base_permission,
         members_can_create_repositories=organization.members_can_create_repositories,
         members_can_create_teams=organization.members_can_create_teams,
+        token_lifetime_max_days=organization.token_lifetime_max_days,
         created_at=account.created_at,
         updated_at=account.updated_at,
     )

@@ -6,7 +6,7 @@ one resource owner, the person or an organization they belong to.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,16 +23,15 @@ from cairn.base.text import problem_of_text
 from cairn.db.changes import count_changed
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
-from cairn.identity.events import TokenCreated, TokenRevoked
+from cairn.identity.events import TokenCreated, TokenEdited, TokenRegenerated, TokenRevoked
 from cairn.identity.models import Token
 from cairn.identity.token_format import hash_secret, make_token
+from cairn.identity.token_policy import exceeds, lifetime_days_of
 
 TOKENS_MAX = 200
 NAME_LENGTH_MAX = 255
 REPOSITORIES_MAX = 100
 _SHOWN_CHARACTERS = 4
-_CLOCKS_DIFFER = timedelta(minutes=5)
-"""Who asks for the longest lifetime counts from a program's clock, the limit is checked by the database's."""
 
 
 class TokenInvalid(Invalid):
@@ -55,6 +54,13 @@ class TokenRow:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    access_revoked_at: datetime | None = None
+    """When an owner of the organization it is for took its access away."""
+
+    @property
+    def is_fine_grained(self) -> bool:
+        """True if it has permissions instead of scopes."""
+        return self.permissions is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ async def create_fine_grained_token(
         owner_id=owner_id,
         permissions=chosen,
     )
-    details = {"permissions": ",".join(f"{name}:{level}" for name, level in chosen.items()), "owner": str(owner_id)}
+    details = {"permissions": _permissions_text(chosen), "owner": str(owner_id)}
     return await _insert(session, actor, account_id, token, name, expires_at, lifetime_max_days, details)
 
 
@@ -177,7 +183,7 @@ async def _insert(
         raise _invalid("name", "The token needs a name.")
     if problem := problem_of_text(name, max_length=NAME_LENGTH_MAX):
         raise _invalid("name", f"The name {problem}")
-    _check_expiry(expires_at, moment, lifetime_max_days)
+    await _check_expiry(session, token, expires_at, moment, lifetime_max_days)
     held = await session.scalar(select(func.count()).select_from(Token).where(Token.account_id == account_id))
     if held is not None and held >= TOKENS_MAX:
         raise _invalid("name", f"An account holds at most {TOKENS_MAX} tokens; revoke one first.")
@@ -195,12 +201,17 @@ async def _insert(
     return NewToken(secret, _row(token))
 
 
-def _check_expiry(expires_at: datetime | None, moment: datetime, lifetime_max_days: int) -> None:
+async def _check_expiry(
+    session: AsyncSession, token: Token, expires_at: datetime | None, moment: datetime, lifetime_max_days: int
+) -> None:
     if expires_at is not None and expires_at <= moment:
         raise _invalid("expires_at", "The token would expire in the past.")
-    longest = timedelta(days=lifetime_max_days) + _CLOCKS_DIFFER
-    if lifetime_max_days and (expires_at is None or expires_at > moment + longest):
-        raise _invalid("expires_at", f"A token of this installation lives at most {lifetime_max_days} days.")
+    for days, whose in (
+        (lifetime_max_days, "A token of this installation"),
+        (await lifetime_days_of(session, token.owner_id), "A token for this organization"),
+    ):
+        if exceeds(moment, expires_at, days):
+            raise _invalid("expires_at", f"{whose} lives at most {days} days.")
 
 
 async def list_tokens(session: AsyncSession, actor: Actor, account_id: int) -> list[TokenRow]:
@@ -213,12 +224,105 @@ async def list_tokens(session: AsyncSession, actor: Actor, account_id: int) -> l
     return [_row(row) for row in rows]
 
 
-async def revoke_token(session: AsyncSession, actor: Actor, account_id: int, token_id: int) -> None:
-    """Delete a token of an account: it stops working with this commit. NotFound if the account has no such token."""
+async def read_token(session: AsyncSession, actor: Actor, account_id: int, token_id: int) -> TokenRow:
+    """Return one token of an account; NotFound if the account has no such token."""
+    return _row(await _own(session, actor, account_id, token_id))
+
+
+async def regenerate_token(
+    session: AsyncSession,
+    actor: Actor,
+    account_id: int,
+    token_id: int,
+    *,
+    expires_at: datetime | None,
+    lifetime_max_days: int = 0,
+) -> NewToken:
+    """Give a token another secret and lifetime, the rights as they were; the old secret dies with this commit.
+
+    Errors: NotFound if the account has no such token; TokenInvalid for a lifetime that no policy allows.
+    """
+    token = await _own(session, actor, account_id, token_id)
+    moment = await database_now(session)
+    await _check_expiry(session, token, expires_at, moment, lifetime_max_days)
+    secret = make_token()
+    token.token_sha256, token.last_characters = hash_secret(secret), secret[-_SHOWN_CHARACTERS:]
+    # A lifetime counts from the secret it is the lifetime of.
+    token.created_at, token.expires_at, token.last_used_at = moment, expires_at, None
+    await session.flush()
+    emit(session, TokenRegenerated(account_id=account_id, token_id=token.id, name=token.name))
+    record(session, actor, "token.regenerate", str(token.id), account_id=account_id, details={"name": token.name})
+    return NewToken(secret, _row(token))
+
+
+async def change_token(
+    session: AsyncSession, actor: Actor, account_id: int, token_id: int, *, scopes: list[str]
+) -> TokenRow:
+    """Let a classic token do something else from its next request on. Errors: NotFound; TokenInvalid."""
+    token = await _own(session, actor, account_id, token_id)
+    if token.permissions is not None:
+        raise _invalid("scopes", "A fine-grained token has permissions, no scopes.")
+    before = ",".join(token.scopes)
+    token.scopes = list(check_scopes(scopes))
+    await _note_change(session, actor, token, {"scopes": (before, ",".join(token.scopes))})
+    return _row(token)
+
+
+async def change_fine_grained_token(
+    session: AsyncSession,
+    actor: Actor,
+    account_id: int,
+    token_id: int,
+    *,
+    permissions: Mapping[str, str],
+    repository_ids: frozenset[int] | None,
+) -> TokenRow:
+    """Let a fine-grained token do or reach something else from its next request on; its resource owner stays.
+
+    An access that the organization's owners revoked stays revoked. Errors: NotFound; TokenInvalid.
+    """
+    token = await _own(session, actor, account_id, token_id)
+    if token.permissions is None:
+        raise _invalid("permissions", "A classic token has scopes, no permissions.")
+    if repository_ids is not None and len(repository_ids) > REPOSITORIES_MAX:
+        raise _invalid("repository_ids", f"Name at most {REPOSITORIES_MAX} repositories, or all.")
+    before = (_permissions_text(token.permissions), _ids_text(token.repository_ids))
+    token.permissions = check_permissions(permissions, is_own=token.owner_id == account_id)
+    token.repository_ids = None if repository_ids is None else sorted(repository_ids)
+    after = (_permissions_text(token.permissions), _ids_text(token.repository_ids))
+    names = ("permissions", "repository_ids")
+    changes = {name: (old, new) for name, old, new in zip(names, before, after, strict=True)}
+    await _note_change(session, actor, token, changes)
+    return _row(token)
+
+
+async def _note_change(session: AsyncSession, actor: Actor, token: Token, changes: dict[str, tuple[str, str]]) -> None:
+    changes = {name: (old, new) for name, (old, new) in changes.items() if old != new}
+    await session.flush()
+    if changes:
+        emit(session, TokenEdited(account_id=token.account_id, token_id=token.id, changes=changes))
+        record(session, actor, "token.update", str(token.id), account_id=token.account_id, changes=changes)
+
+
+def _permissions_text(permissions: Mapping[str, str]) -> str:
+    return ",".join(f"{name}:{level}" for name, level in permissions.items())
+
+
+def _ids_text(repository_ids: list[int] | None) -> str:
+    return "all" if repository_ids is None else ",".join(map(str, repository_ids))
+
+
+async def _own(session: AsyncSession, actor: Actor, account_id: int, token_id: int) -> Token:
     await authorize(session, actor, Action.ACCOUNT_EDIT_TOKENS, AccountScope(account_id))
-    token = await session.get(Token, token_id)
+    token = await session.get(Token, token_id, with_for_update=True, populate_existing=True)
     if token is None or token.account_id != account_id:
         raise NotFound("Not Found")
+    return token
+
+
+async def revoke_token(session: AsyncSession, actor: Actor, account_id: int, token_id: int) -> None:
+    """Delete a token of an account: it stops working with this commit. NotFound if the account has no such token."""
+    token = await _own(session, actor, account_id, token_id)
     if await count_changed(session, delete(Token).where(Token.id == token_id)) == 0:
         raise NotFound("Not Found")
     emit(session, TokenRevoked(account_id=account_id, token_id=token_id, name=token.name))
@@ -237,6 +341,7 @@ def _row(token: Token) -> TokenRow:
         created_at=token.created_at,
         expires_at=token.expires_at,
         last_used_at=token.last_used_at,
+        access_revoked_at=token.access_revoked_at,
     )
 
 

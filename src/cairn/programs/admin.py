@@ -83,14 +83,22 @@ def create_token_command(
 ) -> None:
     """Create a personal token for an account and print it, alone."""
 
-    async def work(database: Database, _: Settings) -> str:
+    async def work(database: Database, settings: Settings) -> str:
         async with database.write() as session:
             account = await find_account(session, name)
             if account is None:
                 raise NotFound(f"There is no account {name[:60]!r}.")
             expires_at = None if days is None else await database_now(session, plus=timedelta(days=days))
             wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
-            made = await create_token(session, SYSTEM, account.id, name=label, scopes=wanted, expires_at=expires_at)
+            made = await create_token(
+                session,
+                SYSTEM,
+                account.id,
+                name=label,
+                scopes=wanted,
+                expires_at=expires_at,
+                lifetime_max_days=settings.token_lifetime_max_days,
+            )
         return made.secret
 
     print(_run(work))

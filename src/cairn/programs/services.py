@@ -76,7 +76,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             last_used = LastUsed(session_lifetime=timedelta(days=settings.session_days))
             counters = Counters()
             sign_ins = SignInLimits(counters)
-            authenticator = Authenticator(database, passwords=passwords, limits=sign_ins, last_used=last_used)
+            authenticator = Authenticator(
+                database,
+                passwords=passwords,
+                limits=sign_ins,
+                last_used=last_used,
+                token_lifetime_max_days=settings.token_lifetime_max_days,
+            )
             notes = _flushing(last_used, authenticator.failed_sign_ins, database)
             async with notes, counters.sharing(settings.redis_url):
                 yield Services(
