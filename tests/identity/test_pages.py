@@ -398,6 +398,7 @@ async def test_reading_a_page_writes_nothing(people: People) -> None:
             .replace("{file_name}", "ada.svg")
             .replace("{avatar_id}", "0" * 32)
             .replace("{account_id}", "1")
+            .replace("{token_id}", "1")
         )
         assert "{" not in path
         assert (await browser.get(path)).status_code < 500, path

@@ -251,8 +251,8 @@ async def test_changed_rights_count_from_the_next_request_and_within_a_running_o
             await change_fine_grained_token(session, me, alice.id, classic.row.id, permissions={}, repository_ids=None)
         limits = (await refresh_actor(session, running)).limits
     assert limits is not None
-    assert limits.permissions == {"metadata:read", "contents:read"}
-    assert limits.repository_ids == {7}
+    assert limits.permissions == frozenset({"metadata:read", "contents:read"})
+    assert limits.repository_ids == frozenset({7})
     assert (await parts.authenticator.actor_of_token(fine.secret)).actor.limits == limits
     changed = (await parts.authenticator.actor_of_token(classic.secret)).actor.limits
     assert changed is not None

@@ -31,6 +31,7 @@ from cairn.identity import (
     profile_pages,
     settings_pages,
     sudo,
+    token_pages,
 )
 from cairn.identity.schemas import RepositoryCounts
 from cairn.identity.tokens import create_token
@@ -59,6 +60,15 @@ class Repositories:
         """Return id and name of what an account owns."""
         assert session.is_active
         return builtins.list(self.owned.get(account_id, []))
+
+    async def find(
+        self, session: AsyncSession, actor: Actor, owner_id: int, text: str, chosen: frozenset[int]
+    ) -> builtins.list[tuple[int, str]]:
+        """Return id and name of what was chosen already, and of what has the text in its name."""
+        assert actor.account_id is not None
+        assert session.is_active
+        owned = self.owned.get(owner_id, [])
+        return [one for one in owned if one[0] in chosen or text in one[1]]
 
     async def delete(self, actor: Actor, repository_id: int) -> None:
         """Delete one."""
@@ -154,6 +164,7 @@ async def open_people(
         *emails_api.make_route_handlers(outbox),
         *account_pages.make_route_handlers(outbox, repositories.list, repositories.delete),
         *settings_pages.route_handlers,
+        *token_pages.make_route_handlers(repositories.find),
         *organization_pages.route_handlers,
         *invitation_pages.make_route_handlers(outbox),
         *sudo.make_route_handlers(parts.authenticator),

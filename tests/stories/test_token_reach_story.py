@@ -86,6 +86,7 @@ async def tokens_of(people: People) -> dict[str, str]:
 async def status_of(people: People, route: DeclaredRoute, token: str) -> int:
     """Return what a token gets at a route; nothing is sent along, so that what is allowed changes nothing."""
     path = route.path.replace("{username}", "ada").replace("{key_id}", "999999").replace("{account_id}", "1")
+    path = path.replace("{token_id}", "1")
     client = people.program(token)
     if route.declaration.kind == "api":
         return (await client.request(route.method, path, json={} if route.method != "GET" else None)).status_code

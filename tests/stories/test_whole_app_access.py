@@ -126,7 +126,9 @@ class World:
             "slug": TEAM,
             "team_id": str(self.cast.rows("SELECT id FROM team WHERE slug = ?", TEAM)[0][0]),
             "account_id": str(self.cast.rows("SELECT id FROM account WHERE login = 'wim'")[0][0]),
-            **dict.fromkeys(("avatar_id", "announcement_id", "job_id", "mail_id", "invitation_id"), "999999"),
+            **dict.fromkeys(
+                ("avatar_id", "announcement_id", "job_id", "mail_id", "invitation_id", "token_id"), "999999"
+            ),
             "address": next((value for part, value in ADDRESSES.items() if part in route.path), "main"),
         }
         missing = route.parameters - values.keys()
@@ -294,7 +296,7 @@ def test_nobody_without_the_right_gets_anywhere(world: World, repository: str) -
 def _names_nothing(route: DeclaredRoute) -> bool:
     """Tell whether the sample values name nothing for anybody: one-time links, keys by number, who is no member."""
     return bool(
-        route.parameters & {"secret", "key_id", "avatar_id", "announcement_id", "invitation_id"}
+        route.parameters & {"secret", "key_id", "token_id", "avatar_id", "announcement_id", "invitation_id"}
         or {"org", "username"} <= route.parameters
         or {"slug", "repo"} <= route.parameters
         or route.path
@@ -354,15 +356,22 @@ def test_the_owner_may_do_everything_that_is_declared_for_owners(world: World) -
 CHILD_FIELDS = {
     "/settings/sessions/revoke": ("session_id", "SELECT cookie_sha256 FROM account_session WHERE account_id = ?"),
     "/settings/tokens/revoke": ("id", "SELECT id FROM account_token WHERE account_id = ?"),
+    "/settings/tokens/regenerate": ("id", "SELECT id FROM account_token WHERE account_id = ?"),
     "/settings/keys/delete": ("id", "SELECT id FROM account_ssh_key WHERE account_id = ?"),
     "/settings/emails/remove": ("email", "SELECT email FROM account_email WHERE account_id = ?"),
 }
 """Forms that name a child row: the field, and where another account's rows of that kind are."""
 NOT_A_CHILD = {"account_id", "organization_id", "avatar_id", "announcement_id", "team_id", "invitation_id"}
 """Path parameters that name what everybody may see, or a thing whose own rule is asked (a team, by number)."""
-NAMES_NO_CHILD = {"/settings/account/delete", "/settings/profile/picture/remove"}
+NAMES_NO_CHILD = {
+    *("/settings/account/delete", "/settings/profile/picture/remove"),
+    *("/settings/tokens/{token_id}", "/settings/tokens/fine-grained/new"),
+}
 """Forms about the caller's own account that name no row of it."""
-CHILD_PARAMETERS = {"key_id": "SELECT id FROM account_ssh_key WHERE account_id = ?"}
+CHILD_PARAMETERS = {
+    "key_id": "SELECT id FROM account_ssh_key WHERE account_id = ?",
+    "token_id": "SELECT id FROM account_token WHERE account_id = ?",
+}
 """Path parameters that name a child row of the caller's account."""
 
 

@@ -29,6 +29,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/settings/sessions/revoke"): {"session_id": "0" * 64},
     ("POST", "/settings/tokens/new"): {"name": "made", "lifetime": "30"},
     ("POST", "/settings/tokens/revoke"): {"id": "1"},
+    ("POST", "/settings/tokens/regenerate"): {"id": "1", "lifetime": "30"},
+    ("POST", "/settings/tokens/fine-grained/new"): {"name": "made", "lifetime": "30", "reach": "public"},
     ("POST", "/settings/keys/delete"): {"id": "1"},
     ("POST", "/{owner}/{repo}/settings/keys/delete"): {"id": "999999"},
     ("POST", "/admin/announcements"): {"text": "Hello"},

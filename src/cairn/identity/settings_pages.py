@@ -1,7 +1,6 @@
-"""Settings of whoever is signed in: sessions, personal tokens, SSH keys. The rest has files of its own."""
+"""Settings of whoever is signed in: sessions, SSH keys. The rest has files of its own."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -14,36 +13,15 @@ from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
 from cairn.identity.browsers import describe_browser
-from cairn.identity.scope_choices import choices_for
 from cairn.identity.sessions import SessionRow, list_sessions, revoke_other_sessions, revoke_session
 from cairn.identity.settings_frame import own_account, show_settings
 from cairn.identity.ssh_keys import add_key, delete_key, list_keys
-from cairn.identity.tokens import NewToken, TokenRow, create_token, list_tokens, revoke_token
 from cairn.web.context import RequestContext, WebRequest
-from cairn.web.forms import Form, blank_form, read_form
+from cairn.web.forms import blank_form, read_form
 from cairn.web.render import redirect
 from cairn.web.routing import page
 
-LIFETIMES = (
-    ("7", "7 days"),
-    ("30", "30 days"),
-    ("90", "90 days"),
-    ("365", "A year"),
-    ("never", "Never"),
-)
-"""How long a token can be made to last: days, or for ever."""
-
 Filled = Annotated[str, Meta(min_length=1)]
-
-
-class TokenForm(msgspec.Struct):
-    """A personal token to be made."""
-
-    name: Filled
-    lifetime: Annotated[
-        str, Meta(pattern="^(7|30|90|365|never)$", extra_json_schema={"message": "Choose one of the options."})
-    ] = "30"
-    scopes: list[str] = msgspec.field(default_factory=list)
 
 
 class KeyForm(msgspec.Struct):
@@ -60,7 +38,7 @@ class ChosenSession(msgspec.Struct):
 
 
 class ChosenNumber(msgspec.Struct):
-    """Which token or key a button stands beside."""
+    """Which key a button stands beside."""
 
     id: int
 
@@ -72,14 +50,6 @@ class ShownSession:
     row: SessionRow
     browser: str
     is_current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ShownToken:
-    """A token as the page tells it."""
-
-    row: TokenRow
-    is_expired: bool
 
 
 @page.get("/settings", action=Action.ACCOUNT_EDIT, resource="none")
@@ -119,72 +89,6 @@ async def end_other_sessions(context: RequestContext, session: AsyncSession, act
     ended = await revoke_other_sessions(session, actor, account_id, keep_session_id=current)
     context.flash(f"{ended} other session{'' if ended == 1 else 's'} ended.")
     return redirect("/settings/sessions")
-
-
-@page.get("/settings/tokens", action=Action.ACCOUNT_EDIT_TOKENS, resource="none")
-async def tokens_page(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
-    """Show every personal token, never the secret of one."""
-    return await _tokens(context, session, actor)
-
-
-async def _tokens(
-    context: RequestContext, session: AsyncSession, actor: Actor, created: NewToken | None = None
-) -> Response[str]:
-    now = context.site.clock()
-    rows = await list_tokens(session, actor, own_account(actor))
-    shown = [ShownToken(row, row.expires_at is not None and row.expires_at <= now) for row in rows]
-    return show_settings(context, "tokens.html", "tokens", tokens=shown, created=created)
-
-
-@page.get("/settings/tokens/new", action=Action.ACCOUNT_EDIT_TOKENS, resource="none", sudo=True)
-async def new_token_page(context: RequestContext, actor: Actor) -> Response[Any]:
-    """Show the form that makes a token."""
-    own_account(actor)
-    return _token_form(context, blank_form(TokenForm, scopes=[]))
-
-
-def _token_form(context: RequestContext, form: Form[TokenForm], *, status: int = 200) -> Response[str]:
-    choices = choices_for(is_site_admin=context.actor.is_site_admin)
-    return show_settings(
-        context, "new_token.html", "tokens", status=status, form=form, choices=choices, lifetimes=list(LIFETIMES)
-    )
-
-
-@page.post("/settings/tokens/new", action=Action.ACCOUNT_EDIT_TOKENS, resource="none", sudo=True)
-async def make_token(
-    context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor
-) -> Response[Any]:
-    """Make a token and show it in this very answer: it stands in no address and no cookie, and never comes back."""
-    account_id = own_account(actor)
-    form = await read_form(request, TokenForm)
-    try:
-        wanted = form.require()
-        created = await create_token(
-            session,
-            actor,
-            account_id,
-            name=wanted.name,
-            scopes=wanted.scopes,
-            expires_at=_expiry(context.site.clock(), wanted.lifetime),
-            lifetime_max_days=context.settings.token_lifetime_max_days,
-        )
-    except Invalid as error:
-        return _token_form(context, form.reject(error), status=422)
-    return await _tokens(context, session, actor, created)
-
-
-def _expiry(now: datetime, lifetime: str) -> datetime | None:
-    return None if lifetime == "never" else now + timedelta(days=int(lifetime))
-
-
-@page.post("/settings/tokens/revoke", action=Action.ACCOUNT_EDIT_TOKENS, resource="none")
-async def end_token(context: RequestContext, request: WebRequest, session: AsyncSession, actor: Actor) -> Response[Any]:
-    """Make a token stop working."""
-    account_id = own_account(actor)
-    chosen = (await read_form(request, ChosenNumber)).require()
-    await revoke_token(session, actor, account_id, chosen.id)
-    context.flash("The token no longer works.")
-    return redirect("/settings/tokens")
 
 
 @page.get("/settings/keys", action=Action.ACCOUNT_READ_KEYS, resource="none")
@@ -232,10 +136,6 @@ route_handlers: list[HTTPRouteHandler] = [
     sessions_page,
     end_session,
     end_other_sessions,
-    tokens_page,
-    new_token_page,
-    make_token,
-    end_token,
     keys_page,
     new_key_page,
     save_key,

@@ -226,7 +226,7 @@ async def list_tokens(session: AsyncSession, actor: Actor, account_id: int) -> l
 
 async def read_token(session: AsyncSession, actor: Actor, account_id: int, token_id: int) -> TokenRow:
     """Return one token of an account; NotFound if the account has no such token."""
-    return _row(await _own(session, actor, account_id, token_id))
+    return _row(await _own(session, actor, account_id, token_id, for_change=False))
 
 
 async def regenerate_token(
@@ -312,9 +312,11 @@ def _ids_text(repository_ids: list[int] | None) -> str:
     return "all" if repository_ids is None else ",".join(map(str, repository_ids))
 
 
-async def _own(session: AsyncSession, actor: Actor, account_id: int, token_id: int) -> Token:
+async def _own(
+    session: AsyncSession, actor: Actor, account_id: int, token_id: int, *, for_change: bool = True
+) -> Token:
     await authorize(session, actor, Action.ACCOUNT_EDIT_TOKENS, AccountScope(account_id))
-    token = await session.get(Token, token_id, with_for_update=True, populate_existing=True)
+    token = await session.get(Token, token_id, with_for_update=for_change or None, populate_existing=True)
     if token is None or token.account_id != account_id:
         raise NotFound("Not Found")
     return token

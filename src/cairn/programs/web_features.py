@@ -26,6 +26,7 @@ from cairn.identity import settings_pages as identity_settings_pages
 from cairn.identity import sudo as identity_sudo
 from cairn.identity import team_pages as identity_team_pages
 from cairn.identity import teams_api as identity_teams_api
+from cairn.identity import token_pages as identity_token_pages
 from cairn.ops import (
     admin_api,
     admin_audit,
@@ -49,6 +50,7 @@ from cairn.repositories import transfer_api as repositories_transfer_api
 from cairn.repositories import transfer_pages as repositories_transfer_pages
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.queries import count_repositories, list_owned
+from cairn.repositories.token_choice import repositories_for_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *organization_audit.route_handlers,
         *mail_pages.make_route_handlers(services.outbox),
         *identity_settings_pages.route_handlers,
+        *identity_token_pages.make_route_handlers(repositories_for_token),
         *identity_api.make_route_handlers(count_repositories),
         *identity_organizations_api.make_route_handlers(count_repositories),
         *identity_teams_api.route_handlers,

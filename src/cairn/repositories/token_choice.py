@@ -1,0 +1,35 @@
+"""The repositories a person can give to a token, for the page that makes one."""
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.access.actions import Action
+from cairn.access.visible import visible
+from cairn.base.actor import Actor
+from cairn.repositories.models import ACCESS_COLUMNS, Repository
+
+MATCHES_MAX = 20
+"""More matches than this are not offered: the text says more then."""
+
+
+async def repositories_for_token(
+    session: AsyncSession, actor: Actor, owner_id: int, text: str, chosen: frozenset[int]
+) -> list[tuple[int, str]]:
+    """Return id and name of an owner's repositories: those chosen already, and the first whose name has the text.
+
+    Only what the actor may see; by name, the chosen ones first.
+    """
+    is_chosen = Repository.id.in_(sorted(chosen))
+    matches = Repository.name_key.contains(text.strip().lower(), autoescape=True)
+    # uq_repository_owner_id_name_key
+    rows = await session.execute(
+        select(Repository.id, Repository.name)
+        .where(
+            Repository.owner_id == owner_id,
+            or_(is_chosen, matches),
+            visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS),
+        )
+        .order_by(is_chosen.desc(), Repository.name_key)
+        .limit(len(chosen) + MATCHES_MAX)
+    )
+    return [(repository_id, name) for repository_id, name in rows]
