@@ -6,7 +6,9 @@ from tests.factories.forking import fork, may_see, view_of
 from tests.factories.work import do_what_is_due
 
 from cairn.access.roles import Role, Visibility
+from cairn.identity.organizations import create_organization
 from cairn.repositories.collaborators import put_collaborator, remove_collaborator
+from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.network import (
     NoReaderOfParent,
@@ -39,7 +41,11 @@ async def test_a_deleted_parent_hands_its_forks_on(forge: Forge) -> None:
 
 async def test_a_parent_that_narrows_lets_go_of_wider_forks_only(forge: Forge) -> None:
     ada, ben, cleo = [await forge.person(name) for name in ("ada", "ben", "cleo")]
-    root = await forge.repository(ada, "engine", files={"a": b"1"})
+    async with forge.database.write() as session:
+        await create_organization(session, ada.actor, login="guild")
+    wanted = NewRepository(name="engine", owner="guild")
+    root = await create_repository(forge.database, forge.engine, ada.actor, wanted)
+    await forge.commit(ada, root, {"a": b"1"})
     wide, narrow = await fork(forge, ben, root), await fork(forge, cleo, root)
     for who, which, visibility in ((cleo, narrow, Visibility.PRIVATE), (ada, root, Visibility.INTERNAL)):
         async with forge.database.write() as session:
