@@ -1,10 +1,13 @@
 """Syncing a fork: by rows and not by bytes, forward or by a merge, or a word on what to do."""
 
+import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.engine import Engine as AnyDatabase
 from tests.factories.forge import Forge, Person
 from tests.factories.forked_stores import sound
 from tests.factories.forking import fork, heads, view_of
@@ -182,3 +185,23 @@ async def test_later_syncs_name_increments_not_copies(forge: Forge) -> None:
     async with forge.database.read() as session:
         named = await session.scalars(select(ManifestEntry).where(ManifestEntry.store_id == mine.store_id))
         assert {entry.pack_store_id for entry in named} == {parent.store_id}
+
+
+async def test_a_transaction_that_the_database_ends_while_packs_are_named_is_tried_again(forge: Forge) -> None:
+    ada, ben, parent, mine = await make(forge)
+    newest = await forge.commit(ada, parent, {"c": b"3\n"})
+    struck: list[str] = []
+
+    def strike(_cursor: object, statement: str, parameters: object, _context: object) -> None:
+        numbers = re.findall(r"\b\d+\b", repr(parameters))
+        if not struck and "INSERT INTO git_manifest" in statement and str(mine.store_id) in numbers:
+            struck.append(statement)
+            raise sqlite3.OperationalError("database is locked")
+
+    event.listen(AnyDatabase, "do_execute", strike)
+    try:
+        assert (await sync(forge, ben, mine)).kind is SyncKind.FAST_FORWARD
+    finally:
+        event.remove(AnyDatabase, "do_execute", strike)
+    assert struck
+    assert (await heads(forge, mine))[MAIN] == newest

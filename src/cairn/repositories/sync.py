@@ -203,13 +203,17 @@ async def _join(
 
 async def _share(engine: Engine, parent: RepositoryView, fork: RepositoryView, oid: Oid) -> None:
     """The fork's manifest names base packs with everything ``oid`` reaches; no ref has moved."""
+
+    async def name_packs(session: AsyncSession) -> None:
+        await lock_stores(session, sorted({parent.store_id, fork.store_id}))
+        await share_base(session, source_id=parent.store_id, target_id=fork.store_id, oids=[oid])
+
     for attempt in range(1, _ATTEMPTS + 1):
         await cut_base(engine, parent.store_id)
         try:
-            async with engine.database.write() as session:
-                await lock_stores(session, sorted({parent.store_id, fork.store_id}))
-                await share_base(session, source_id=parent.store_id, target_id=fork.store_id, oids=[oid])
-                return
+            # The database may end this one for the sake of another (a deadlock): no news to whoever syncs.
+            await engine.database.write_retrying(name_packs)
+            return
         except BaseMoved:
             if attempt == _ATTEMPTS:
                 raise
