@@ -1,18 +1,25 @@
 """A repository that people push to 100,000 times: what a push, a clone and a fetch cost as the pushes pile up.
 
-``python -m bench.many_pushes [PUSHES]`` pushes one commit after the other through the real engine (receive-pack,
-SQLite, a folder), with compaction running beside as the worker would run it, and prints the curve. Run it alone.
+``python -m bench.many_pushes [PUSHES [MINUTES]]`` pushes one commit after the other straight into the engine
+(receive-pack, SQLite, a folder; no HTTP), with compaction running beside as the worker would run it. It prints the
+curve and writes it to ``bench/MANY_PUSHES.md`` after each line; after so many minutes it measures once more and ends.
+Requests, statements, bytes and CPU seconds (this program and its git) stay what they are on a busy machine; the seconds
+do not.
 """
 
 import asyncio
-import statistics
+import os
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import event
+from sqlalchemy.engine import Engine as AnyDatabase
 from tests.factories.pushes import MAIN, make_store
 from tests.factories.small_pushes import SmallPusher
 
@@ -27,9 +34,10 @@ from cairn.git.upload_pack import V2Request
 from cairn.ops.maintenance import COMPACTION_SCANNED_EVERY, LOOK_BACK
 from cairn.storage.storage import open_storage
 
-CHECKPOINTS = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+CHECKPOINTS = (100, 300, 1_000, 3_000, 10_000, 20_000, 30_000, 50_000, 70_000, 100_000)
 LAST_PUSHES = 50
-"""Pushes over which the time of one is taken."""
+"""Pushes over which the cost of one is taken, and which a fetch then asks for."""
+RESULTS = Path(__file__).parent / "MANY_PUSHES.md"
 
 
 @asynccontextmanager
@@ -67,6 +75,31 @@ async def fetch(engine: Engine, store: int, *, want: Oid, have: Oid | None = Non
     return time.perf_counter() - started, size
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What was spent between two moments; all but ``seconds`` does not depend on what else the machine does."""
+
+    seconds: float
+    cpu_seconds: float
+    statements: int
+    requests: int
+
+    def __sub__(self, earlier: "Costs") -> "Costs":
+        return Costs(
+            self.seconds - earlier.seconds,
+            self.cpu_seconds - earlier.cpu_seconds,
+            self.statements - earlier.statements,
+            self.requests - earlier.requests,
+        )
+
+    def show(self, times: int = 1) -> str:
+        """Return the cells of one of ``times`` equal operations."""
+        return (
+            f"{self.seconds / times * 1000:,.1f} ms | {self.cpu_seconds / times * 1000:,.1f} ms | "
+            f"{self.statements / times:,.1f} | {self.requests / times:,.1f}"
+        )
+
+
 class Curve:
     """Pushes and measures."""
 
@@ -75,65 +108,89 @@ class Curve:
         self.pusher = pusher
         self.done = 0
         self.packs_max = 0
+        self.statements = 0
+        event.listen(AnyDatabase, "before_cursor_execute", self._count)
 
-    async def push_until(self, count: int) -> tuple[float, float]:
-        """Push; return the median milliseconds of the last pushes and how many bucket requests one makes."""
-        times: list[float] = []
-        requests = 0
-        while self.done < count:
-            before = sum(self.engine.storage.counters.calls.values())
-            started = time.perf_counter()
+    def _count(self, *_: object) -> None:
+        self.statements += 1
+
+    def spent(self) -> Costs:
+        """Return what was spent until now, by this program and those of its children that ended."""
+        times = os.times()
+        cpu = times.user + times.system + times.children_user + times.children_system
+        return Costs(time.perf_counter(), cpu, self.statements, sum(self.engine.storage.counters.calls.values()))
+
+    async def push_until(self, count: int, ends: float) -> None:
+        """Push up to ``count``, or until the clock says ``ends``; remember the most packs there were."""
+        while self.done < count and time.monotonic() < ends:
             await self.pusher.push()
-            times.append(time.perf_counter() - started)
-            times = times[-LAST_PUSHES:]
-            requests = sum(self.engine.storage.counters.calls.values()) - before
             self.done += 1
             if self.done % 20 == 0:
-                self.packs_max = max(
-                    self.packs_max, len((await read_manifest(self.engine.database, self.pusher.store))[1])
-                )
-        return statistics.median(times) * 1000, requests
+                _, packs = await read_manifest(self.engine.database, self.pusher.store)
+                self.packs_max = max(self.packs_max, len(packs))
 
-    async def checkpoint(self, count: int) -> str:
-        """Push up to ``count`` and return the line of the table."""
-        push_milliseconds, push_requests = await self.push_until(count)
-        store = self.pusher.store
-        _, packs = await read_manifest(self.engine.database, store)
+    async def checkpoint(self) -> list[str]:
+        """Return the lines of the table for what there is now: a push, a fetch of ten pushes, a clone."""
+        store, reached, before = self.pusher.store, self.done, self.spent()
         tip = self.pusher.refs[MAIN]
-        clone_seconds, clone_bytes = await fetch(self.engine, store, want=tip)
-        for _ in range(10):
-            await self.pusher.push()
-        self.done += 10
-        fetch_seconds, fetch_bytes = await fetch(self.engine, store, want=self.pusher.refs[MAIN], have=tip)
+        await self.pusher.push_many(LAST_PUSHES)
+        self.done += LAST_PUSHES
+        pushed = self.spent() - before
+        _, packs = await read_manifest(self.engine.database, store)
         manifest_bytes = sum(len(pack.id) + len(pack.key) + 2 * len(pack.pack_sha256) + 16 for pack in packs)
-        packs_max, self.packs_max = self.packs_max, 0
-        return (
-            f"| {count:,} | {push_milliseconds:.1f} ms | {push_requests:.0f} | {fetch_seconds * 1000:.1f} ms "
-            f"({fetch_bytes:,} B) | {clone_seconds:.2f} s ({clone_bytes / 1e6:.1f} MB) | {len(packs)} "
-            f"({packs_max} at most) | {manifest_bytes:,} B |"
-        )
+        before = self.spent()
+        _, clone_bytes = await fetch(self.engine, store, want=self.pusher.refs[MAIN])
+        cloned, before = self.spent() - before, self.spent()
+        _, fetch_bytes = await fetch(self.engine, store, want=self.pusher.refs[MAIN], have=tip)
+        fetched = self.spent() - before
+        packs_max, self.packs_max = max(self.packs_max, len(packs)), 0
+        start = f"| {reached:,} | {len(packs)} ({packs_max}) | {manifest_bytes:,} B"
+        return [
+            f"{start} | push | {pushed.show(LAST_PUSHES)} | |",
+            f"| | | | fetch of {LAST_PUSHES} pushes | {fetched.show()} | {fetch_bytes:,} B |",
+            f"| | | | clone, uncached | {cloned.show()} | {clone_bytes / 1e6:.2f} MB |",
+        ]
 
 
 HEAD = """\
-| Pushes | one push | bucket requests | fetch of 10 pushes | clone, uncached | packs | manifest |
-|---:|---:|---:|---:|---:|---:|---:|"""
+# Many small pushes
+
+`python -m bench.many_pushes`: one commit a push, straight into the engine (receive-pack, SQLite, a folder; no HTTP),
+compaction beside it as the worker runs it. CPU is this program and its git, the compaction that ran meanwhile included;
+statements and storage requests likewise. Seconds depend on what else the machine did, the rest does not. Packs: when
+measured (and the most since the line before). Started {started}; {state}.
+
+| Pushes | packs | manifest | what | time | CPU | statements | storage requests | bytes |
+|---:|---:|---:|---|---:|---:|---:|---:|---:|
+"""
 
 
-async def measure(pushes_max: int) -> None:
-    """Print the curve up to ``pushes_max`` pushes."""
+async def measure(pushes_max: int, minutes: float) -> None:
+    """Print and write the curve up to ``pushes_max`` pushes, or as far as so many minutes reach."""
+    started, ends = datetime.now(UTC), time.monotonic() + minutes * 60
+    lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="cairn-many-pushes-") as folder:
         async with running_engine(Path(folder)) as engine:
             curve = Curve(engine, SmallPusher(engine, await make_store(engine)))
             compacting = asyncio.create_task(keep_compacting(engine))
-            print(HEAD, flush=True)
             try:
-                for count in (count for count in CHECKPOINTS if count <= pushes_max):
-                    print(await curve.checkpoint(count), flush=True)
+                for count in sorted({*(count for count in CHECKPOINTS if count < pushes_max), pushes_max}):
+                    await curve.push_until(count, ends)
+                    found = await curve.checkpoint()
+                    print("\n".join(found), flush=True)
+                    lines += found
+                    is_over = count == pushes_max or time.monotonic() >= ends
+                    state = f"ended {datetime.now(UTC):%H:%M} UTC" if is_over else "not at its end yet"
+                    head = HEAD.format(started=f"{started:%Y-%m-%d %H:%M} UTC", state=state)
+                    await asyncio.to_thread(RESULTS.write_text, head + "\n".join(lines) + "\n")
                     if compacting.done():
                         compacting.result()
+                    if is_over:
+                        break
             finally:
                 compacting.cancel()
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else CHECKPOINTS[-1]))
+    numbers = [float(word) for word in sys.argv[1:]]
+    asyncio.run(measure(int(numbers[0]) if numbers else CHECKPOINTS[-1], numbers[1] if len(numbers) > 1 else 24 * 60))
