@@ -81,14 +81,20 @@ def run_cairnd(environment: Mapping[str, str], *words: str) -> str:
 
 @contextmanager
 def installation(
-    folder: Path, settings: Mapping[str, str] | None = None, *, program: str = "up", may_be_degraded: bool = False
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    program: str = "up",
+    may_be_degraded: bool = False,
+    port: int | None = None,
 ) -> Iterator[Installation]:
     """Run ``cairnd up`` until the block ends: SQLite and a folder, unless ``settings`` say otherwise.
 
     ``program`` ``"web"`` runs that one alone, on a migrated database: nothing else then writes rows.
-    ``may_be_degraded``: something that the settings name is away, and the start is complete without it.
+    ``may_be_degraded``: something that the settings name is away, and the start is complete without it. ``port`` is
+    the web program's, where somebody had to know it before.
     """
-    http, ssh = free_port(), free_port()
+    http, ssh = port or free_port(), free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")} | {
         "CAIRN_DATA_DIR": str(folder / "data"),
         "CAIRN_HTTP_ADDRESS": f"127.0.0.1:{http}",

@@ -1,7 +1,11 @@
 """Nodes are stopped and started while people push through a proxy: nobody notices (F14); and no push ends in a 500."""
 
+import os
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -9,10 +13,15 @@ from tests.factories.seeds import chosen_seed
 from tests.services.ports import accepts_connections, free_port
 from tests.services.postgresql import PostgresqlServer
 from tests.services.processes import ServerProcess, ServiceMissing, find_program
+from tests.services.redis import RedisServer
+from tests.services.s3 import S3Server
 from tests.stories.installation import Installation, installation
 from tests.stories.pushers import Pusher, found, judge, problems_in
 
 DRAIN_SECONDS = 30
+CHECKOUT = Path(__file__).parents[2]
+PREVIOUS_RELEASE = "TEST_PREVIOUS_RELEASE"
+"""The commit that the upgrade starts from; without it the one before the last."""
 SETTINGS = {"CAIRN_SECRET_KEY": "s" * 32, "CAIRN_RATE_GIT_PER_MINUTE": "100000"}
 
 
@@ -136,3 +145,75 @@ def _roll(folder: Path, postgresql_server: PostgresqlServer, *, rounds: int) -> 
 def test_a_rolling_restart_fails_no_push(tmp_path: Path, postgresql_server: PostgresqlServer) -> None:
     """F14: SIGTERM to each of two nodes behind nginx in turn, three times, under four pushers: none fails."""
     _roll(tmp_path, postgresql_server, rounds=3)
+
+
+@pytest.fixture
+def previous_release(tmp_path: Path) -> Path:
+    """The source folder of the release before this one."""
+    commit = os.environ.get(PREVIOUS_RELEASE, "HEAD~1")
+    command = ["git", "-C", str(CHECKOUT), "archive", "--format=tar", commit, "src"]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    if done.returncode:
+        pytest.skip(f"there is no history here to take {commit} from: {done.stderr.decode(errors='replace').strip()}")
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        archive.extractall(tmp_path / "previous", filter="data")
+    return tmp_path / "previous" / "src"
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_an_upgrade_in_turn_fails_no_push(
+    tmp_path: Path,
+    previous_release: Path,
+    postgresql_server: PostgresqlServer,
+    s3_server: S3Server,
+    redis_server: RedisServer,
+) -> None:
+    """F14: two nodes of the previous release, the schema migrated under them, new nodes beside and after them."""
+    seed = chosen_seed()
+    new = SETTINGS | {
+        "CAIRN_DATABASE_URL": postgresql_server.url(postgresql_server.create_database()),
+        "CAIRN_STORAGE_URL": s3_server.storage_url(s3_server.create_bucket()),
+        "CAIRN_REDIS_URL": redis_server.url,
+        "CAIRN_DRAIN_SECONDS": str(DRAIN_SECONDS),
+    }
+    old = new | {"PYTHONPATH": str(previous_release)}
+    ports = [free_port() for _ in range(4)]
+    with ExitStack() as stack:
+
+        def node(name: str, settings: dict[str, str]) -> Installation:
+            place = len(nodes)
+            nodes.append(stack.enter_context(installation(tmp_path / name, settings, program="web", port=ports[place])))
+            return nodes[-1]
+
+        nodes: list[Installation] = []
+        leaving = [node("old-a", old), node("old-b", old)]
+        for each in leaving:
+            loaded = Path(f"/proc/{each.process.pid}/environ").read_text()
+            assert f"PYTHONPATH={previous_release}" in loaded
+        port = stack.enter_context(_nginx(tmp_path / "nginx", ports))
+        token = found(leaving[0], 2)
+        urls = [f"http://ada:{token}@127.0.0.1:{port}/ada/r{number}.git" for number in range(2)]
+        clients = [Pusher(tmp_path, n, lambda n=n: urls[n % 2], seed=seed) for n in range(4)]  # type: ignore[misc]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.goes_on()
+        for number, each in enumerate(leaving):
+            node(f"new-{number}", new)
+            for client in clients:
+                client.goes_on(3)  # old and new side by side
+            each.process.terminate()
+            assert each.process.exit_code(within_seconds=3 * DRAIN_SECONDS) == 0, each.log()[-3000:]
+            each.process.kill()
+            for client in clients:
+                client.goes_on(2)
+        for client in clients:
+            client.stop()
+        assert [client.refusals for client in clients] == [[]] * 4
+        print(f"{sum(len(client.acknowledged) for client in clients)} pushes, none refused")
+        for each in nodes:
+            assert "requests_cut" not in each.log()
+            assert problems_in(each.log()) == []
+        own = [nodes[-1].url(f"ada/r{number}", user="ada", secret=token) for number in range(2)]
+        judge(nodes[-1], {url: clients[place::2] for place, url in enumerate(own)}, tmp_path)

@@ -113,9 +113,9 @@ def _is_driver_loss(error: BaseException) -> bool:
     asyncpg = sys.modules.get("asyncpg")
     if asyncpg is None:
         return False
-    return isinstance(error, asyncpg.PostgresConnectionError | asyncpg.InterfaceError) or (
-        getattr(error, "sqlstate", None) in _AWAY_STATES
-    )
+    # InternalClientError: the server's goodbye has arrived on an idle connection whose end has not.
+    lost = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return isinstance(error, lost) or (getattr(error, "sqlstate", None) in _AWAY_STATES)
 
 
 def _is_driver_error(error: BaseException) -> bool:

@@ -184,9 +184,10 @@ async def _fetch(pool: "asyncpg.Pool", sql: str, arguments: Sequence[object]) ->
     async with pool.acquire() as connection:
         try:
             found: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
-        except asyncio.CancelledError:
-            # Giving it back would wait until the server has confirmed that the query was cancelled.
-            connection.terminate()
+        except (Exception, asyncio.CancelledError) as error:
+            # Giving it back after a cancellation would wait until the server has confirmed that.
+            if isinstance(error, asyncio.CancelledError) or is_away(error):
+                connection.terminate()
             raise
     return found
 

@@ -11,6 +11,7 @@ from cairn.repositories.api_routes import REPOSITORY, follows_renames
 from cairn.repositories.fork_api import whole_repository
 from cairn.repositories.queries import find_repository
 from cairn.repositories.serializers import Json
+from cairn.repositories.transfer_limits import count_offer
 from cairn.repositories.transfer_offers import ask_transfer
 from cairn.web.context import RequestContext
 from cairn.web.routing import api
@@ -33,7 +34,8 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str, body: Transfer
     ) -> Json:
         """Give a repository to an organization at once, or offer it to a person, and answer it as it is then."""
-        repository = await find_repository(session, actor, owner, repo)
+        repository = await find_repository(session, actor, owner, repo, Action.REPOSITORY_TRANSFER)
+        await count_offer(context, session, body.new_owner)
         found = await ask_transfer(
             session,
             outbox,

@@ -15,6 +15,7 @@ from cairn.identity.settings_frame import own_account, settings_sections
 from cairn.mail.outbox import Outbox
 from cairn.repositories.pages import header_of, open_repository_page
 from cairn.repositories.queries import RepositoryView, find_repository
+from cairn.repositories.transfer_limits import count_offer
 from cairn.repositories.transfer_offers import (
     TransferOver,
     accept_transfer,
@@ -159,12 +160,14 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
             if wanted.full_name.strip().lower() != repository.full_name.lower():
                 problem = FieldProblem("full_name", "invalid", f"Type {repository.full_name} to transfer it.")
                 raise Invalid(problem.message, problem)  # noqa: TRY301 (shown like the domain's refusals)
+            new_owner = wanted.new_owner.strip().removeprefix("@")
+            await count_offer(context, session, new_owner)
             found = await ask_transfer(
                 session,
                 outbox,
                 actor,
                 repository.id,
-                new_owner=wanted.new_owner.strip().removeprefix("@"),
+                new_owner=new_owner,
                 new_name=wanted.new_name.strip() or None,
             )
         except Invalid as error:
@@ -173,7 +176,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         if found.owner_id != repository.owner_id:
             context.flash(f"The repository is {found.full_name} now. Its old address leads here.")
             return redirect(path_join(found.owner, found.name))
-        context.flash(f"{wanted.new_owner.strip()} is asked whether they take it. Until then nothing changes.")
+        context.flash(f"{new_owner} is asked whether they take it. Until then nothing changes.")
         return redirect(path_join(repository.owner, repository.name, "settings", "transfer"))
 
     return [transfer_page, transfer, cancel, own_offers, accept, decline]
