@@ -32,7 +32,9 @@ async def test_a_person_is_asked_sees_it_and_accepts_under_another_name(company:
     waiting = (await max_.get(PAGE)).text
     assert "Waiting for an answer" in waiting
     assert "max wants to give you max/tool." in (await sam.get("/")).text
-    assert "max/tool" in (await sam.get("/settings/transfers")).text
+    own = (await sam.get("/settings/transfers")).text
+    assert "max/tool" in own
+    assert 'href="/settings/transfers" aria-current="page"' in own
     assert (await sam.get("/max/tool")).status_code == 404, "an offer lets nobody in"
     await company.api("sam").call("POST", "/user/repos", json={"name": "tool"})
     answer = {"repository": str(tool), "name": "tool"}

@@ -84,7 +84,7 @@ async def test_every_answer_has_githubs_headers(running: Running) -> None:
 async def test_a_token_is_told_its_scopes_and_those_wanted(running: Running) -> None:
     headers = (await running.client(authorization="token repo,gist").get("/api/v3/one")).headers
     assert headers["x-oauth-scopes"] == "gist, repo"
-    assert headers["x-accepted-oauth-scopes"] == "read:user, user, user:email"
+    assert headers["x-accepted-oauth-scopes"] == "read:user, user"
     assert (await running.client(authorization="token ").get("/api/v3/one")).headers["x-oauth-scopes"] == ""
 
 

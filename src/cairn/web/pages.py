@@ -1,7 +1,7 @@
 """The toolkit's own pages: every component on one page, the appearance switch, the icon browsers ask for."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -93,6 +93,17 @@ _SIGNATURES = (_Signed("Ada Lovelace", "ada@example.org"), _Signed("Somebody wit
 _AUTHORS = _Authors()
 
 
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A key, as a list of keys tells it."""
+
+    title: str
+    fingerprint: str
+    algorithm: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
 @page.get("/-/components", action=PUBLIC, resource="none")
 async def components(context: RequestContext, settings: Settings) -> Response[str]:
     """Show every component once, for those who build pages and for looking at a theme."""
@@ -115,6 +126,12 @@ async def components(context: RequestContext, settings: Settings) -> Response[st
         prose=await render_markdown(_SAMPLE_MARKDOWN),
         signatures=_SIGNATURES,
         authors=_AUTHORS,
+        keys=[
+            _Key(
+                "Laptop", f"SHA256:{'k3yF1ng' * 6}k", "ssh-ed25519", now - timedelta(days=400), now - timedelta(hours=5)
+            ),
+            _Key("Build server", f"SHA256:{'9sXw0Qa' * 6}A", "ecdsa-sha2-nistp256", now - timedelta(days=3), None),
+        ],
         clone_urls=[
             ("HTTPS", f"{settings.origin}/ada/engine.git"),
             ("SSH", "ssh://git@example.org:2222/ada/engine.git"),
