@@ -30,7 +30,13 @@ from cairn.identity.team_members import put_team_member
 from cairn.identity.teams import create_team
 from cairn.mail.compose import Composed
 from cairn.mail.outbox import Outbox, list_mails
-from cairn.repositories import outside_collaborators_pages, transfer_api, transfer_pages
+from cairn.repositories import (
+    organization_tokens_api,
+    organization_tokens_pages,
+    outside_collaborators_pages,
+    transfer_api,
+    transfer_pages,
+)
 from cairn.repositories import team_pages as repository_team_pages
 from cairn.repositories.queries import count_repositories
 
@@ -84,6 +90,8 @@ async def company(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Compan
         *invitation_pages.make_route_handlers(outbox),
         *organization_pages.route_handlers,
         *organization_settings_pages.route_handlers,
+        *organization_tokens_api.route_handlers,
+        *organization_tokens_pages.route_handlers,
     ]
     packages = ("cairn.home", "cairn.identity", "cairn.repositories")
     async with open_forge(tmp_path / "forge", sqlite_template, route_handlers=handlers, packages=packages) as forge:

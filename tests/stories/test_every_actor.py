@@ -56,13 +56,23 @@ FOR_ONESELF = {
 ONLY_ONESELF = ("PUT", "/api/v3/orgs/{org}/public_members/{username}")
 FORKING = {"/api/v3/repos/{owner}/{repo}/forks", "/{owner}/{repo}/fork"}
 """Also a creation, under the own account."""
-NUMBERS_OF_NOTHING = {"key_id", "invitation_id", "announcement_id", "job_id", "mail_id", "avatar_id", "tag_sha"}
+NUMBERS_OF_NOTHING = {
+    "key_id",
+    "pat_id",
+    "invitation_id",
+    "announcement_id",
+    "job_id",
+    "mail_id",
+    "avatar_id",
+    "tag_sha",
+}
 NAMES_NOTHING = {
     *("/api/v3/orgs/{org}/members/{username}", "/api/v3/orgs/{org}/public_members/{username}"),
     *("/api/v3/orgs/{org}/teams/{slug}/memberships/{username}", "/orgs/{org}/teams/{slug}/members/remove"),
     *("/orgs/{org}/people/remove", "/orgs/{org}/people/visibility", "/orgs/{org}/outside-collaborators/remove"),
     *("/api/v3/repos/{owner}/{repo}/collaborators/{username}", "/{owner}/{repo}/settings/access/people/remove"),
     *("/{owner}/{repo}/settings/keys/delete", "/api/v3/user/memberships/orgs/{org}"),
+    *("/api/v3/orgs/{org}/personal-access-tokens", "/organizations/{org}/settings/tokens/revoke"),
 }
 """Whoever may ask is told that there is no such thing: a number of nothing, somebody who is not there."""
 

@@ -127,7 +127,7 @@ class World:
             "team_id": str(self.cast.rows("SELECT id FROM team WHERE slug = ?", TEAM)[0][0]),
             "account_id": str(self.cast.rows("SELECT id FROM account WHERE login = 'wim'")[0][0]),
             **dict.fromkeys(
-                ("avatar_id", "announcement_id", "job_id", "mail_id", "invitation_id", "token_id"), "999999"
+                ("avatar_id", "announcement_id", "job_id", "mail_id", "invitation_id", "token_id", "pat_id"), "999999"
             ),
             "address": next((value for part, value in ADDRESSES.items() if part in route.path), "main"),
         }
@@ -296,7 +296,7 @@ def test_nobody_without_the_right_gets_anywhere(world: World, repository: str) -
 def _names_nothing(route: DeclaredRoute) -> bool:
     """Tell whether the sample values name nothing for anybody: one-time links, keys by number, who is no member."""
     return bool(
-        route.parameters & {"secret", "key_id", "token_id", "avatar_id", "announcement_id", "invitation_id"}
+        route.parameters & {"secret", "key_id", "token_id", "pat_id", "avatar_id", "announcement_id", "invitation_id"}
         or {"org", "username"} <= route.parameters
         or {"slug", "repo"} <= route.parameters
         or route.path
@@ -361,8 +361,9 @@ CHILD_FIELDS = {
     "/settings/emails/remove": ("email", "SELECT email FROM account_email WHERE account_id = ?"),
 }
 """Forms that name a child row: the field, and where another account's rows of that kind are."""
-NOT_A_CHILD = {"account_id", "organization_id", "avatar_id", "announcement_id", "team_id", "invitation_id"}
-"""Path parameters that name what everybody may see, or a thing whose own rule is asked (a team, by number)."""
+NOT_A_CHILD = {"account_id", "organization_id", "avatar_id", "announcement_id", "team_id", "invitation_id", "pat_id"}
+"""Path parameters that name what everybody may see, or a thing whose own rule is asked (a team, by number) or that of
+the organization in the address."""
 NAMES_NO_CHILD = {"/settings/account/delete", "/settings/profile/picture/remove"}
 """Forms about the caller's own account that name no row of it."""
 CHILD_PARAMETERS = {

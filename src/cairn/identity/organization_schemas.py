@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from cairn.access.permissions import PERMISSIONS, PermissionKind
 from cairn.access.roles import BasePermission, OrganizationRole, TeamPrivacy, TeamRole
 from cairn.base.errors import FieldProblem, Invalid
 from cairn.identity.invitations import Invitation
 from cairn.identity.models import AccountKind
 from cairn.identity.organization_members import Membership
+from cairn.identity.organization_tokens import OrganizationToken
 from cairn.identity.organizations import OrganizationChange, OrganizationView
 from cairn.identity.own_invitations import OwnInvitation
 from cairn.identity.schemas import RepositoryCounts, avatar_url, simple_user, user_node_id
@@ -224,4 +226,32 @@ def team_membership_json(
         "url": f"{team_url(origin, organization, slug)}/memberships/{login}",
         "role": role.value,
         "state": state,
+    }
+
+
+_PERMISSION_GROUPS = {
+    PermissionKind.ORGANIZATION: "organization",
+    PermissionKind.REPOSITORY: "repository",
+    PermissionKind.ACCOUNT: "other",
+}
+
+
+def organization_token_json(origin: str, organization: str, token: OrganizationToken) -> Json:
+    """Return a token that is for an organization, as its owners see it. GitHub numbers the access apart; we do not."""
+    permissions: dict[str, dict[str, str]] = {group: {} for group in _PERMISSION_GROUPS.values()}
+    for name, level in sorted({**token.permissions, "metadata": "read"}.items()):
+        permissions[_PERMISSION_GROUPS[PERMISSIONS[name].kind]][name] = level
+    reached = token.repository_ids
+    return {
+        "id": token.id,
+        "owner": person_json(origin, token.account_id, token.login),
+        "repository_selection": "all" if reached is None else "subset" if reached else "none",
+        "repositories_url": f"{origin}{API}/orgs/{organization}/personal-access-tokens/{token.id}/repositories",
+        "permissions": permissions,
+        "access_granted_at": api_time(token.created_at),
+        "token_id": token.id,
+        "token_name": token.name,
+        "token_expired": token.is_expired,
+        "token_expires_at": api_time(token.expires_at),
+        "token_last_used_at": api_time(token.last_used_at),
     }

@@ -26,6 +26,11 @@ from cairn.web.routing import page
 from cairn.web.urls import path_join
 
 PATH = "/organizations/{org:str}/settings"
+SECTIONS = (
+    ("profile", "Profile and policies", "", "gear"),
+    ("tokens", "Tokens", "/tokens", "shield-check"),
+    ("audit", "Audit log", "/audit-log", "history"),
+)
 BASE_PERMISSIONS = [
     (BasePermission.NONE.value, "None: only what a team or a role gives"),
     (BasePermission.READ.value, "Read"),
@@ -73,11 +78,20 @@ async def _show(
         context,
         "identity/organization_settings.html",
         status=200 if form is None and deletion is None else 422,
-        **await frame_of(session, actor, organization, "settings"),
+        **await settings_frame(session, actor, organization, "profile"),
         form=form or blank_form(OrganizationForm, **known),
         deletion=deletion or blank_form(DeleteOrganizationForm),
         permissions=BASE_PERMISSIONS,
     )
+
+
+async def settings_frame(
+    session: AsyncSession, actor: Actor, organization: OrganizationView, section: str
+) -> dict[str, Any]:
+    """Return what every page of an organization's settings shows around its own part, ``section`` marked as open."""
+    base = path_join("organizations", organization.login, "settings")
+    sections = [(text, base + path, icon, name == section) for name, text, path, icon in SECTIONS]
+    return {**await frame_of(session, actor, organization, "settings"), "sections": sections, "settings_path": base}
 
 
 @page.post(PATH, action=Action.ORGANIZATION_EDIT, resource="account")

@@ -42,6 +42,8 @@ from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
+from cairn.repositories import organization_tokens_api as repositories_organization_tokens_api
+from cairn.repositories import organization_tokens_pages as repositories_organization_tokens_pages
 from cairn.repositories import outside_collaborators_pages as repositories_outside_collaborators_pages
 from cairn.repositories import pages as repositories_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
@@ -107,6 +109,8 @@ def make_web_features(services: Services) -> WebFeatures:
         *repositories_transfer_api.make_route_handlers(services.outbox),
         *repositories_team_pages.route_handlers,
         *repositories_outside_collaborators_pages.route_handlers,
+        *repositories_organization_tokens_pages.route_handlers,
+        *repositories_organization_tokens_api.route_handlers,
         *repositories_api.route_handlers,
     ]
     return WebFeatures(tuple(handlers), ("cairn.home", "cairn.identity", "cairn.ops", "cairn.repositories"))

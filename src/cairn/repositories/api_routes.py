@@ -1,6 +1,7 @@
 """What every API route of one repository shares: its address, finding the repository, following renames."""
 
 import functools
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -120,6 +121,19 @@ def choose(context: RequestContext, name: str, allowed: dict[str, Any], default:
     if value not in allowed:
         raise refused(name, f"{name} must be one of: {', '.join(allowed)}.")
     return allowed[value]
+
+
+def read_moment(context: RequestContext, name: str) -> datetime | None:
+    """Return a time of the query (ISO 8601, UTC unless it says otherwise); ParameterRefused if it is none."""
+    value: Any = context.request.query_params.get(name)
+    if value is None:
+        return None
+    try:
+        # A plus sign of an offset arrives as a blank unless it was encoded.
+        moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
+    except ValueError:
+        raise refused(name, f"{name} must be a time such as 2024-01-02T03:04:05Z.") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def refuse_parameters(context: RequestContext, *names: str) -> None:

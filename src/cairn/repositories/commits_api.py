@@ -1,8 +1,7 @@
 """History over REST: commits, one commit with what it changed, branches and tags."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
@@ -19,9 +18,9 @@ from cairn.repositories.api_routes import (
     follows_renames,
     plain,
     query_bytes,
+    read_moment,
     read_repository,
     refuse_parameters,
-    refused,
     rest_of_path,
     revision_named,
 )
@@ -44,7 +43,7 @@ T = TypeVar("T")
 async def list_commits(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json]:
     """Answer a page of history, newest first: of ``sha`` (any revision), of ``path``, in a span of time."""
     refuse_parameters(context, "author", "committer")
-    since, until = _moment(context, "since"), _moment(context, "until")
+    since, until = read_moment(context, "since"), read_moment(context, "until")
     asked = read_page(context)
     repository = await read_repository(context, owner, repo)
     links = links_of(context, repository.owner, repository.name)
@@ -130,19 +129,6 @@ async def list_tags(context: RequestContext, engine: Engine, owner: str, repo: s
 def _slice(context: RequestContext, items: Sequence[T]) -> tuple[Sequence[T], PageRequest]:
     asked = read_page(context)
     return items[asked.offset : asked.offset + asked.per_page], asked
-
-
-def _moment(context: RequestContext, name: str) -> datetime | None:
-    """Return a time of the query (ISO 8601, UTC unless it says otherwise); ParameterRefused if it is none."""
-    value: Any = context.request.query_params.get(name)
-    if value is None:
-        return None
-    try:
-        # A plus sign of an offset arrives as a blank unless it was encoded.
-        moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
-    except ValueError:
-        raise refused(name, f"{name} must be a time such as 2024-01-02T03:04:05Z.") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 route_handlers: list[HTTPRouteHandler] = [list_commits, get_commit, list_branches, get_branch, list_tags]

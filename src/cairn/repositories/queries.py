@@ -132,6 +132,8 @@ class RepositoryFilter:
     """Part of the name or description, without case."""
     parent_id: int | None = None
     """Forks of it."""
+    ids: frozenset[int] | None = None
+    """These, at most as many as a statement takes parameters."""
 
 
 def branch_ref(branch: str) -> RefName:
@@ -283,6 +285,8 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
         found.append(Repository.owner_id == wanted.owner_id)
     if wanted.parent_id is not None:
         found.append(Repository.parent_id == wanted.parent_id)
+    if wanted.ids is not None:
+        found.append(Repository.id.in_(sorted(wanted.ids)))
     if wanted.visibilities is not None:
         found.append(Repository.visibility.in_(sorted(wanted.visibilities)))
     if wanted.affiliations is not None:

@@ -1,4 +1,6 @@
-"""The repositories a person can give to a token, for the page that makes one."""
+"""The repositories that tokens reach, by name: for the pages that choose and show them."""
+
+from collections.abc import Collection
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,3 +35,20 @@ async def repositories_for_token(
         .limit(len(chosen) + MATCHES_MAX)
     )
     return [(repository_id, name) for repository_id, name in rows]
+
+
+async def repository_names(
+    session: AsyncSession, actor: Actor, owner_id: int, repository_ids: Collection[int]
+) -> dict[int, str]:
+    """Return the names of those of an owner's repositories that the actor may see, by id, in the order of the names."""
+    # Primary key of repository.
+    rows = await session.execute(
+        select(Repository.id, Repository.name)
+        .where(
+            Repository.id.in_(sorted(repository_ids)),
+            Repository.owner_id == owner_id,
+            visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS),
+        )
+        .order_by(Repository.name_key)
+    )
+    return {repository_id: name for repository_id, name in rows}  # noqa: C416 (rows are no pairs to mypy)
