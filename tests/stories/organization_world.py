@@ -4,12 +4,13 @@ import re
 import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,6 +38,8 @@ from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import ZERO_OID, Oid, RefName, Signature
 from cairn.git.writing import File, commit_files
 from cairn.git_server.smart_http import SmartHttp
+from cairn.git_server.ssh import SshDoor, listen_ssh
+from cairn.git_server.ssh_limits import ConnectionLimits
 from cairn.identity.models import Account, Session, SshKey
 from cairn.identity.models import Token as TokenRow
 from cairn.identity.token_format import hash_secret, make_token
@@ -68,12 +71,12 @@ LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Somebody:
-    """An asker with what it carries: ``cookie`` for pages, ``secret`` for the API, for git and where there is none."""
+    """An asker with what it carries: ``cookie`` for pages, ``secret`` for API and git and for pages without one."""
 
     asker: Asker
     cookie: str = ""
     secret: str = ""
-    fingerprint: str = ""
+    key: asyncssh.SSHKey | None = None
     pages: httpx2.AsyncClient = field(init=False, repr=False)
     api: httpx2.AsyncClient = field(init=False, repr=False)
     csrf: str = ""
@@ -86,6 +89,7 @@ class World:
     app: WebApp
     services: Services
     routes: list[DeclaredRoute]
+    ssh_port: int
     everybody: list[Somebody] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
@@ -107,7 +111,8 @@ async def open_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         data_dir=folder, external_url=ORIGIN, rate_api_per_hour=10**8, rate_pages_per_minute=10**8,
         rate_git_per_minute=10**8,
     )  # fmt: skip
-    async with open_services(settings) as services:
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(settings))
         features = make_web_features(services)
         git = SmartHttp(settings=settings, engine=services.engine, door=services.git_door, limits=services.limits)
         app = create_app(
@@ -121,7 +126,17 @@ async def open_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             limits=services.limits,
             fronts=[git.front],
         )
-        world = World(app, services, declared_routes(app.litestar))
+        door = SshDoor(
+            settings=settings,
+            engine=services.engine,
+            door=services.git_door,
+            authenticator=services.authenticator,
+            limits=ConnectionLimits(per_address=1000, total=1000),
+            rates=services.limits,
+        )
+        host_key = asyncssh.generate_private_key("ssh-ed25519")
+        listener = await stack.enter_async_context(listen_ssh(door, [host_key], host="127.0.0.1", port=0))
+        world = World(app, services, declared_routes(app.litestar), listener.get_port())
         await _people(world)
 
         def take_back(session: OrmSession) -> None:
@@ -246,7 +261,7 @@ async def _equip(world: World, asker: Asker, account: Account | None, *, scopes:
                 )
             )  # fmt: skip
             somebody.secret = await _token(session, account, scopes=sorted(scopes))
-            somebody.fingerprint = await _key(session, account_id=account.id)
+            somebody.key = await _key(session, account_id=account.id)
     _connect(world, somebody)
 
 
@@ -266,15 +281,15 @@ async def _token(session: AsyncSession, account: Account, **columns: Any) -> str
     return secret
 
 
-async def _key(session: AsyncSession, **columns: Any) -> str:
-    fingerprint = "SHA256:" + secrets.token_hex(22)[:43]
+async def _key(session: AsyncSession, **columns: Any) -> asyncssh.SSHKey:
+    key = asyncssh.generate_private_key("ssh-ed25519")
     session.add(
         SshKey(
-            fingerprint=fingerprint, algorithm="ssh-ed25519", public_key=fingerprint, title="walk",
-            created_at=utc_now(), **columns,
+            fingerprint=key.get_fingerprint(), algorithm="ssh-ed25519", title="walk", created_at=utc_now(),
+            public_key=key.export_public_key().decode().strip(), **columns,
         )
     )  # fmt: skip
-    return fingerprint
+    return key
 
 
 async def _deploy_keys(world: World, acme: Account) -> None:
@@ -287,7 +302,7 @@ async def _deploy_keys(world: World, acme: Account) -> None:
     ):
         async with world.services.database.write() as session:
             made = await _key(session, repository_id=world.ids[repository], can_write=can_write)
-        world.everybody.append(Somebody(Asker(name), fingerprint=made))
+        world.everybody.append(Somebody(Asker(name), key=made))
 
 
 def _connect(world: World, somebody: Somebody) -> None:

@@ -9,8 +9,10 @@ from base64 import b64encode
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import asyncssh
 import httpx2
 import pytest
 from litestar import Litestar, get
@@ -29,8 +31,6 @@ from tests.stories.organization_world import KEY, ORIGIN, Somebody, World, open_
 from tests.stories.walked_bodies import BODIES
 
 from cairn.access.actions import Action
-from cairn.base.errors import Forbidden, NotFound, Unauthenticated
-from cairn.identity.credentials import KeyCredential
 from cairn.web.routing import DeclaredRoute, RouteUndeclared, declared_routes
 
 FOR_OTHERS = {
@@ -198,7 +198,7 @@ SERVICES = {"git-upload-pack": "repository:read", "git-receive-pack": "repositor
 
 
 async def test_git_by_everybody_is_answered_as_the_table_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over HTTP each address of each service, over SSH what the door asks before it says a word."""
+    """Over HTTP each address of each service, over SSH each command with a key that signs."""
     async with open_world(tmp_path, monkeypatch) as world:
         wrong = []
         for somebody in world.everybody:
@@ -229,18 +229,29 @@ async def _ways_in(world: World, somebody: Somebody, repository: str, service: s
                 await client.post(f"/acme/{repository}.git/{service}", content=body, headers=told),
             )
         found += [("HTTP", _outcome(answer, was_kept=False)) for answer in answers]
-    if somebody.fingerprint:
-        action = Action(SERVICES[service])
-        try:
-            await world.services.git_door.resolve(
-                "acme", f"{repository}.git", KeyCredential(somebody.fingerprint), action=action
-            )
-            found.append(("SSH", "allowed"))
-        except NotFound:
-            found.append(("SSH", "hidden"))
-        except (Forbidden, Unauthenticated):
-            found.append(("SSH", "refused"))
+    if somebody.key:
+        commands = [service, "git-upload-archive"] if service == "git-upload-pack" else [service]
+        found += [("SSH", await _over_ssh(world, somebody.key, f"{one} 'acme/{repository}.git'")) for one in commands]
     return found
+
+
+async def _over_ssh(world: World, key: asyncssh.SSHKey, command: str) -> str:
+    options: dict[str, Any] = {"known_hosts": None, "config": None, "agent_path": None, "password": None}
+    try:
+        connecting = asyncssh.connect("127.0.0.1", world.ssh_port, username="git", client_keys=[key], **options)
+        async with connecting as connection:
+            request = b"0012argument HEAD\n0000" if "archive" in command else b"0000"
+            done = await connection.run(command, input=request, encoding=None)
+    except asyncssh.PermissionDenied:
+        return "refused"
+    assert isinstance(done.stdout, bytes)
+    said = done.stdout[:1000]
+    if b"not found" in said:
+        return "hidden"
+    if done.exit_status == 0:
+        return "allowed"
+    is_told = any(why in said for why in (b"this needs the write role", b"This deploy key may only read"))
+    return "refused" if said[4:8] == b"ERR " and is_told else f"error {said!r}"
 
 
 def _git_verdict(asker: Asker, action: str, repository: str, way: str) -> Verdict:
