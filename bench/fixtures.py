@@ -34,6 +34,22 @@ def source_tree(path: Path) -> Path:
     return path
 
 
+def monorepo(path: Path) -> Path:
+    """Make a repository of 10 commits over 100,000 small files in 1,000 folders, about 14 MB packed."""
+    generator = random.Random(7)
+    words = ("import", "return", "value", "self", "def", "class", "raise", "None", "result", "item", "index", "name")
+    subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)
+    lines: list[bytes] = []
+    for number in range(10):
+        lines.append(_commit(number))
+        for file in range(100_000) if number == 0 else range(number, 100_000, 30_000):
+            content = f"{' '.join(generator.choices(words, k=24))}\n{number}\n".encode()
+            name = b"part%03d/module%05d.py" % (file // 100, file)
+            lines.append(b"M 100644 inline %b\ndata %d\n%b\n" % (name, len(content), content))
+    _finish(path, lines)
+    return path
+
+
 def _import(path: Path, *, commits: int, files: int, file_bytes: int, is_random: bool = False) -> Path:
     generator = random.Random(7)
     subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)

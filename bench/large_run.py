@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.doors import Door, fetch_body, ls_refs_body, packet
-from bench.fixtures import source_tree
+from bench.fixtures import monorepo, source_tree
 from bench.large_repository import LARGE, SMALL, Shape, branch, large_repository, tip
 from bench.load import basic, git, requests_per_second
 from bench.peers import HttpPeer, bare_repository, http_peer
@@ -290,17 +290,20 @@ class Run:
         name = f"herd of {_HERD} identical shallow fetches"
         self.crowd(name, [[body] * _HERD for body in bodies], wanted="≥ 20×")
 
-    def herd_of_text(self) -> None:
-        """The same on a tree of real source, where finding deltas is the work and the answer is small."""
-        name = "text"
-        source = source_tree(self.folder / name)
+    def herds_of_text(self) -> None:
+        """The same on a tree of real source and on one of many small files, each with the least time to move it."""
+        self._herd_of("source text", source_tree(self.folder / "text"))
+        self._herd_of("100,000 small files", monorepo(self.folder / "monorepo"))
+
+    def _herd_of(self, what: str, source: Path) -> None:
+        name = source.name
         bare_repository(self.http.root, name, source)
         self.subject.create_repository(name)
         git("push", "-q", self.subject.url(name), "main", cwd=source)
         main = tip(source)
         bodies = [fetch_body(f"deepen {depth}", f"want {main}", "done") for depth in (1, 2, 3)]
         self.crowd(
-            f"herd of {_HERD} identical shallow fetches of source text",
+            f"herd of {_HERD} identical shallow fetches of {what}",
             [[body] * _HERD for body in bodies],
             wanted="≥ 20×",
             ours=Door(f"{self.subject.origin}/{OWNER}/{name}.git", basic(OWNER, self.subject.token)),
@@ -460,7 +463,7 @@ def measure_all(shape: Shape, keep: Callable[[list[Line]], None]) -> None:
                 run.fetches,
                 run.listing,
                 run.herd,
-                run.herd_of_text,
+                run.herds_of_text,
                 run.clones_at_once,
                 run.history,
                 run.cold,
