@@ -27,7 +27,7 @@ from cairn.web.urls import path_join
 
 PATH = "/organizations/{org:str}/settings"
 SECTIONS = (
-    ("profile", "Profile and policies", "", "gear"),
+    ("profile", "General", "", "gear"),
     ("tokens", "Tokens", "/tokens", "shield-check"),
     ("audit", "Audit log", "/audit-log", "history"),
 )

@@ -371,7 +371,7 @@ def make_route_handlers(find_repositories: FindRepositories) -> list[HTTPRouteHa
 def _permission_groups(*, is_own: bool) -> list[tuple[str, list[tuple[str, PermissionFacts]]]]:
     """Return the permissions to choose from, by what they are about: those of accounts only for one's own things."""
     second = PermissionKind.ACCOUNT if is_own else PermissionKind.ORGANIZATION
-    titles = {PermissionKind.REPOSITORY: "Repositories", second: "Your account" if is_own else "The organization"}
+    titles = {PermissionKind.REPOSITORY: "In repositories", second: "In your account" if is_own else "In the organization"}
     return [
         (title, [(name, facts) for name, facts in PERMISSIONS.items() if facts.kind is kind and name != "metadata"])
         for kind, title in titles.items()

@@ -10,15 +10,14 @@ from litestar.handlers import HTTPRouteHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
-from cairn.access.authorize import authorize_organization
 from cairn.audit.export import entry_json
 from cairn.audit.models import AuditEntry
 from cairn.audit.queries import AuditFilter, list_entries
 from cairn.base.actor import Actor
-from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.base.errors import FieldProblem, Invalid
 from cairn.db.database import Database
-from cairn.identity.models import Account, AccountKind
-from cairn.identity.queries import find_account
+from cairn.identity.organization_settings_pages import settings_frame
+from cairn.identity.organizations import find_organization
 from cairn.ops.admin_audit import answer_lines
 from cairn.ops.admin_frame import read_moment
 from cairn.ops.audit_listing import read_filter, read_listing
@@ -42,7 +41,7 @@ async def audit_page(
     after: int | None = None,
 ) -> Response[str]:
     """Show the organization's decisions, the newest first."""
-    organization = await _organization(session, actor, org)
+    organization = await find_organization(session, actor, org, Action.ORGANIZATION_EDIT)
     listing = await read_listing(session, context, actor, organization_id=organization.id, before=before, after=after)
     status = 422 if listing.form.has_problems else 200
     headers = {"Cache-Control": "no-store"}
@@ -51,7 +50,7 @@ async def audit_page(
         "ops/organization_audit.html",
         status=status,
         headers=headers,
-        organization=organization.login,
+        **await settings_frame(session, actor, organization, "audit"),
         listing=listing,
     )
 
@@ -61,7 +60,7 @@ async def export_page(
     context: RequestContext, session: AsyncSession, database: Database, actor: Actor, org: str
 ) -> Response[Any]:
     """Answer every entry of the organization that the filter selects as a line of JSON."""
-    organization = await _organization(session, actor, org)
+    organization = await find_organization(session, actor, org, Action.ORGANIZATION_EDIT)
     form, wanted = await read_filter(session, context, actor, organization_id=organization.id)
     if form.has_problems:
         raise Invalid(" ".join([form.summary, *form.problems.values()]).strip())
@@ -77,7 +76,7 @@ async def export_page(
 @api.get("/api/v3/orgs/{org:str}/audit-log", action=Action.ORGANIZATION_EDIT, resource="account")
 async def audit_api(context: RequestContext, session: AsyncSession, actor: Actor, org: str) -> ApiAnswer:
     """Answer one page of the organization's log; ``after`` and ``before`` go on from an entry, as the Link says."""
-    organization = await _organization(session, actor, org)
+    organization = await find_organization(session, actor, org, Action.ORGANIZATION_EDIT)
     query = context.request.query_params
     per_page = read_page(context).per_page
     is_rising = query.get("order") == "asc"
@@ -171,15 +170,6 @@ def _read_created(text: str) -> tuple[datetime | None, datetime | None]:
 
 def _after(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment + timedelta(days=1)
-
-
-async def _organization(session: AsyncSession, actor: Actor, login: str) -> Account:
-    """Return the organization whose log the actor may read. Errors: NotFound, Unauthenticated, Forbidden."""
-    account = await find_account(session, login)
-    if account is None or account.kind is not AccountKind.ORGANIZATION:
-        raise NotFound("Not Found")
-    await authorize_organization(session, actor, Action.ORGANIZATION_EDIT, account.id)
-    return account
 
 
 route_handlers: list[HTTPRouteHandler] = [audit_page, export_page, audit_api]
