@@ -2,11 +2,15 @@
 
 import html
 
+import asyncssh
 from tests.factories.forge import Forge
+from tests.factories.organizations import make_organization
 from tests.factories.repositories import make_repository
 
 from cairn.access.roles import Role, Visibility
 from cairn.base.clock import utc_now
+from cairn.identity.models import AccountRename
+from cairn.identity.ssh_keys import add_key
 
 PAGE_BYTES_MAX = 100_000
 
@@ -128,3 +132,32 @@ async def test_our_own_paths_come_before_names(forge: Forge) -> None:
         await forge.person(login)
     assert "<h1>Explore</h1>" in (await forge.browser().get("/explore")).text
     assert (await forge.browser().get("/new")).headers["location"] == "/login?next=/new"
+
+
+async def test_a_persons_public_keys_are_lines_and_nothing_else(forge: Forge) -> None:
+    ada, grace = await forge.person("ada"), await forge.person("grace")
+    keys = [asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip() for _ in range(2)]
+    async with forge.database.write() as session:
+        for key in keys:
+            await add_key(session, ada.actor, ada.account.id, title="my secret machine", text=f"{key} ada@home")
+    for client in (forge.browser(), forge.browser(grace)):
+        answer = await client.get("/ADA.keys")
+        assert (answer.status_code, answer.text) == (200, "".join(f"{key}\n" for key in keys))
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    empty = await forge.browser().get("/grace.keys")
+    assert (empty.status_code, empty.text) == (200, "")
+
+
+async def test_whose_keys_nobody_may_trust_has_none(forge: Forge) -> None:
+    """Absent, suspended, deleted, an organization: all the same. An old name leads to the new one."""
+    ada, sue = await forge.person("ada"), await forge.person("sue", suspended_at=utc_now())
+    key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    async with forge.database.write() as session:
+        await add_key(session, ada.actor, ada.account.id, title="", text=key)
+        await make_organization(session, "acme", owner=ada.account)
+        session.add(AccountRename(login_key="lovelace", account_id=ada.account.id))
+        session.add(AccountRename(login_key="suzanne", account_id=sue.account.id))
+    for name in ("nobody", "sue", "acme", "ada.keys", "", "%00", "a" * 50):
+        assert (await forge.browser().get(f"/{name}.keys")).status_code == 404, name
+    moved = await forge.browser().get("/Lovelace.keys")
+    assert (moved.status_code, moved.headers["location"]) == (301, "/ada.keys")

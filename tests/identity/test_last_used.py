@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 from tests.factories.accounts import LONG_AGO, make_account
 
+from cairn.base.origin import Origin, bind_origin
 from cairn.db.database import Database
 from cairn.identity import last_used as module
 from cairn.identity.last_used import LastUsed, Used
@@ -50,6 +51,27 @@ async def test_uses_are_written_by_a_flush_and_extend_the_session(database: Data
         [key] = await session.scalars(select(SshKey))
     assert (row.last_used_at, row.expires_at) == (NOON, NOON + timedelta(days=3))
     assert (token.last_used_at, key.last_used_at) == (NOON, NOON)
+
+
+async def test_a_key_tells_from_where_it_was_last_used(any_database: Database) -> None:
+    """The place goes with the time: an older use, flushed later by another node, changes neither."""
+    _, key_id = await make_credentials(any_database)
+    moment = [NOON]
+    last_used = LastUsed(session_lifetime=timedelta(days=3), clock=lambda: moment[0])
+    for hours, bound, given, wanted in (
+        (0, "192.0.2.7", "", "192.0.2.7"),
+        (1, "192.0.2.8", "2001:db8::1", "2001:db8::1"),
+        (-1, "192.0.2.9", "", "2001:db8::1"),
+        (2, "a" * 100, "", "a" * 64),
+        (3, "", "", ""),
+    ):
+        moment[0] = NOON + timedelta(hours=hours)
+        with bind_origin(Origin(bound)):
+            last_used.note(Used.KEY, key_id, address=given)
+        await last_used.flush(any_database)
+        async with any_database.read() as session:
+            [key] = await session.scalars(select(SshKey))
+        assert key.last_used_address == wanted
 
 
 async def test_the_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncssh
+from tests.factories.accounts import actor_of, make_account
 from tests.services.ports import free_port
 from tests.services.processes import ServerProcess
 
 from cairn.base.settings import Settings
+from cairn.db.database import open_database
+from cairn.identity.ssh_keys import add_key, list_keys
 
 COMMAND = [sys.executable, "-m", "cairn.programs.cairnd", "ssh"]
 
@@ -68,3 +72,37 @@ def test_it_greets_gives_its_port_to_nobody_and_stops_when_told(embedded: Settin
         process.kill()
     assert greeting(port) == b""
     assert "Traceback" not in log.read_text()
+
+
+async def test_a_key_that_signed_in_tells_when_and_from_where(embedded: Settings, tmp_path: Path) -> None:
+    """Signing in comes before any request, so the door itself must say who the peer is."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    database = open_database(embedded.effective_database_url, pool_size=1)
+    try:
+        async with database.write() as session:
+            ada = await make_account(session, "ada")
+            text = key.export_public_key().decode()
+            await add_key(session, actor_of(ada), ada.id, title="laptop", text=text)
+        port = free_port()
+        process = ServerProcess(
+            COMMAND,
+            log=tmp_path / "log",
+            environ=environment(embedded, port),
+            is_ready=lambda: greeting(port).startswith(b"SSH-2.0-Cairn"),
+        )
+        process.start()
+        try:
+            async with asyncssh.connect(
+                "127.0.0.1", port, username="git", client_keys=[key], known_hosts=None, config=None
+            ):
+                pass
+            os.kill(process.pid, signal.SIGTERM)
+            assert process.exit_code(within_seconds=20) == 0
+        finally:
+            process.kill()
+        async with database.read() as session:
+            [row] = await list_keys(session, actor_of(ada), ada.id)
+    finally:
+        await database.close()
+    assert row.last_used_at is not None
+    assert row.last_used_address == "127.0.0.1"

@@ -48,7 +48,7 @@ NEEDS_SIGN_IN = {
 VOLATILE = {
     "account_session": frozenset({"last_used_at", "expires_at"}),
     "account_token": frozenset({"last_used_at"}),
-    "account_ssh_key": frozenset({"last_used_at"}),
+    "account_ssh_key": frozenset({"last_used_at", "last_used_address"}),
     "running_program": frozenset({"last_seen_at"}),
 }
 """What is written apart from requests: when a credential was last used, that a program still runs."""
@@ -257,6 +257,19 @@ ACCEPTED = {
 def test_every_route_declares_what_it_is_for(world: World) -> None:
     assert len({route.path for route in world.routes}) > 30, "the table is not the real one"
     assert all(isinstance(route.declaration.token_scopes, frozenset) for route in world.routes)
+
+
+def test_rest_asks_again_wherever_a_page_does(world: World) -> None:
+    """Otherwise whoever finds an open browser does over REST, with its session, what the page wants a password for."""
+    writing = [route for route in world.routes if route.method not in {"GET", "HEAD"}]
+    asked = {one.declaration.action for one in writing if one.declaration.kind == "page" and one.declaration.sudo}
+    assert {Action.ACCOUNT_EDIT_KEYS, Action.REPOSITORY_EDIT_KEYS, Action.SITE_ADMINISTER} <= asked
+    loose = {
+        f"{one.method} {one.path}"
+        for one in writing
+        if one.declaration.kind == "api" and one.declaration.action in asked and not one.declaration.sudo
+    }
+    assert loose == {"PATCH /api/v3/user/email/visibility"}, "its page does not ask either"
 
 
 def test_first_segments_of_all_routes_are_reserved_as_owner_names(world: World) -> None:

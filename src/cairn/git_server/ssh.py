@@ -219,7 +219,7 @@ class _Connection(asyncssh.SSHServer):
         assert self._candidate is not None, "only a known key can complete authentication"
         found, self.fingerprint = self._candidate
         self.actor = found.actor
-        self.door.authenticator.note_key(found)
+        self.door.authenticator.note_key(found, address=self.address)
 
 
 async def _serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:

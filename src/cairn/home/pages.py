@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
+from cairn.base.errors import NotFound
 from cairn.identity.models import AccountKind
 from cairn.identity.organization_pages import frame_of
 from cairn.identity.organizations import read_organization
+from cairn.identity.public_keys import list_public_keys
 from cairn.identity.queries import AccountMoved, read_profile
 from cairn.repositories.queries import (
     Affiliation,
@@ -28,6 +30,7 @@ from cairn.web.routing import PUBLIC, page
 from cairn.web.urls import path_join
 
 PER_PAGE = 30
+KEYS = ".keys"
 FRONT_PAGE_SHOWN = 6
 QUERY_LENGTH_MAX = 100
 _OWN = frozenset({Affiliation.OWNER, Affiliation.COLLABORATOR})
@@ -83,7 +86,9 @@ async def explore(context: RequestContext, session: AsyncSession, actor: Actor) 
 
 @page.get("/{owner:str}", action=Action.ACCOUNT_READ, resource="account")
 async def profile(context: RequestContext, session: AsyncSession, actor: Actor, owner: str) -> Response[Any]:
-    """Show who somebody is and those of their repositories the visitor may see."""
+    """Show who somebody is and those of their repositories the visitor may see; their SSH keys at ``{login}.keys``."""
+    if owner.endswith(KEYS):  # which no name does: a name has no dot
+        return await _public_keys(session, actor, owner.removesuffix(KEYS))
     try:
         found = await read_profile(session, actor, owner)
     except AccountMoved as moved:
@@ -111,6 +116,18 @@ async def profile(context: RequestContext, session: AsyncSession, actor: Actor, 
         text=text,
         is_own=actor.account_id == found.id,
     )
+
+
+async def _public_keys(session: AsyncSession, actor: Actor, login: str) -> Response[Any]:
+    """Answer a person's public SSH keys as lines of ``authorized_keys``: what to trust who trusts them."""
+    try:
+        person = await read_profile(session, actor, login)
+    except AccountMoved as moved:
+        return redirect(path_join(moved.login + KEYS), status=301)
+    if person.kind is not AccountKind.USER:
+        raise NotFound("Not Found")
+    keys = await list_public_keys(session, actor, login)
+    return Response("".join(f"{key.text}\n" for key in keys), media_type="text/plain")
 
 
 def _asked(context: RequestContext) -> tuple[str, PageRequest]:

@@ -197,10 +197,13 @@ class Authenticator:
             raise BadCredentials("Nobody here has this key; add it in your settings.")
         return _key_owner(row)
 
-    def note_key(self, found: Authenticated) -> None:
-        """Note that a key that ``find_key`` found was used, now that its signature is verified."""
+    def note_key(self, found: Authenticated, *, address: str = "") -> None:
+        """Note that a key that ``find_key`` found was used, now that its signature is verified.
+
+        ``address`` is the peer's, for a door that calls before there is a request.
+        """
         if found.key_id is not None:
-            self._last_used.note(Used.KEY, found.key_id)
+            self._last_used.note(Used.KEY, found.key_id, address=address)
 
     def key_from_row(self, row: Mapping[str, Any]) -> Authenticated:
         """Return who the SSH key of a row with KEY_COLUMNS and ACCOUNT_COLUMNS signs in, and note its use."""

@@ -42,10 +42,14 @@ class LastUsed:
         self._clock = clock
         self._notes: dict[tuple[Used, int | str], _Use] = {}
 
-    def note(self, kind: Used, key: int | str) -> None:
-        """Remember that a credential was used now: a session by its cookie's hash, others by row id."""
+    def note(self, kind: Used, key: int | str, *, address: str = "") -> None:
+        """Remember that a credential was used now: a session by its cookie's hash, others by row id.
+
+        From the address of the request that runs this code, unless a door that is not in one yet gives it.
+        """
         if (kind, key) in self._notes or len(self._notes) < NOTES_MAX:
-            self._notes[kind, key] = _Use(self._clock(), current_origin().address[:ADDRESS_LENGTH_MAX])
+            place = address or current_origin().address
+            self._notes[kind, key] = _Use(self._clock(), place[:ADDRESS_LENGTH_MAX])
 
     async def flush(self, database: Database) -> int:
         """Write what was noted and return how many; a used session lives on from then. A failure loses only times."""
@@ -77,7 +81,7 @@ class LastUsed:
                         statement = (
                             update(SshKey)
                             .where(SshKey.id == key, or_(SshKey.last_used_at.is_(None), SshKey.last_used_at < at))
-                            .values(last_used_at=at)
+                            .values(last_used_at=at, last_used_address=use.address)
                         )
                 await session.execute(statement.execution_options(synchronize_session=False))
         return len(notes)

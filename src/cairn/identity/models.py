@@ -177,6 +177,8 @@ class SshKey(Base):
     created_by_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_address: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """From where; empty if it was never used, or the door did not tell."""
 
 
 class LinkPurpose(StrEnum):

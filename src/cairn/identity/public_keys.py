@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.actor import Actor
-from cairn.identity.models import SshKey
+from cairn.base.errors import NotFound
+from cairn.identity.models import Account, SshKey
 from cairn.identity.queries import read_profile
 from cairn.identity.ssh_keys import KEYS_MAX
 
@@ -22,8 +23,14 @@ class PublicKeyRow:
 
 
 async def list_public_keys(session: AsyncSession, actor: Actor, login: str) -> list[PublicKeyRow]:
-    """Return the keys of a name, the oldest first; NotFound if nobody has the name."""
+    """Return the keys of a name, the oldest first: none of an organization.
+
+    Errors: NotFound if nobody has the name, and for who is suspended: nothing shall go on trusting their keys;
+    AccountMoved for a name that was given up.
+    """
     profile = await read_profile(session, actor, login)
+    if (await session.get_one(Account, profile.id)).suspended_at is not None:
+        raise NotFound("Not Found")
     # ix_account_ssh_key_account_id
     rows = await session.scalars(
         select(SshKey).where(SshKey.account_id == profile.id).order_by(SshKey.id).limit(KEYS_MAX)

@@ -71,6 +71,8 @@ class SshKeyRow:
     fingerprint: str
     created_at: datetime
     last_used_at: datetime | None
+    last_used_address: str
+    """Empty if the key was never used, or its use came from nowhere that a door told."""
 
 
 def parse_public_key(text: str) -> PublicKey:
@@ -152,7 +154,7 @@ async def insert_key(session: AsyncSession, row: SshKey, key: PublicKey, *, titl
     if await session.scalar(select(SshKey.id).where(SshKey.fingerprint == key.fingerprint)) is not None:
         raise _in_use()
     row.fingerprint, row.algorithm, row.public_key = key.fingerprint, key.algorithm, key.text
-    row.created_at, row.last_used_at = await database_now(session), None
+    row.created_at, row.last_used_at, row.last_used_address = await database_now(session), None, ""
     session.add(row)
     try:
         await session.flush()
@@ -196,7 +198,14 @@ async def _key_of(session: AsyncSession, account_id: int, key_id: int) -> SshKey
 
 def _row(key: SshKey) -> SshKeyRow:
     return SshKeyRow(
-        key.id, key.title, key.algorithm, key.public_key, key.fingerprint, key.created_at, key.last_used_at
+        id=key.id,
+        title=key.title,
+        algorithm=key.algorithm,
+        text=key.public_key,
+        fingerprint=key.fingerprint,
+        created_at=key.created_at,
+        last_used_at=key.last_used_at,
+        last_used_address=key.last_used_address,
     )
 
 

@@ -40,6 +40,7 @@ class DeployKeyRow:
     added_by: str
     created_at: datetime
     last_used_at: datetime | None
+    last_used_address: str
 
 
 async def add_deploy_key(
@@ -139,4 +140,5 @@ def _view(key: SshKey, added_by: str | None) -> DeployKeyRow:
         added_by=added_by or "",
         created_at=key.created_at,
         last_used_at=key.last_used_at,
+        last_used_address=key.last_used_address,
     )

@@ -102,6 +102,7 @@ class _Key:
     algorithm: str
     created_at: datetime
     last_used_at: datetime | None
+    last_used_address: str = ""
 
 
 @page.get("/-/components", action=PUBLIC, resource="none")
@@ -128,7 +129,12 @@ async def components(context: RequestContext, settings: Settings) -> Response[st
         authors=_AUTHORS,
         keys=[
             _Key(
-                "Laptop", f"SHA256:{'k3yF1ng' * 6}k", "ssh-ed25519", now - timedelta(days=400), now - timedelta(hours=5)
+                "Laptop",
+                f"SHA256:{'k3yF1ng' * 6}k",
+                "ssh-ed25519",
+                now - timedelta(days=400),
+                now - timedelta(hours=5),
+                "192.0.2.7",
             ),
             _Key("Build server", f"SHA256:{'9sXw0Qa' * 6}A", "ecdsa-sha2-nistp256", now - timedelta(days=3), None),
         ],
