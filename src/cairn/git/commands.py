@@ -38,6 +38,9 @@ _VALUES = {
 LOG_FORMAT = "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B"
 """One commit with ``-z``: oid, tree, parents, author, committer and message, each ended by NUL."""
 
+CHANGES_FORMAT = "--format=%H%x00%ct%x00%s"
+"""One commit before its changes, with ``-z``: oid, seconds since 1970 and subject, each ended by NUL."""
+
 CHECK_FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(deltabase)"
 
 _GRAMMARS = {
@@ -59,11 +62,12 @@ _GRAMMARS = {
     ),
     "log": _Grammar(
         (
-            *(LOG_FORMAT, "--format=%H", "--format=%H %T %P", "--find-object=<oid>"),
+            *(LOG_FORMAT, CHANGES_FORMAT, "--format=%H", "--format=%H %T %P", "--find-object=<oid>"),
             *("--stdin", "-z", "--date=raw", "--no-decorate", "--no-show-signature", "--no-notes"),
             *("--max-count=<count>", "--skip=<count>", "--first-parent", "--topo-order", "--follow", "--no-patch"),
             *("--since=<count>", "--until=<count>", "--author=<text>", "--grep=<text>", "--fixed-strings"),
-            *("--regexp-ignore-case", "--reverse", "--raw", "--no-abbrev", "--no-renames", "--name-status", "-m", "-t"),
+            *("--regexp-ignore-case", "--reverse", "--raw", "--no-abbrev", "--no-renames", "--name-status"),
+            *("-m", "-t", "-c"),
         ),
         end_of_options=True,
         paths=True,

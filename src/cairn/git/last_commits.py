@@ -1,0 +1,192 @@
+"""Which commit last changed each entry of a folder: what a folder's page shows beside the names.
+
+One walk answers for a whole folder. The answer is kept among the node's answers under the last commit that changed the
+folder, which never changes its meaning; the answer for a later one begins where a kept one ends.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+
+import msgspec
+
+from cairn.base.errors import Unavailable
+from cairn.git.commands import CHANGES_FORMAT, GitCommand, exclude
+from cairn.git.engine import Engine
+from cairn.git.fetch_cache import answer_key
+from cairn.git.node_cache import View
+from cairn.git.reading import ObjectReader
+from cairn.git.store_state import StoreState
+from cairn.git.types import Oid
+
+DEADLINE_SECONDS = 60
+SUBJECT_CHARACTERS_MAX = 200
+_WALKED_COMMITS = 20_000
+"""After so many commits the few entries that are left are asked for one by one: changed-path filters help there."""
+
+_SINGLES_MAX = 50
+_PREDECESSORS_TRIED = 64
+_HEADER_WORDS = 3
+_QUIET = ("--no-show-signature", "--no-notes")
+
+
+class LastCommit(msgspec.Struct, array_like=True, frozen=True):
+    """The last commit that changed an entry: its subject, cut to SUBJECT_CHARACTERS_MAX, and when it was committed."""
+
+    oid: str
+    subject: str
+    seconds: int
+
+    @property
+    def at(self) -> datetime:
+        """When it was committed, in UTC; the epoch for what no calendar has."""
+        try:
+            return datetime.fromtimestamp(self.seconds, UTC)
+        except (OverflowError, ValueError, OSError):
+            return datetime.fromtimestamp(0, UTC)
+
+
+class LastCommits(msgspec.Struct):
+    """The answer for a folder: the commits, each once, and for each name the place of its own in that list."""
+
+    commits: list[LastCommit]
+    names: dict[bytes, int]
+
+    def of(self, name: bytes) -> LastCommit | None:
+        """Return the last commit that changed an entry; None if the walk came to its end without one."""
+        place = self.names.get(name)
+        return None if place is None else self.commits[place]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(LastCommits).decode
+
+
+def find_last_commits(engine: Engine, state: StoreState, *, folder: bytes, tip: Oid) -> LastCommits | None:
+    """Return the answer if this node has it; ``tip`` is the last commit that changed the folder. Reads no git."""
+    known = engine.answers.find(_key(state, folder, tip))
+    if known is None:
+        return None
+    return _decode(known if isinstance(known, bytes) else known.read_bytes())
+
+
+async def read_last_commits(engine: Engine, state: StoreState, *, folder: bytes, tip: Oid) -> LastCommits:
+    """Return the answer, found or worked out; requests for the same one share the work.
+
+    ``tip`` is the last commit that changed the folder, proved reachable by the caller. Errors: ObjectNotFound if it has
+    no such folder, Unavailable beyond DEADLINE_SECONDS.
+    """
+    known = await asyncio.to_thread(find_last_commits, engine, state, folder=folder, tip=tip)
+    if known is not None:
+        return known
+
+    async def produce() -> AsyncGenerator[bytes, None]:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS), engine.view(state) as view:
+                yield _encode(await _walk(engine, state, view, folder, tip))
+        except TimeoutError:
+            raise Unavailable("The history of this folder takes too long to read; try again later.") from None
+
+    key = _key(state, folder, tip)
+    async with engine.answers.fly(key, produce, shared_key=None, is_final=lambda head: True) as flight:
+        return _decode(b"".join([chunk async for chunk in flight.chunks()]))
+
+
+def _key(state: StoreState, folder: bytes, tip: Oid) -> str:
+    return answer_key("last-commits", state.id, state.cache_epoch, tip, folder)
+
+
+class _Walk:
+    """What a walk has found so far: fed with the words of ``git log --raw -z``, the newest commit first."""
+
+    def __init__(self, folder: bytes, names: Iterable[bytes]) -> None:
+        self.left = set(names)
+        self.found = LastCommits([], {})
+        self._places: dict[str, int] = {}
+        self._prefix_bytes = len(folder) + 1 if folder else 0
+        self._walked = 0
+        self._header: list[bytes] = []
+        self._commit: LastCommit | None = None
+        self._is_path = False
+
+    def feed(self, words: list[bytes]) -> bool:
+        """Read further words; return True when nothing is left, or only a few that are better asked for by name."""
+        for word in words:
+            if self._is_path:
+                self._is_path = False
+                self._touch(word[self._prefix_bytes :].partition(b"/")[0])
+            elif self._header:
+                self._header.append(word)
+                if len(self._header) == _HEADER_WORDS:
+                    self._commit, self._header = _commit(self._header), []
+                    self._walked += 1
+            elif word.startswith((b":", b"\n:")):
+                self._is_path = True
+            elif word:  # a merge without a change of its own has an empty word in place of its changes
+                self._header = [word]
+        return not self.left or (self._walked >= _WALKED_COMMITS and len(self.left) <= _SINGLES_MAX)
+
+    def _touch(self, name: bytes) -> None:
+        if name in self.left:
+            assert self._commit is not None
+            self.add(name, self._commit)
+
+    def add(self, name: bytes, commit: LastCommit) -> None:
+        """Note the last commit of a name."""
+        self.left.discard(name)
+        place = self._places.setdefault(commit.oid, len(self.found.commits))
+        if place == len(self.found.commits):
+            self.found.commits.append(commit)
+        self.found.names[name] = place
+
+
+def _commit(words: Sequence[bytes]) -> LastCommit:
+    oid, seconds, subject = words
+    # Git writes what it could not read as a date as nothing.
+    text = subject.decode("utf-8", "replace")[:SUBJECT_CHARACTERS_MAX]
+    return LastCommit(oid.decode("ascii"), text, int(seconds or 0))
+
+
+async def _walk(engine: Engine, state: StoreState, view: View, folder: bytes, tip: Oid) -> LastCommits:
+    with closing(ObjectReader(view.path)) as reader:
+        entries = await reader.read_tree((await reader.resolve_path(tip, folder)).oid)
+    walk = _Walk(folder, (entry.name for entry in entries))
+    known, start = await _predecessor(engine, state, view, folder, tip)
+    command = GitCommand(
+        name="log",
+        options=(CHANGES_FORMAT, "--raw", "-c", "-z", "--no-abbrev", "--no-renames", *_QUIET),
+        revisions=(tip, exclude(start)) if start else (tip,),
+        paths=(folder,) if folder else (),
+    )
+    async with engine.runner.spawn(command, git_dir=view.path) as child:
+        async for words in child.line_batches(b"\0"):
+            if await asyncio.to_thread(walk.feed, words):
+                break
+        else:
+            await child.finish()
+    if known is not None:
+        for name in sorted(walk.left):
+            if (commit := known.of(name)) is not None:
+                walk.add(name, commit)
+    for name in sorted(walk.left)[:_SINGLES_MAX]:
+        path = folder + b"/" + name if folder else name
+        options = (CHANGES_FORMAT, "-z", "--max-count=1", "--no-patch", *_QUIET)
+        single = GitCommand(name="log", options=options, revisions=(tip,), paths=(path,))
+        if words := (await engine.runner.run(single, git_dir=view.path)).split(b"\0"):
+            walk.add(name, _commit(words[:_HEADER_WORDS]))
+    return walk.found
+
+
+async def _predecessor(
+    engine: Engine, state: StoreState, view: View, folder: bytes, tip: Oid
+) -> tuple[LastCommits | None, Oid | None]:
+    """Return the newest kept answer for an earlier state of the folder, and the commit it is for."""
+    options = ("--format=%H", f"--max-count={_PREDECESSORS_TRIED}", "--skip=1", "--no-patch", *_QUIET)
+    command = GitCommand(name="log", options=options, revisions=(tip,), paths=(folder,) if folder else ())
+    for line in (await engine.runner.run(command, git_dir=view.path)).split():
+        earlier = Oid(line.decode("ascii"))
+        known = await asyncio.to_thread(find_last_commits, engine, state, folder=folder, tip=earlier)
+        if known is not None:
+            return known, earlier
+    return None, None
