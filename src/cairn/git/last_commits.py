@@ -5,7 +5,7 @@ folder, which never changes its meaning; the answer for a later one begins where
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ _WALKED_COMMITS = 20_000
 """After so many commits the few entries that are left are asked for one by one: changed-path filters help there."""
 
 _SINGLES_MAX = 50
-_PREDECESSORS_TRIED = 64
+_EARLIER_TRIED = 200
 _HEADER_WORDS = 3
 _QUIET = ("--no-show-signature", "--no-notes")
 
@@ -77,7 +77,7 @@ async def read_last_commits(engine: Engine, state: StoreState, *, folder: bytes,
     ``tip`` is the last commit that changed the folder, proved reachable by the caller. Errors: ObjectNotFound if it has
     no such folder, Unavailable beyond DEADLINE_SECONDS.
     """
-    known = await asyncio.to_thread(find_last_commits, engine, state, folder=folder, tip=tip)
+    known = find_last_commits(engine, state, folder=folder, tip=tip)
     if known is not None:
         return known
 
@@ -100,9 +100,12 @@ def _key(state: StoreState, folder: bytes, tip: Oid) -> str:
 class _Walk:
     """What a walk has found so far: fed with the words of ``git log --raw -z``, the newest commit first."""
 
-    def __init__(self, folder: bytes, names: Iterable[bytes]) -> None:
+    def __init__(self, folder: bytes, names: Iterable[bytes], find: Callable[[Oid], LastCommits | None]) -> None:
         self.left = set(names)
         self.found = LastCommits([], {})
+        self.earlier: tuple[Oid, LastCommits] | None = None
+        """A commit on the way for which the answer is known already."""
+        self._find = find
         self._places: dict[str, int] = {}
         self._prefix_bytes = len(folder) + 1 if folder else 0
         self._walked = 0
@@ -111,7 +114,7 @@ class _Walk:
         self._is_path = False
 
     def feed(self, words: list[bytes]) -> bool:
-        """Read further words; return True when nothing is left, or only a few that are better asked for by name."""
+        """Read further words; return True when the rest is known or better asked for by name."""
         for word in words:
             if self._is_path:
                 self._is_path = False
@@ -121,6 +124,9 @@ class _Walk:
                 if len(self._header) == _HEADER_WORDS:
                     self._commit, self._header = _commit(self._header), []
                     self._walked += 1
+                    if 1 < self._walked <= _EARLIER_TRIED and (known := self._find(Oid(self._commit.oid))) is not None:
+                        self.earlier = (Oid(self._commit.oid), known)
+                        return True
             elif word.startswith((b":", b"\n:")):
                 self._is_path = True
             elif word:  # a merge without a change of its own has an empty word in place of its changes
@@ -151,42 +157,39 @@ def _commit(words: Sequence[bytes]) -> LastCommit:
 async def _walk(engine: Engine, state: StoreState, view: View, folder: bytes, tip: Oid) -> LastCommits:
     with closing(ObjectReader(view.path)) as reader:
         entries = await reader.read_tree((await reader.resolve_path(tip, folder)).oid)
-    walk = _Walk(folder, (entry.name for entry in entries))
-    known, start = await _predecessor(engine, state, view, folder, tip)
-    command = GitCommand(
-        name="log",
-        options=(CHANGES_FORMAT, "--raw", "-c", "-z", "--no-abbrev", "--no-renames", *_QUIET),
-        revisions=(tip, exclude(start)) if start else (tip,),
-        paths=(folder,) if folder else (),
-    )
-    async with engine.runner.spawn(command, git_dir=view.path) as child:
-        async for words in child.line_batches(b"\0"):
-            if await asyncio.to_thread(walk.feed, words):
-                break
-        else:
-            await child.finish()
-    if known is not None:
+    names = [entry.name for entry in entries]
+    walk = _Walk(folder, names, lambda oid: find_last_commits(engine, state, folder=folder, tip=oid))
+    await _log(engine, view, walk, folder, (tip,))
+    if walk.earlier is not None:
+        # What the walk has seen is newer than that commit, but need not be all that the commit does not reach.
+        start, known = walk.earlier
+        walk = _Walk(folder, names, lambda oid: None)
+        await _log(engine, view, walk, folder, (tip, exclude(start)))
         for name in sorted(walk.left):
             if (commit := known.of(name)) is not None:
                 walk.add(name, commit)
     for name in sorted(walk.left)[:_SINGLES_MAX]:
-        path = folder + b"/" + name if folder else name
-        options = (CHANGES_FORMAT, "-z", "--max-count=1", "--no-patch", *_QUIET)
-        single = GitCommand(name="log", options=options, revisions=(tip,), paths=(path,))
-        if words := (await engine.runner.run(single, git_dir=view.path)).split(b"\0"):
-            walk.add(name, _commit(words[:_HEADER_WORDS]))
+        single = GitCommand(
+            name="log",
+            options=(CHANGES_FORMAT, "-z", "--max-count=1", "--no-patch", *_QUIET),
+            revisions=(tip,),
+            paths=(folder + b"/" + name if folder else name,),
+        )
+        if output := await engine.runner.run(single, git_dir=view.path):
+            walk.add(name, _commit(output.split(b"\0")[:_HEADER_WORDS]))
     return walk.found
 
 
-async def _predecessor(
-    engine: Engine, state: StoreState, view: View, folder: bytes, tip: Oid
-) -> tuple[LastCommits | None, Oid | None]:
-    """Return the newest kept answer for an earlier state of the folder, and the commit it is for."""
-    options = ("--format=%H", f"--max-count={_PREDECESSORS_TRIED}", "--skip=1", "--no-patch", *_QUIET)
-    command = GitCommand(name="log", options=options, revisions=(tip,), paths=(folder,) if folder else ())
-    for line in (await engine.runner.run(command, git_dir=view.path)).split():
-        earlier = Oid(line.decode("ascii"))
-        known = await asyncio.to_thread(find_last_commits, engine, state, folder=folder, tip=earlier)
-        if known is not None:
-            return known, earlier
-    return None, None
+async def _log(engine: Engine, view: View, walk: _Walk, folder: bytes, revisions: tuple[str, ...]) -> None:
+    """Feed the walk until it has enough."""
+    command = GitCommand(
+        name="log",
+        options=(CHANGES_FORMAT, "--raw", "-c", "-z", "--no-abbrev", "--no-renames", *_QUIET),
+        revisions=revisions,
+        paths=(folder,) if folder else (),
+    )
+    async with engine.runner.spawn(command, git_dir=view.path) as child:
+        async for words in child.line_batches(b"\0"):
+            if walk.feed(words):
+                return
+        await child.finish()
