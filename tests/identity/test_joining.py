@@ -22,6 +22,7 @@ from cairn.identity.joining import (
     role_in_offered_team,
 )
 from cairn.identity.organization_members import Member, MemberInvalid
+from cairn.identity.own_invitations import NotInvited, accept_invitation
 from cairn.identity.team_members import TeamMemberView
 
 OWNER, MEMBER = OrganizationRole.OWNER, OrganizationRole.MEMBER
@@ -91,6 +92,27 @@ async def test_ending_a_place_leaves_an_address_alone(database: Database) -> Non
         assert await session.get(OrganizationMember, (guild, cast.accounts["member"].id)) is None
     assert await outcome(database, act(end_place, owner, guild, ADDRESS)) is NotFound
     assert await outcome(database, act(end_place, owner, guild, "stranger")) is NotFound
+
+
+async def test_who_is_added_at_once_is_no_longer_invited(database: Database) -> None:
+    """Attack: somebody invited as an owner is added as a member, removed, and comes back by what still waits."""
+    cast, guild, owner = await cast_of(database)
+    admin, stranger = cast.actors["site administrator"], cast.accounts["stranger"]
+    ways = (
+        act(place_in_organization, OUTBOX, admin, guild, login="stranger", role=MEMBER),
+        act(place_in_team, OUTBOX, admin, cast.team.id, login="stranger", role=TeamRole.MEMBER),
+        act(add_at_once, admin, guild, login="stranger", role=MEMBER, teams=[]),
+    )
+    for way in ways:
+        async with database.write() as session:
+            await invite(session, OUTBOX, owner, guild, "stranger", role=OWNER)
+        async with database.write() as session:
+            await way(session)
+        async with database.write() as session:
+            assert await find_invited(session, owner, guild, "stranger") is None
+            await end_place(session, owner, guild, "stranger")
+            assert await session.get(OrganizationMember, (guild, stranger.id)) is None
+        assert await outcome(database, act(accept_invitation, cast.actors["stranger"], guild)) is NotInvited
 
 
 async def test_nobody_is_added_to_the_team_of_another_organization(database: Database) -> None:

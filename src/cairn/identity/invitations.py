@@ -23,7 +23,7 @@ from cairn.db.changes import count_changed
 from cairn.db.clock import database_now, now
 from cairn.events.emit import emit
 from cairn.identity.emails import check_email
-from cairn.identity.events import OrganizationInvitationClosed, OrganizationInvited
+from cairn.identity.events import OrganizationInvited
 from cairn.identity.models import (
     Account,
     LinkPurpose,
@@ -31,7 +31,7 @@ from cairn.identity.models import (
     OrganizationInvitationTeam,
 )
 from cairn.identity.one_time_links import LinkOwner, make_link
-from cairn.identity.organization_members import find_person
+from cairn.identity.organization_members import close_invitations, find_person
 from cairn.identity.organizations import lock_organization
 from cairn.identity.queries import hold_account, primary_email
 from cairn.identity.teams import TeamView, read_team
@@ -193,25 +193,6 @@ async def cancel_invitation(session: AsyncSession, actor: Actor, organization_id
     row = await _lock(session, actor, organization_id, invitation_id)
     await _record(session, actor, "organization.cancel_invitation", row)
     await close_invitations(session, actor, [row], "cancelled")
-
-
-async def close_invitations(
-    session: AsyncSession, actor: Actor, rows: Sequence[OrganizationInvitation], outcome: str
-) -> None:
-    """Delete invitations of a locked organization, with their links, and tell how they ended."""
-    for row in rows:
-        emit(
-            session,
-            OrganizationInvitationClosed(
-                organization_id=row.organization_id,
-                invitation_id=row.id,
-                account_id=row.account_id,
-                outcome=outcome,
-                actor_id=actor.account_id,
-            ),
-        )
-        await session.delete(row)
-    await session.flush()
 
 
 async def list_invitations(

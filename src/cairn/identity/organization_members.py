@@ -3,6 +3,7 @@
 An outside collaborator is no member but has a grant on some of the organization's repositories.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,8 +22,8 @@ from cairn.base.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFou
 from cairn.db.changes import count_changed
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
-from cairn.identity.events import OrganizationMemberChanged
-from cairn.identity.models import Account, AccountKind
+from cairn.identity.events import OrganizationInvitationClosed, OrganizationMemberChanged
+from cairn.identity.models import Account, AccountKind, OrganizationInvitation
 from cairn.identity.organizations import lock_organization
 from cairn.identity.queries import find_account, hold_account
 
@@ -83,7 +84,8 @@ async def put_member(
 ) -> Member:
     """Change what a member is, or make somebody a member or owner at once, and return them.
 
-    The first is for owners. Who is no member yet is asked (``invitations``) unless a site administrator adds them.
+    The first is for owners. Who is no member yet is asked (``invitations``) unless a site administrator adds them; no
+    invitation waits for them any more then.
     Errors: NotFound, Forbidden; MemberInvalid; LastOwner.
     """
     await lock_organization(session, organization_id)
@@ -91,7 +93,13 @@ async def put_member(
     account = await find_person(session, login)
     if await _member(session, organization_id, account.id) is None and not may_add_at_once(actor):
         raise Forbidden(f"{account.login} is no member; invite them. Only site administrators add people at once.")
-    return await admit(session, actor, organization_id, account, role)
+    member = await admit(session, actor, organization_id, account, role)
+    # ix_organization_invitation_account_id. What waits would bring back whoever is removed later.
+    waiting = select(OrganizationInvitation).where(
+        OrganizationInvitation.organization_id == organization_id, OrganizationInvitation.account_id == account.id
+    )
+    await close_invitations(session, actor, (await session.scalars(waiting)).all(), "cancelled")
+    return member
 
 
 def may_add_at_once(actor: Actor) -> bool:
@@ -132,6 +140,25 @@ async def admit(
         await session.flush()
         _changed(session, actor, organization_id, account, old_role=old_role, new_role=role)
     return Member(account.id, account.login, account.name, role, member.is_public, member.joined_at)
+
+
+async def close_invitations(
+    session: AsyncSession, actor: Actor, rows: Sequence[OrganizationInvitation], outcome: str
+) -> None:
+    """Delete invitations of a locked organization, with their links, and tell how they ended."""
+    for row in rows:
+        emit(
+            session,
+            OrganizationInvitationClosed(
+                organization_id=row.organization_id,
+                invitation_id=row.id,
+                account_id=row.account_id,
+                outcome=outcome,
+                actor_id=actor.account_id,
+            ),
+        )
+        await session.delete(row)
+    await session.flush()
 
 
 async def remove_member(

@@ -21,10 +21,10 @@ from cairn.access.scopes import AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound, Unauthenticated
-from cairn.identity.invitations import account_key, close_invitations, email_key, expired, invited_teams
+from cairn.identity.invitations import account_key, email_key, expired, invited_teams
 from cairn.identity.models import Account, AccountEmail, OrganizationInvitation
 from cairn.identity.one_time_links import LinkUnusable
-from cairn.identity.organization_members import Member, admit
+from cairn.identity.organization_members import Member, admit, close_invitations
 from cairn.identity.organizations import lock_organization
 from cairn.identity.team_members import enter_team
 from cairn.identity.teams import lock_team
