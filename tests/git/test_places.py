@@ -8,29 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.git.places import GitBusy, Places, on_behalf_of
+from cairn.git.places import GitBusy, Kind, Places, on_behalf_of
 
 
 @asynccontextmanager
-async def held(places: Places, caller: str, *, is_paced: bool = False) -> AsyncIterator[None]:
+async def held(places: Places, caller: str, kind: Kind = Kind.SHORT) -> AsyncIterator[None]:
     with on_behalf_of(caller):
-        async with places.hold(is_paced=is_paced):
+        async with places.hold(kind):
             yield
 
 
-async def how_many(stack: AsyncExitStack, places: Places, caller: str, *, is_paced: bool = False) -> int:
+async def how_many(stack: AsyncExitStack, places: Places, caller: str, kind: Kind = Kind.SHORT) -> int:
     """Take places for a caller until there are no more and return how many it got."""
     count = 0
     while True:
         try:
-            await stack.enter_async_context(held(places, caller, is_paced=is_paced))
+            await stack.enter_async_context(held(places, caller, kind))
         except GitBusy:
             return count
         count += 1
 
 
-def make(total: int, *, queue_seconds: float = 0.01, max_waiting: int = 100) -> Places:
-    return Places(total, queue_seconds=queue_seconds, max_waiting=max_waiting)
+def make(total: int, *, packing: int = 4, queue_seconds: float = 0.01, max_waiting: int = 100) -> Places:
+    return Places(total, packing=packing, queue_seconds=queue_seconds, max_waiting=max_waiting)
 
 
 async def test_one_caller_leaves_half_and_each_further_one_half_of_the_rest() -> None:
@@ -43,8 +43,18 @@ async def test_one_caller_leaves_half_and_each_further_one_half_of_the_rest() ->
 async def test_children_at_a_clients_pace_share_their_half_by_the_same_rule() -> None:
     async with AsyncExitStack() as stack:
         places = make(16)
-        assert [await how_many(stack, places, caller, is_paced=True) for caller in "abcd"] == [4, 2, 1, 1]
-        assert await how_many(stack, places, "e", is_paced=False) == 4, "pages and fetches still find a place"
+        assert [await how_many(stack, places, caller, Kind.PACED) for caller in "abcd"] == [4, 2, 1, 1]
+        assert await how_many(stack, places, "e") == 4, "pages still find a place"
+
+
+async def test_answers_that_are_packed_have_an_end_of_their_own() -> None:
+    """Attack: many large clones at once take all cores and all memory."""
+    async with AsyncExitStack() as stack:
+        places = make(16, packing=4)
+        assert [await how_many(stack, places, caller, Kind.PACKING) for caller in "abcd"] == [2, 1, 1, 0]
+        with pytest.raises(GitBusy, match="this node is busy"):
+            await stack.enter_async_context(held(places, "d", Kind.PACKING))
+        assert await how_many(stack, places, "d") == 6, "pages and pushes still find a place"
 
 
 async def test_the_sites_own_work_is_no_caller() -> None:
@@ -55,7 +65,7 @@ async def test_the_sites_own_work_is_no_caller() -> None:
 async def test_a_single_place_serves_everybody_in_turn() -> None:
     places = make(1)
     for caller in "aabb":
-        async with held(places, caller, is_paced=True):
+        async with held(places, caller, Kind.PACED):
             pass
 
 
@@ -122,19 +132,24 @@ async def test_overload_is_seen_by_who_comes_now() -> None:
 
 @given(
     total=st.integers(1, 6),
-    steps=st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.sampled_from(["run", "cancel"])), max_size=30),
+    packing=st.integers(1, 8),
+    steps=st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(Kind), st.sampled_from(["run", "cancel"])), max_size=30
+    ),
 )
-async def test_no_place_is_ever_lost_however_waiters_end(total: int, steps: list[tuple[str, bool, str]]) -> None:
-    places = make(total, queue_seconds=20)
+async def test_no_place_is_ever_lost_however_waiters_end(
+    total: int, packing: int, steps: list[tuple[str, Kind, str]]
+) -> None:
+    places = make(total, packing=packing, queue_seconds=20)
     gate = asyncio.Event()
 
-    async def work(caller: str, *, is_paced: bool) -> None:
-        async with held(places, caller, is_paced=is_paced):
+    async def work(caller: str, kind: Kind) -> None:
+        async with held(places, caller, kind):
             await gate.wait()
 
     tasks = []
-    for caller, is_paced, how in steps:
-        task = asyncio.create_task(work(caller, is_paced=is_paced))
+    for caller, kind, how in steps:
+        task = asyncio.create_task(work(caller, kind))
         tasks.append(task)
         await asyncio.sleep(0)
         if how == "cancel":

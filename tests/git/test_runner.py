@@ -11,7 +11,7 @@ from tests.factories import git_repositories
 from tests.factories.children import children
 
 from cairn.git.commands import GitCommand
-from cairn.git.places import GitBusy
+from cairn.git.places import GitBusy, Kind
 from cairn.git.runner import (
     Finished,
     GitFailed,
@@ -203,11 +203,11 @@ async def test_clients_that_stall_leave_half_of_the_places_free(tmp_path: Path) 
     runner = GitRunner(home=tmp_path / "home", git_binary=binary, max_children=4, queue_seconds=0.2)
     async with AsyncExitStack() as stalled:
         for _ in range(2):
-            await stalled.enter_async_context(runner.spawn(VERSION, stdin=StdinPipe.PIPE, is_paced_by_client=True))
+            await stalled.enter_async_context(runner.spawn(VERSION, stdin=StdinPipe.PIPE, kind=Kind.PACED))
         with pytest.raises(GitBusy, match="busy"):
-            await stalled.enter_async_context(runner.spawn(VERSION, stdin=StdinPipe.PIPE, is_paced_by_client=True))
+            await stalled.enter_async_context(runner.spawn(VERSION, stdin=StdinPipe.PIPE, kind=Kind.PACED))
         assert await runner.run(VERSION, stdin=b"x\n") == b"done\n"
-    async with runner.spawn(VERSION, stdin=StdinPipe.PIPE, is_paced_by_client=True):
+    async with runner.spawn(VERSION, stdin=StdinPipe.PIPE, kind=Kind.PACED):
         assert runner.running == 1
 
 

@@ -255,6 +255,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_git_children: Annotated[
         Count, Meta(description="Git processes one program runs at the same time; the rest waits.")
     ] = 16
+    max_git_packing: Annotated[
+        Count,
+        Meta(
+            description="How many of them may gather the answer to a fetch, which takes a core and some hundred MiB "
+            "each; twice the cores is enough."
+        ),
+    ] = 4
     git_deadline_seconds: Annotated[Seconds, Meta(description="Wall clock limit of one git process.")] = 3600
     git_queue_seconds: Annotated[
         Seconds, Meta(description="How long a git operation waits for a free place before it is told to come back.")

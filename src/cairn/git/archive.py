@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from cairn.git.commands import GitCommand
 from cairn.git.node_cache import View
+from cairn.git.places import Kind
 from cairn.git.runner import GitRunner
 from cairn.git.types import Oid
 
@@ -42,7 +43,7 @@ async def stream_archive(
     if level is not None:
         options.append(f"-{level}")
     command = GitCommand(name="archive", options=tuple(options), revisions=(tree_ish,), paths=tuple(paths))
-    async with runner.spawn(command, git_dir=view.path, is_paced_by_client=True) as child:
+    async with runner.spawn(command, git_dir=view.path, kind=Kind.PACED) as child:
         async for chunk in child.chunks():
             yield chunk
         await child.finish()

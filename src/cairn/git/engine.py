@@ -152,6 +152,7 @@ def _assemble(
     runner = GitRunner(
         home=cache.root / "home",
         max_children=settings.max_git_children,
+        max_packing=settings.max_git_packing,
         deadline_seconds=settings.git_deadline_seconds,
         queue_seconds=settings.git_queue_seconds,
     )

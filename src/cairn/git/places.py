@@ -2,7 +2,8 @@
 
 Whoever holds as many places as are left waits, so the more somebody has, the more stays free for the others: of 16 a
 lone caller gets 8, a second one 4, a third 2. However slow one account's pushes are, the next account finds a place.
-Children whose length a client decides get half of all, shared out by the same rule.
+Children whose length a client decides get half of all, those that pack the answer to a fetch as many as the operator
+says; both are shared out by the same rule.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import Enum
 
 from cairn.base.errors import Unavailable
 
@@ -20,6 +22,17 @@ OVERLOADED_AFTER_SECONDS = 10
 # In the context and not a parameter: it passes through every layer between a door and the child, background runs of a
 # shared answer included, and changes nothing but the order in which they get a place.
 _caller: ContextVar[str] = ContextVar("git_caller", default="")
+
+
+class Kind(Enum):
+    """What a child costs, beside its place."""
+
+    SHORT = "short"
+    """A moment, and little else."""
+    PACED = "paced"
+    """As long as a client likes: it feeds or empties the child at its own pace."""
+    PACKING = "packing"
+    """A core and much memory: it gathers the answer to a fetch."""
 
 
 class GitBusy(Unavailable):
@@ -39,19 +52,22 @@ def on_behalf_of(caller: str) -> Iterator[None]:
 @dataclass(slots=True, eq=False)
 class _Waiter:
     caller: str
-    is_paced: bool
+    kind: Kind
     since: float
     turn: "asyncio.Future[None]" = field(repr=False)
 
 
 class Places:
-    """``total`` places; who waits longer than ``queue_seconds``, or behind ``max_waiting`` others, hears GitBusy."""
+    """``total`` places, ``packing`` of them for answers to fetches.
 
-    def __init__(self, total: int, *, queue_seconds: float, max_waiting: int) -> None:
+    Who waits longer than ``queue_seconds``, or behind ``max_waiting`` others, hears GitBusy.
+    """
+
+    def __init__(self, total: int, *, packing: int, queue_seconds: float, max_waiting: int) -> None:
         self._free = total
-        self._paced_free = max(1, total // 2)
         self._held: Counter[str] = Counter()
-        self._paced_held: Counter[str] = Counter()
+        self._free_of = {Kind.SHORT: total, Kind.PACED: max(1, total // 2), Kind.PACKING: min(packing, total)}
+        self._held_of: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
         self._queue_seconds = queue_seconds
         self._max_waiting = max_waiting
         self._waiters: deque[_Waiter] = deque()
@@ -72,26 +88,26 @@ class Places:
         )
 
     @asynccontextmanager
-    async def hold(self, *, is_paced: bool) -> AsyncIterator[None]:
+    async def hold(self, kind: Kind) -> AsyncIterator[None]:
         """Hold one place for the length of the block. Errors: GitBusy."""
         caller = _caller.get()
-        if not self._fits(caller, is_paced=is_paced):
-            await self._wait(caller, is_paced=is_paced)
+        if not self._fits(caller, kind):
+            await self._wait(caller, kind)
         else:
-            self._take(caller, is_paced=is_paced)
+            self._take(caller, kind)
         try:
             yield
         finally:
-            self._release(caller, is_paced=is_paced)
+            self._release(caller, kind)
 
-    def _fits(self, caller: str, *, is_paced: bool) -> bool:
-        if not self._free or (is_paced and not self._paced_free):
+    def _fits(self, caller: str, kind: Kind) -> bool:
+        if not self._free or not self._free_of[kind]:
             return False
         if not caller:
             return True
-        return self._held[caller] < self._free and (not is_paced or self._paced_held[caller] < self._paced_free)
+        return self._held[caller] < self._free and self._held_of[kind][caller] < self._free_of[kind]
 
-    async def _wait(self, caller: str, *, is_paced: bool) -> None:
+    async def _wait(self, caller: str, kind: Kind) -> None:
         """Return with a place taken."""
         if len(self._waiters) >= self._max_waiting:
             raise GitBusy(
@@ -99,40 +115,38 @@ class Places:
                 retry_after_seconds=BUSY_RETRY_SECONDS,
             )
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(caller, is_paced, loop.time(), loop.create_future())
+        waiter = _Waiter(caller, kind, loop.time(), loop.create_future())
         self._waiters.append(waiter)
         try:
             async with asyncio.timeout(self._queue_seconds):
                 await waiter.turn
         except BaseException as error:
             if waiter.turn.done() and not waiter.turn.cancelled():
-                self._release(caller, is_paced=is_paced)  # the turn came together with the end of the patience
+                self._release(caller, kind)  # the turn came together with the end of the patience
             else:
                 self._waiters.remove(waiter)
             if isinstance(error, TimeoutError):
-                raise self._busy(caller) from None
+                raise self._busy(caller, kind) from None
             raise
 
-    def _busy(self, caller: str) -> GitBusy:
-        if caller and self._free:
+    def _busy(self, caller: str, kind: Kind) -> GitBusy:
+        if caller and self._free and self._free_of[kind]:
             said = f"{self._held[caller]} of your git operations run on this node already; try again when one is done"
         else:
             said = "this node is busy with other git operations; try again in a moment"
         return GitBusy(said, retry_after_seconds=BUSY_RETRY_SECONDS)
 
-    def _take(self, caller: str, *, is_paced: bool) -> None:
+    def _take(self, caller: str, kind: Kind) -> None:
         self._free -= 1
         self._held[caller] += 1
-        if is_paced:
-            self._paced_free -= 1
-            self._paced_held[caller] += 1
+        self._free_of[kind] -= 1
+        self._held_of[kind][caller] += 1
 
-    def _release(self, caller: str, *, is_paced: bool) -> None:
+    def _release(self, caller: str, kind: Kind) -> None:
         self._free += 1
         _less(self._held, caller)
-        if is_paced:
-            self._paced_free += 1
-            _less(self._paced_held, caller)
+        self._free_of[kind] += 1
+        _less(self._held_of[kind], caller)
         self._call_next()
 
     def _call_next(self) -> None:
@@ -140,8 +154,8 @@ class Places:
         for waiter in list(self._waiters):
             if not self._free:
                 return
-            if not waiter.turn.done() and self._fits(waiter.caller, is_paced=waiter.is_paced):
-                self._take(waiter.caller, is_paced=waiter.is_paced)
+            if not waiter.turn.done() and self._fits(waiter.caller, waiter.kind):
+                self._take(waiter.caller, waiter.kind)
                 self._waiters.remove(waiter)
                 waiter.turn.set_result(None)
 

@@ -23,6 +23,7 @@ from cairn.base.ids import random_id
 from cairn.base.settings import GIB, MIB
 from cairn.git.commands import CHECK_FORMAT, GitCommand
 from cairn.git.packfile import PACK_HEADER_BYTES, PackCorrupt, PackIndex, read_pack_header
+from cairn.git.places import Kind
 from cairn.git.runner import GitChild, GitFailed, GitLimits, GitRunner, StdinPipe
 from cairn.git.types import OID_BYTES, Oid
 
@@ -180,7 +181,7 @@ async def index_pack(
         alternates=quarantine.alternates,
         stdin=StdinPipe.PIPE,
         limits=_child_limits(limits.pack_bytes.value, received),
-        is_paced_by_client=True,
+        kind=Kind.PACED,
     ) as child:
         await _feed(child, bytes(head), chunks, limits.pack_bytes)
         exit_code = await child.wait()

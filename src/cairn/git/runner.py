@@ -23,7 +23,7 @@ from cairn.base.errors import CairnError, TooLarge, Unavailable
 from cairn.base.settings import GIB, KIB, MIB
 from cairn.git.child_environment import base_environment, repository_environment
 from cairn.git.commands import GitCommand
-from cairn.git.places import BUSY_RETRY_SECONDS, GitBusy, Places
+from cairn.git.places import BUSY_RETRY_SECONDS, GitBusy, Kind, Places
 
 STDERR_BYTES_KEPT = 16 * KIB
 READ_BYTES = 256 * KIB
@@ -220,8 +220,8 @@ class GitRunner:
     """Runs git children, at most ``max_children`` at a time; the rest waits up to ``queue_seconds``.
 
     Who gets a place is for ``places`` to say: children whose length a client decides (it feeds or empties them at its
-    own pace) get half of them, so however many stalled clients there are, pages and fetches still find one, and no
-    caller (``on_behalf_of``) gets all.
+    own pace) get half of them and those that pack answers ``max_packing``, so however many stalled clients and large
+    clones there are, pages still find one, and no caller (``on_behalf_of``) gets all.
 
     ``home`` is an empty folder of Cairn's own. Hold no child while you start another one in the same request, unless
     both are short: the places are shared.
@@ -233,6 +233,7 @@ class GitRunner:
         home: Path,
         git_binary: str = "git",
         max_children: int = 16,
+        max_packing: int = 4,
         deadline_seconds: float = 3600,
         queue_seconds: float = 30,
         max_waiting: int = 1000,
@@ -244,7 +245,7 @@ class GitRunner:
         home.mkdir(parents=True, exist_ok=True)
         self._binary = found
         self._home = home.absolute()
-        self._places = Places(max_children, queue_seconds=queue_seconds, max_waiting=max_waiting)
+        self._places = Places(max_children, packing=max_packing, queue_seconds=queue_seconds, max_waiting=max_waiting)
         self._running = 0
         self._deadline_seconds = deadline_seconds
         self._limits = limits or GitLimits()
@@ -343,19 +344,19 @@ class GitRunner:
         stdin: bytes | StdinPipe = b"",
         deadline_seconds: float | None = None,
         limits: GitLimits | None = None,
-        is_paced_by_client: bool = False,
+        kind: Kind = Kind.SHORT,
     ) -> AsyncIterator[GitChild]:
         """Start ``command``; when the block is left, however, the whole process group is gone and reaped.
 
         ``stdin`` as bytes is handed over at once (no pump needed, whatever its size). The deadline covers the block.
-        ``is_paced_by_client`` says that the child waits for a client inside the block: see the class.
+        ``kind`` says what the child costs: see the class.
         Errors: GitTimedOut, GitBusy. The exit code is the caller's to check (``finish``).
         """
         environment = self._environment | repository_environment(
             git_dir, alternates, object_directory, protocol_version
         )
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
-        async with self._places.hold(is_paced=is_paced_by_client):
+        async with self._places.hold(kind):
             self._running += 1
             try:
                 child = self._start(command, environment, stdin, limits or self._limits)

@@ -27,6 +27,7 @@ from cairn.git.pktline import (
     encode_lines,
     side_band,
 )
+from cairn.git.places import Kind
 from cairn.git.reachability import Reachability
 from cairn.git.ref_queries import RefReader, RefSnapshot, RefValue
 from cairn.git.refs_directory import refs_directory
@@ -257,7 +258,7 @@ class UploadPack:
                     object_directory=view.objects,
                     protocol_version=version or None,
                     stdin=StdinPipe.PIPE,
-                    is_paced_by_client=True,
+                    kind=Kind.PACED,
                 ) as child:
                     yield child
 
@@ -379,6 +380,7 @@ class UploadPack:
                 object_directory=view.objects,
                 protocol_version=2,
                 stdin=body,
+                kind=Kind.PACKING,
             ) as child,
         ):
             async for chunk in child.chunks():
@@ -400,6 +402,7 @@ class UploadPack:
                 object_directory=view.objects,
                 protocol_version=version or None,
                 stdin=body,
+                kind=Kind.PACKING,
             ) as child,
         ):
             async for chunk in child.chunks():
