@@ -28,7 +28,7 @@ def _always(answer: Answer, _: Request) -> Answer:
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-async def test_a_failing_store_is_asked_four_times_and_no_more(stub: HttpStub, status: int) -> None:
+async def test_a_failing_store_is_asked_ten_times_and_no_more(stub: HttpStub, status: int) -> None:
     stub.answer = lambda _: Answer(status)
     storage = stub.storage()
     with pytest.raises(StorageUnavailable):
@@ -38,7 +38,7 @@ async def test_a_failing_store_is_asked_four_times_and_no_more(stub: HttpStub, s
     assert storage.counters.failures["get"] == 1
 
 
-async def test_parts_of_an_upload_are_asked_four_times_and_no_more(stub: HttpStub) -> None:
+async def test_parts_of_an_upload_are_asked_ten_times_and_no_more(stub: HttpStub) -> None:
     stub.answer = lambda _: Answer(500)
     with pytest.raises(StorageUnavailable):
         await stub.storage().put_stream("k", _chunk(b"x"))
@@ -54,16 +54,39 @@ async def test_a_store_that_recovers_in_time_is_not_noticed(stub: HttpStub) -> N
     assert storage.counters.failures["get"] == 0
 
 
-async def test_one_failed_answer_in_ten_is_not_noticed(stub: HttpStub) -> None:
+async def test_three_failed_answers_in_ten_are_not_noticed(stub: HttpStub) -> None:
     """Seeded: the failures are the same in every run."""
     dice = random.Random(20261121)
     store = LyingStore()
-    stub.answer = lambda request: Answer(503) if dice.random() < 0.1 else store(request)
+    stub.answer = lambda request: Answer(503) if dice.random() < 0.3 else store(request)
     storage = stub.storage()
     for number in range(30):
         await storage.put(f"k/{number}", b"x")
         assert await storage.get(f"k/{number}", max_bytes=1) == b"x"
-    assert sum(storage.counters.retries.values()) > 3
+    assert sum(storage.counters.retries.values()) > 10
+
+
+async def test_calls_under_way_give_up_when_the_breaker_opens(stub: HttpStub) -> None:
+    """Twenty calls at once to a store that always fails: some exhaust their attempts, the others end with them."""
+    stub.answer = lambda _: Answer(503)
+    storage = stub.storage()
+    ends = await asyncio.gather(*(storage.get("k", max_bytes=10) for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(end, StorageUnavailable) for end in ends)
+    assert storage.breaker_state is BreakerState.OPEN
+    assert len(stub.requests) < 20 * (RETRIES_MAX + 1)
+
+
+async def test_the_probe_is_one_request(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(503)
+    storage = stub.storage()
+    breaker = storage._calls.breaker
+    while storage.breaker_state is not BreakerState.OPEN:
+        breaker.failed()
+    breaker._next_probe_at = 0.0  # its time has come
+    with pytest.raises(StorageUnavailable):
+        await storage.get("k", max_bytes=10)
+    assert len(stub.requests) == 1
+    assert storage.breaker_state is BreakerState.OPEN
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from types import TracebackType
 from typing import Self
+
+from tests.factories.faults.in_thread import in_thread
 
 CHUNK_BYTES = 1 << 16
 
@@ -121,16 +122,8 @@ class TcpProxy:
 def proxy_in_thread(target_port: int) -> Iterator[TcpProxy]:
     """Run a proxy beside a test without a loop of its own; its switches may be set from there."""
     proxy = TcpProxy(target_port)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(proxy.__aenter__(), loop).result(30)
-    try:
+    with in_thread(proxy):
         yield proxy
-    finally:
-        asyncio.run_coroutine_threadsafe(proxy.__aexit__(None, None, None), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_dropped: Callable[[], bool]) -> None:
