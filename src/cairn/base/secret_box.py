@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cairn.base.errors import CairnError
+from cairn.base.folders import make_folder, sync_folder
 from cairn.base.settings import SettingInvalid, Settings
 
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 (a file's name)
@@ -143,12 +144,12 @@ def _write_file(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     Path(file.name).replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _make_key_file(path: Path) -> None:
     """Write a new key, whole and synced, unless another program of this node was first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret_key-") as file:  # made with mode 0600
         file.write(secrets.token_hex(32) + "\n")
         file.flush()
@@ -157,15 +158,7 @@ def _make_key_file(path: Path) -> None:
             os.link(file.name, path)
         except FileExistsError:
             return
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _derive(secret_key: str) -> tuple[bytes, bytes]:

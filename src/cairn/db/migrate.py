@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cairn.base.errors import Misconfigured
+from cairn.base.folders import make_folder
 from cairn.base.log import get_logger
 from cairn.db.database import Database, DatabaseAway, DatabaseMisconfigured
 from cairn.db.failures import acquiring, is_away, is_retryable
@@ -88,7 +89,7 @@ async def upgrade(database: Database, *, to: int | None = None, is_restoring: bo
     if database.dialect == "sqlite":
         folder = Path(str(database.url.database)).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise DatabaseMisconfigured(
                 f"the database's folder {str(folder)!r} cannot be made ({error.strerror}); "

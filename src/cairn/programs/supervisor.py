@@ -1,7 +1,8 @@
 """``cairnd up``: keep web, ssh and worker running on one machine.
 
-``main`` checks the settings and then becomes (exec) the supervisor proper, which imports the standard library only:
-it stays in memory for as long as the node runs and must not cost what the settings' libraries cost.
+``main`` checks the settings and then becomes (exec) the supervisor proper, which imports the standard library only
+(``base.folders`` is no more than that): it stays in memory for as long as the node runs and must not cost what the
+settings' libraries cost.
 What it knows is written to ``run/supervisor.json`` in the data folder (``cairn.ops.supervision`` reads it).
 """
 
@@ -21,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, NamedTuple
+
+from cairn.base.folders import make_folder
 
 HELP = """Usage: cairnd up
 
@@ -381,7 +384,7 @@ def become(plan: Plan) -> int:
     say = logger(plain=plan.plain_log)
     data_dir = Path(plan.data_dir)
     try:
-        (data_dir / "run").mkdir(parents=True, exist_ok=True)
+        make_folder(data_dir / "run")
         lock_file = (data_dir / LOCK_FILE).open("a")
     except OSError as error:
         print(f"cairnd up: CAIRN_DATA_DIR={plan.data_dir!r}: cannot be written ({error.strerror})", file=sys.stderr)

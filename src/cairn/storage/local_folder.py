@@ -14,6 +14,7 @@ from pathlib import Path
 
 from opendal import AsyncOperator
 
+from cairn.base.folders import make_folder, sync_folder
 from cairn.base.ids import random_id
 from cairn.storage.errors import StorageMisconfigured, unavailable
 
@@ -30,15 +31,13 @@ class LocalFolder:
     def __init__(self, folder: Path) -> None:
         self.objects = folder / "objects"
         self._incoming = folder / "incoming"
-        for path in (self.objects, self._incoming):
+        for path, mode in ((folder, 0o777), (self.objects, 0o700), (self._incoming, 0o700)):
             try:
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(path, mode=mode)
             except OSError as error:
                 raise StorageMisconfigured(
                     f"the storage folder {str(path)!r} cannot be made ({error.strerror})"
                 ) from None
-        sync_folder(folder)
-        sync_folder(folder.parent)
         self._durable: set[Path] = set()
 
     def operator(self) -> AsyncOperator:
@@ -120,12 +119,3 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise unavailable("put", (error.strerror or "disk error").lower()) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy import case as choose
 
 from cairn.base.errors import CairnError, Conflict
+from cairn.base.folders import make_folder
 from cairn.base.secret_box import SecretBox, key_id_of
 from cairn.base.settings import Settings
 from cairn.db.database import Database
@@ -211,7 +212,7 @@ async def _look(database: Database) -> tuple[set[str], int, int]:
 async def _mark(database: Database, manifest: Manifest) -> None:
     """Leave nothing in the database but the empty tables of the backup's schema, and the mark that stops programs."""
     if database.dialect == "sqlite":
-        Path(str(database.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(str(database.url.database)).parent)
     engine = database.make_migration_engine()
     try:
         async with engine.begin() as connection:
