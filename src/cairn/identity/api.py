@@ -121,7 +121,7 @@ async def list_own_keys(
     return _page(context, [ssh_key_json(settings.origin, key) for key in keys])
 
 
-@api.post("/api/v3/user/keys", action=Action.ACCOUNT_EDIT_KEYS, resource="none")
+@api.post("/api/v3/user/keys", action=Action.ACCOUNT_EDIT_KEYS, resource="none", sudo=True)
 async def add_own_key(session: AsyncSession, settings: Settings, actor: Actor, body: NewKey) -> ApiAnswer:
     """Let a public key sign the caller in."""
     added = await add_key(session, actor, require_account(actor), title=body.title, text=body.key)
@@ -135,7 +135,7 @@ async def get_own_key(session: AsyncSession, settings: Settings, actor: Actor, k
     return ssh_key_json(settings.origin, await read_key(session, actor, require_account(actor), key_id))
 
 
-@api.delete("/api/v3/user/keys/{key_id:int}", action=Action.ACCOUNT_EDIT_KEYS, resource="none")
+@api.delete("/api/v3/user/keys/{key_id:int}", action=Action.ACCOUNT_EDIT_KEYS, resource="none", sudo=True)
 async def delete_own_key(session: AsyncSession, actor: Actor, key_id: int) -> None:
     """Stop one of the caller's keys from signing in."""
     await delete_key(session, actor, require_account(actor), key_id)

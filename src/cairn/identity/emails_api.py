@@ -34,7 +34,7 @@ class VisibilityBody(msgspec.Struct, kw_only=True):
 def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
     """Return these operations; the program's own outbox sends the mails."""
 
-    @api.post(EMAILS, action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
+    @api.post(EMAILS, action=Action.ACCOUNT_EDIT_EMAILS, resource="none", sudo=True)
     async def add_own_emails(
         context: RequestContext, session: AsyncSession, actor: Actor, body: EmailsBody | list[str]
     ) -> list[EmailJson]:
@@ -47,7 +47,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
             added.append(await add_email(session, outbox, context.settings, actor, account_id, email))
         return [email_json(one) for one in added]
 
-    @api.delete(EMAILS, action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
+    @api.delete(EMAILS, action=Action.ACCOUNT_EDIT_EMAILS, resource="none", sudo=True)
     async def delete_own_emails(session: AsyncSession, actor: Actor, body: EmailsBody | list[str]) -> None:
         """Remove addresses from the caller's account: all of them or none."""
         account_id = _account(actor)

@@ -93,7 +93,7 @@ def make_route_handlers(count_repositories: CountRepositories) -> list[HTTPRoute
     return [get, get_by_number, edit, *_HANDLERS]
 
 
-@api.delete(ORG, action=Action.ORGANIZATION_DELETE, resource="account", status=202)
+@api.delete(ORG, action=Action.ORGANIZATION_DELETE, resource="account", status=202, sudo=True)
 async def delete(session: AsyncSession, actor: Actor, org: str) -> Json:
     """Delete an organization that owns no repositories any more."""
     found = await find_organization(session, actor, org)
@@ -101,7 +101,7 @@ async def delete(session: AsyncSession, actor: Actor, org: str) -> Json:
     return {}
 
 
-@api.post(f"{API}/admin/organizations", action=Action.SITE_ADMINISTER, resource="site")
+@api.post(f"{API}/admin/organizations", action=Action.SITE_ADMINISTER, resource="site", sudo=True)
 async def found(session: AsyncSession, settings: Settings, actor: Actor, body: NewOrganization) -> Json:
     """Make an organization for somebody, as site administrators do."""
     await authorize(session, actor, Action.SITE_ADMINISTER, SiteScope())

@@ -25,7 +25,7 @@ from cairn.web.api import ApiAnswer
 from cairn.web.routing import api
 
 _SITE: Any = {"action": Action.SITE_ADMINISTER, "resource": "site"}
-_PERSON: Any = {"action": Action.SITE_ADMINISTER, "resource": "account"}
+_PERSON: Any = {"action": Action.SITE_ADMINISTER, "resource": "account", "sudo": True}
 API = "/api/v3"
 
 
@@ -52,7 +52,7 @@ class Why(msgspec.Struct, kw_only=True):
 def make_route_handlers(passwords: Passwords, outbox: Outbox) -> list[HTTPRouteHandler]:
     """Return these operations; the program's own password hasher and outbox do the work."""
 
-    @api.post(API + "/admin/users", **_SITE)
+    @api.post(API + "/admin/users", **_SITE, sudo=True)
     async def create(database: Database, settings: Settings, actor: Actor, body: NewUser) -> dict[str, Any]:
         """Make an account."""
         made = await create_account(

@@ -56,7 +56,7 @@ async def read(
     return deploy_key_json(settings.origin, repository, await read_deploy_key(session, actor, repository.id, key_id))
 
 
-@api.post(_KEYS, action=Action.REPOSITORY_EDIT_KEYS, resource="repository", status=201)
+@api.post(_KEYS, action=Action.REPOSITORY_EDIT_KEYS, resource="repository", status=201, sudo=True)
 @follows_renames
 async def add(
     context: RequestContext,
@@ -76,7 +76,7 @@ async def add(
     return deploy_key_json(settings.origin, repository, key)
 
 
-@api.delete(f"{_KEYS}/{{key_id:int}}", action=Action.REPOSITORY_EDIT_KEYS, resource="repository")
+@api.delete(f"{_KEYS}/{{key_id:int}}", action=Action.REPOSITORY_EDIT_KEYS, resource="repository", sudo=True)
 @follows_renames
 async def remove(
     context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str, key_id: int
