@@ -95,6 +95,8 @@ async def test_a_new_team_has_its_maker_as_maintainer_and_an_address(any_databas
         assert place.role is TeamRole.MAINTAINER
         assert (await find_team(session, member, guild, "UBER-CO")).id == made.id
         with pytest.raises(NotFound):
+            await find_team(session, member, guild, "uber\0co")
+        with pytest.raises(NotFound):
             await find_team(session, cast.actors["boss"], guild, "uber-co")
         by_root = await create_team(session, cast.actors["site administrator"], guild, name="Order")
         assert by_root.members == 0

@@ -84,6 +84,14 @@ async def test_what_cannot_be_chosen_comes_back_with_the_reason(ada: Browser) ->
     assert (await ada.get(f"{NEW}?owner=nobody")).status_code == 404
 
 
+@pytest.mark.parametrize("number", ["9223372036854775808", "9" * 5000, "-1", "zwei"])
+async def test_what_is_no_repositorys_number_is_refused(ada: Browser, people: People, number: str) -> None:
+    fields = {"owner": "ada", "name": "ci", "reach": "chosen", "repository_ids": [number]}
+    for step in ("find", "save"):
+        assert (await ada.submit(NEW, fields | {"step": step}, page=NEW)).status_code == 422, step
+    assert people.repositories.asked_for <= {frozenset()}
+
+
 async def test_a_member_makes_a_token_for_their_organization(ada: Browser, people: People) -> None:
     async with people.database.write() as session:
         account = (await session.scalars(select(Account).where(Account.login == "ada"))).one()

@@ -55,6 +55,7 @@ class Repositories:
 
     def __init__(self) -> None:
         self.owned: dict[int, list[tuple[int, str]]] = {}
+        self.asked_for: set[frozenset[int]] = set()
 
     async def list(self, session: AsyncSession, account_id: int) -> builtins.list[tuple[int, str]]:
         """Return id and name of what an account owns."""
@@ -67,6 +68,7 @@ class Repositories:
         """Return id and name of what was chosen already, and of what has the text in its name."""
         assert actor.account_id is not None
         assert session.is_active
+        self.asked_for.add(chosen)
         owned = self.owned.get(owner_id, [])
         return [one for one in owned if one[0] in chosen or text in one[1]]
 

@@ -18,6 +18,7 @@ async def test_the_chosen_ones_come_first_then_matches_of_what_the_actor_sees(an
             (engine, "engine"),
         ]
         assert await repositories_for_token(session, owner, guild, "%", none) == []
+        assert await repositories_for_token(session, owner, guild, "eng\0", none) == []
         assert await repositories_for_token(session, stranger, guild, "", frozenset({engine})) == []
         assert await repositories_for_token(session, owner, cast.accounts["owner"].id, "", frozenset({engine})) == []
 

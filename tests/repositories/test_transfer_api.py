@@ -66,3 +66,6 @@ async def test_a_wrong_team_moves_nothing(company: Company) -> None:
     body = {"new_owner": "acme", "team_ids": [999_999_999]}
     assert (await max_.call("POST", "/repos/max/tool/transfer", json=body)).status_code == 404
     assert (await max_.get("/repos/max/tool")).status_code == 200
+    for number, wrong in (("no column holds", [2**63]), ("so many", list(range(1, 102)))):
+        refused = await max_.call("POST", "/repos/max/tool/transfer", json={"new_owner": "acme", "team_ids": wrong})
+        assert refused.status_code == 422, number

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
+from cairn.base.ids import RowId
 from cairn.identity.browsers import describe_browser
 from cairn.identity.sessions import SessionRow, list_sessions, revoke_other_sessions, revoke_session
 from cairn.identity.settings_frame import own_account, show_settings
@@ -40,7 +41,7 @@ class ChosenSession(msgspec.Struct):
 class ChosenNumber(msgspec.Struct):
     """Which key a button stands beside."""
 
-    id: int
+    id: RowId
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ DEPTH_MAX = 8
 """Teams on the way from the top to the lowest, both counted."""
 DESCRIPTION_LENGTH_MAX = 500
 PER_PAGE_MAX = 100
+_SLUG = re.compile(rf"[A-Za-z0-9-]{{1,{TEAM_NAME_LENGTH_MAX}}}")
+"""Every address of a team, however it is written: no database is asked for what none can have."""
 _RESERVED_SLUGS = frozenset({"new"})
 """Addresses of our own pages below an organization's teams."""
 
@@ -131,9 +133,11 @@ async def find_team(
     session: AsyncSession, actor: Actor, organization_id: int, slug: str, action: Action = Action.TEAM_READ
 ) -> TeamView:
     """Return a team by its address if the actor may do ``action`` to it. Errors: NotFound, Forbidden."""
+    if not _SLUG.fullmatch(slug):
+        raise NotFound("Not Found")
     # uq_team_organization_id_slug
     team_id = await session.scalar(
-        select(Team.id).where(Team.organization_id == organization_id, Team.slug == slug[:TEAM_NAME_LENGTH_MAX].lower())
+        select(Team.id).where(Team.organization_id == organization_id, Team.slug == slug.lower())
     )
     if team_id is None:
         raise NotFound("Not Found")

@@ -1,5 +1,6 @@
 """A person's own tokens: listed, made, changed, regenerated and revoked, classic and fine-grained ones."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from cairn.access.actions import Action
 from cairn.access.permissions import PERMISSIONS, PermissionFacts, PermissionKind
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
+from cairn.base.ids import RowId
 from cairn.identity.organization_members import list_memberships
 from cairn.identity.scope_choices import choices_for
 from cairn.identity.settings_frame import own_account, show_settings
@@ -77,7 +79,7 @@ class FineGrainedForm(msgspec.Struct):
     name: str = ""
     lifetime: Lifetime = "30"
     reach: Literal["all", "public", "chosen"] = "public"
-    repository_ids: list[int] = msgspec.field(default_factory=list)
+    repository_ids: list[RowId] = msgspec.field(default_factory=list)
     search: str = ""
     permissions: list[str] = msgspec.field(default_factory=list)
     """``name:level`` of each permission; an empty text for one that is not given."""
@@ -87,13 +89,13 @@ class FineGrainedForm(msgspec.Struct):
 class ChosenToken(msgspec.Struct):
     """Which token a button stands beside."""
 
-    id: int
+    id: RowId
 
 
 class RegenerateForm(msgspec.Struct):
     """A token that gets another secret, and how long that lives."""
 
-    id: int
+    id: RowId
     lifetime: Lifetime = "30"
 
 
@@ -250,7 +252,7 @@ def make_route_handlers(find_repositories: FindRepositories) -> list[HTTPRouteHa
         owner: Owner,
         token: TokenRow | None = None,
     ) -> Response[str]:
-        chosen = frozenset(int(one) for one in form.values.get("repository_ids") or [] if str(one).isdecimal())
+        chosen = _typed_numbers(form)
         days = shortest(context.settings.token_lifetime_max_days, await lifetime_days_of(session, owner.id))
         return show_settings(
             context,
@@ -371,11 +373,20 @@ def make_route_handlers(find_repositories: FindRepositories) -> list[HTTPRouteHa
 def _permission_groups(*, is_own: bool) -> list[tuple[str, list[tuple[str, PermissionFacts]]]]:
     """Return the permissions to choose from, by what they are about: those of accounts only for one's own things."""
     second = PermissionKind.ACCOUNT if is_own else PermissionKind.ORGANIZATION
-    titles = {PermissionKind.REPOSITORY: "In repositories", second: "In your account" if is_own else "In the organization"}
+    titles = {
+        PermissionKind.REPOSITORY: "In repositories",
+        second: "In your account" if is_own else "In the organization",
+    }
     return [
         (title, [(name, facts) for name, facts in PERMISSIONS.items() if facts.kind is kind and name != "metadata"])
         for kind, title in titles.items()
     ]
+
+
+def _typed_numbers(form: Form[FineGrainedForm]) -> frozenset[int]:
+    """Return the repositories chosen so far, also of a form that is refused; without what is no row's number."""
+    sent = form.values.get("repository_ids") or []
+    return frozenset(int(one) for one in sent if re.fullmatch(r"[0-9]{1,18}", str(one)))
 
 
 def _chosen_permissions(form: FineGrainedForm) -> dict[str, str]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
+from cairn.base.ids import RowId
 from cairn.repositories.deploy_keys import DEPLOY_KEYS_MAX, add_deploy_key, delete_deploy_key, list_deploy_keys
 from cairn.repositories.pages import header_of, open_repository_page
 from cairn.repositories.queries import RepositoryView, find_repository
@@ -34,7 +35,7 @@ class KeyForm(msgspec.Struct):
 class ChosenKey(msgspec.Struct):
     """The key whose button was pressed."""
 
-    id: int
+    id: RowId
 
 
 @page.get(_PATH, action=Action.REPOSITORY_READ_KEYS, resource="repository")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import or_, select
+from sqlalchemy import false, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
@@ -22,7 +22,8 @@ async def repositories_for_token(
     Only what the actor may see; by name, the chosen ones first.
     """
     is_chosen = Repository.id.in_(sorted(chosen))
-    matches = Repository.name_key.contains(text.strip().lower(), autoescape=True)
+    # No name has what cannot be printed, and PostgreSQL takes no NUL.
+    matches = Repository.name_key.contains(text.strip().lower(), autoescape=True) if text.isprintable() else false()
     # uq_repository_owner_id_name_key
     rows = await session.execute(
         select(Repository.id, Repository.name)

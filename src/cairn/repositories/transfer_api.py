@@ -1,11 +1,15 @@
 """Giving a repository to another owner over REST. A person is asked first, as on GitHub; the answer is 202 always."""
 
+from typing import Annotated
+
 import msgspec
 from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
+from cairn.base.ids import RowId
 from cairn.mail.outbox import Outbox
 from cairn.repositories.api_routes import REPOSITORY, follows_renames
 from cairn.repositories.fork_api import whole_repository
@@ -16,13 +20,16 @@ from cairn.repositories.transfer_offers import ask_transfer
 from cairn.web.context import RequestContext
 from cairn.web.routing import api
 
+TEAMS_MAX = 100
+"""Teams let in by one transfer."""
+
 
 class Transfer(msgspec.Struct, kw_only=True):
     """The body of a transfer. ``team_ids`` of the new organization read the repository from then on."""
 
     new_owner: str
     new_name: str | None = None
-    team_ids: list[int] = []
+    team_ids: Annotated[list[RowId], Meta(max_length=TEAMS_MAX)] = []
 
 
 def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:

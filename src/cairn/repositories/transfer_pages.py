@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid
+from cairn.base.ids import RowId
 from cairn.identity.settings_frame import own_account, settings_sections
 from cairn.mail.outbox import Outbox
 from cairn.repositories.pages import header_of, open_repository_page
@@ -47,7 +48,7 @@ class TransferForm(msgspec.Struct):
 class AnswerForm(msgspec.Struct):
     """The repository that is offered, and another name for it where it goes."""
 
-    repository: int
+    repository: RowId
     name: str = ""
 
 
