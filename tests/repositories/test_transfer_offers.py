@@ -27,6 +27,7 @@ from cairn.events.models import EventRow
 from cairn.git.engine import open_engine
 from cairn.identity.models import Account
 from cairn.mail.outbox import Outbox, list_mails
+from cairn.repositories.collaborators import put_collaborator
 from cairn.repositories.create import InternalNotPossible, RepositoryExists
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.models import Repository, RepositoryTransfer
@@ -158,7 +159,7 @@ async def test_offered_accepted_and_told(any_database: Database, outbox: Outbox)
             await find_repository(session, scene.actor("cleo"), "ada", "tool")
         assert (elsewhere.value.owner, elsewhere.value.name) == ("ben", "hammer")
         grants = await session.execute(select(Grant.account_id, Grant.role).order_by(Grant.account_id))
-        assert sorted(tuple(row) for row in grants) == sorted([(scene.ada.id, Role.ADMIN), (scene.cleo.id, Role.WRITE)])
+        assert sorted(tuple(row) for row in grants) == sorted([(scene.ada.id, Role.WRITE), (scene.cleo.id, Role.WRITE)])
         assert await list_own_offers(session, scene.actor("ben")) == []
         actions = (await session.scalars(select(AuditEntry.action).order_by(AuditEntry.id))).all()
         assert actions == [
@@ -170,6 +171,11 @@ async def test_offered_accepted_and_told(any_database: Database, outbox: Outbox)
         types = (await session.scalars(select(EventRow.type).order_by(EventRow.id))).all()
         assert types == ["transfer_offered", "transfer_closed", "repository_transferred"]
         assert await outcome(any_database, act(accept_transfer, scene.actor("ben"), scene.tool.id)) is TransferOver
+    # Attack: who gave it away takes it back, or has somebody else let in.
+    ada = scene.actor("ada")
+    assert await outcome(any_database, act(transfer_repository, ada, scene.tool.id, new_owner="ada")) is Forbidden
+    let_in = act(put_collaborator, ada, scene.tool.id, login="cleo", role=Role.ADMIN)
+    assert await outcome(any_database, let_in) is Forbidden
 
 
 @pytest.mark.parametrize(

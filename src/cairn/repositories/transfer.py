@@ -73,9 +73,9 @@ async def hand_over(
 ) -> RepositoryView:
     """Move a locked repository, which its side lets go, to an account for which the actor may take it; return it.
 
-    Teams lose their roles on it; collaborators and deploy keys stay. A person who owned it, and who brings it into an
-    organization, is its administrator as a collaborator from then on. Addresses it had redirect; an offer to somebody
-    else is void. Errors: as ``transfer_repository``, of the new owner's side.
+    Teams lose their roles on it; collaborators and deploy keys stay. A person who owned it is a collaborator from then
+    on: an administrator where an organization has it, with the write role where a person has, as on GitHub. Addresses
+    it had redirect; an offer to somebody else is void. Errors: as ``transfer_repository``, of the new owner's side.
     """
     if new_name is not None:
         check_repository_name(new_name)
@@ -146,7 +146,8 @@ async def _adjust_grants(
             Grant(
                 repository_id=repository.id,
                 account_id=old_owner.id,
-                role=Role.ADMIN,
+                # A person took it as their own: nobody else gives it away, deletes it or lets people in.
+                role=Role.ADMIN if target.kind is AccountKind.ORGANIZATION else Role.WRITE,
                 granted_at=moment,
                 granted_by_id=actor.account_id,
             )
