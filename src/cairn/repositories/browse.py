@@ -1,5 +1,6 @@
 """Reading a repository's code for pages and the API: folders, files, history, one commit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from cairn.git.commands import GitCommand
 from cairn.git.diff import EMPTY_TREE, Diff, DiffBounds, read_diff
 from cairn.git.engine import Engine
 from cairn.git.history import Objects, count_commits, read_log
+from cairn.git.last_commits import LastCommits, read_last_commits
 from cairn.git.node_cache import View
 from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader, Tag, TreeEntry
 from cairn.git.ref_queries import RefSnapshot, RefValue
@@ -217,6 +219,17 @@ class Code:
             until=until,
         )
         return CommitPage(found[:per_page], len(found) > per_page)
+
+    async def last_commits(self, folder: bytes, tip: Oid, *, patience_seconds: float | None) -> LastCommits | None:
+        """Return which commit changed each entry of a folder last, or None if that takes longer than is waited.
+
+        ``tip`` is the last commit that changed the folder. Errors: Unavailable after a minute.
+        """
+        try:
+            async with asyncio.timeout(patience_seconds):
+                return await read_last_commits(self._engine, self._state, folder=folder, tip=tip)
+        except TimeoutError:
+            return None
 
     async def count_commits(self, revision: Revision) -> int:
         """Return how many commits a revision has, counted up to COUNTED_COMMITS_MAX."""

@@ -18,9 +18,9 @@ from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
 from cairn.git.diff import FileDiff, LineKind
 from cairn.git.engine import Engine
-from cairn.git.reading import TreeEntry
 from cairn.git.types import ObjectKind, show
-from cairn.repositories.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder, open_code
+from cairn.repositories.browse import FileContent, open_code
+from cairn.repositories.folder_page import MARKDOWN, branch_links, code_url, crumbs, read_markdown, show_folder
 from cairn.repositories.fork_progress import show_empty, sync_banner
 from cairn.repositories.history_lists import authors_of, by_day
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
@@ -28,29 +28,15 @@ from cairn.repositories.raw_answer import WHOLE_BYTES_MAX, answer_raw
 from cairn.repositories.revisions import Place, Revision, RevisionKind
 from cairn.web.context import RequestContext
 from cairn.web.highlight import decode_text, highlight_lines
-from cairn.web.markdown import render_markdown
 from cairn.web.render import redirect, render
 from cairn.web.routing import page
 from cairn.web.urls import path_join
 
 _REPOSITORY_PARTS = 2
 _ADDRESS_PARTS = 3
-_MARKDOWN = (b".md", b".markdown")
 _INLINE_TYPES = re.compile(
     r"image/(png|jpeg|gif|webp|avif|x-icon|vnd\.microsoft\.icon)|audio/\w+|video/\w+|application/pdf"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a folder table; see ``tree_rows`` in the components."""
-
-    name: str
-    href: str
-    kind: Literal["folder", "file", "symlink", "submodule"]
-    message: str = ""
-    message_href: str = ""
-    when: Markup | str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +117,9 @@ def _address(context: RequestContext) -> bytes:
 
 
 @page.get("/{owner:str}/{repo:str}", action=Action.REPOSITORY_READ, resource="repository")
-async def home(context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str) -> Response[Any]:
+async def home(
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, wait: int = 0
+) -> Response[Any]:
     """Show the default branch's root, its README and how to clone; how to begin while there is nothing."""
     repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
@@ -141,12 +129,12 @@ async def home(context: RequestContext, actor: Actor, engine: Engine, owner: str
         revision = await code.default_revision()
         if revision is None:
             return await show_empty(context, header, has_refs=bool(code.snapshot.refs))
-        return await _show_folder(context, header, code, Place(revision, b""), is_home=True)
+        return await show_folder(context, header, code, Place(revision, b""), is_home=True, waits=bool(wait))
 
 
 @page.get("/{owner:str}/{repo:str}/tree/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
 async def folder(
-    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str, wait: int = 0
 ) -> Response[Any]:
     """Show a folder of a revision; a file's address is sent on to the file."""
     del address  # read from the raw path, as bytes
@@ -156,7 +144,7 @@ async def folder(
     header = header_of(context, actor, repository, "code")
     async with open_code(engine, repository.store_id) as code:
         place = await code.place(_address(context))
-        return await _show_folder(context, header, code, place, is_home=False)
+        return await show_folder(context, header, code, place, is_home=False, waits=bool(wait))
 
 
 @page.get("/{owner:str}/{repo:str}/blob/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
@@ -180,15 +168,15 @@ async def file(
         place = await code.place(_address(context))
         entry = await code.entry(place)
         if entry.kind is ObjectKind.TREE:
-            return redirect(_url(base, "tree", place.revision, place.path))
+            return redirect(code_url(base, "tree", place.revision, place.path))
         content = await code.file(entry)
         commits = await code.history(place, page=1, per_page=1)
-    is_markdown = content.name.lower().endswith(_MARKDOWN)
+    is_markdown = content.name.lower().endswith(MARKDOWN)
     rendered = None
     lines: list[Markup] | None = None
     if content.data is not None and not content.is_binary:
         if is_markdown and not plain and not content.is_symlink:
-            rendered = await _markdown(context, base, place.revision, place.path.rpartition(b"/")[0], content)
+            rendered = await read_markdown(context, base, place.revision, place.path.rpartition(b"/")[0], content)
         else:
             # Pygments takes a quarter of a second for 100 KiB; other requests go on meanwhile.
             lines = await asyncio.to_thread(highlight_lines, content.data, show(content.name))
@@ -197,7 +185,7 @@ async def file(
         "repositories/file.html",
         **header,
         revision=place.revision,
-        crumbs=_crumbs(repository, base, place),
+        crumbs=crumbs(repository, base, place),
         content=content,
         lines=lines,
         rendered=rendered,
@@ -206,8 +194,8 @@ async def file(
         link_target=decode_text(content.data) if content.is_symlink and content.data else "",
         latest=commits.commits[0] if commits.commits else None,
         authors=await authors_of(context, commits.commits),
-        raw_href=_url(base, "raw", place.revision, place.path),
-        history_href=_url(base, "commits", place.revision, place.path),
+        raw_href=code_url(base, "raw", place.revision, place.path),
+        history_href=code_url(base, "commits", place.revision, place.path),
         permalink=path_join(repository.owner, repository.name, "blob", place.revision.commit_oid, place.path),
     )
 
@@ -265,14 +253,14 @@ async def commits(
             return render(context, "repositories/empty.html", **header, has_refs=False)
         place = await code.place(_address(context))
         found = await code.history(place, page=max(page, 1))
-        branches = _branch_links(code, header["base"], "commits")
+        branches = branch_links(code, header["base"], "commits")
     return render(
         context,
         "repositories/commits.html",
         **header,
         revision=place.revision,
         path=show(place.path),
-        crumbs=_crumbs(repository, header["base"], place),
+        crumbs=crumbs(repository, header["base"], place),
         days=by_day(found.commits),
         authors=await authors_of(context, found.commits),
         branches=branches,
@@ -349,7 +337,7 @@ async def _show_refs(
             rows.append(
                 RefRow(
                     show(name),
-                    _url(base, "tree", revision, b""),
+                    code_url(base, "tree", revision, b""),
                     found.subject,
                     f"{base}/commit/{found.oid}",
                     found.committer.at,
@@ -358,116 +346,6 @@ async def _show_refs(
             )
     rows.sort(key=lambda row: (row.is_default, row.at), reverse=True)
     return render(context, "repositories/refs.html", **header, what=what, rows=rows, total=len(refs))
-
-
-async def _show_folder(
-    context: RequestContext, header: dict[str, Any], code: Code, place: Place, *, is_home: bool
-) -> Response[Any]:
-    base, repository = header["base"], header["repository"]
-    entry = await code.entry(place)
-    if entry.kind is not ObjectKind.TREE:
-        return redirect(_url(base, "blob", place.revision, place.path))
-    found: Folder = await code.folder(entry)
-    latest = (await code.history(place, page=1, per_page=1)).commits
-    readme = None
-    if found.readme is not None:
-        readme = await _readme(context, base, place, found.readme)
-    count = await code.count_commits(place.revision) if is_home else None
-    parent = ""
-    if place.path:
-        parent = _url(base, "tree", place.revision, place.path.rpartition(b"/")[0])
-    return render(
-        context,
-        "repositories/folder.html",
-        **header,
-        is_home=is_home,
-        revision=place.revision,
-        crumbs=_crumbs(repository, base, place),
-        rows=[_row(base, place, item) for item in found.entries],
-        parent=parent,
-        latest=latest[0] if latest else None,
-        authors=await authors_of(context, latest),
-        readme=readme,
-        readme_name=show(found.readme.name) if found.readme else "",
-        branches=_branch_links(code, base, "tree"),
-        branch_count=len(code.branches),
-        tag_count=len(code.tags),
-        commit_count=count,
-        counted_max=COUNTED_COMMITS_MAX,
-        history_href=_url(base, "commits", place.revision, place.path),
-    )
-
-
-async def _readme(context: RequestContext, base: str, place: Place, readme: FileContent) -> Markup:
-    if readme.name.lower().endswith(_MARKDOWN):
-        return await _markdown(context, base, place.revision, place.path, readme)
-    assert readme.data is not None
-    return Markup('<pre class="markdown-plain">{}</pre>').format(decode_text(readme.data))
-
-
-async def _markdown(
-    context: RequestContext, base: str, revision: Revision, folder_path: bytes, content: FileContent
-) -> Markup:
-    """Render Markdown with its relative links meaning files of the same revision."""
-    context.allow_remote_images = True
-    assert content.data is not None
-
-    def rewrite(address: str, kind: Literal["link", "image"]) -> str:
-        if address.startswith("#"):
-            return address
-        target, mark, fragment = address.partition("#")
-        path = _join(b"" if target.startswith("/") else folder_path, unquote_to_bytes(target))
-        return _url(base, "raw" if kind == "image" else "blob", revision, path) + mark + fragment
-
-    return await render_markdown(decode_text(content.data), rewrite=rewrite)
-
-
-def _join(folder_path: bytes, target: bytes) -> bytes:
-    """Return a relative path made absolute within the repository; ``..`` stops at its root."""
-    parts = folder_path.split(b"/") if folder_path else []
-    for part in target.split(b"/"):
-        if part == b"..":
-            del parts[-1:]
-        elif part not in {b"", b"."}:
-            parts.append(part)
-    return b"/".join(parts)
-
-
-def _url(base: str, verb: str, revision: Revision, path: bytes) -> str:
-    """Return the address of a path in a revision as somebody named it."""
-    tail = path_join(verb, revision.name, path) if path else path_join(verb, revision.name)
-    return base + tail
-
-
-def _row(base: str, place: Place, entry: TreeEntry) -> Row:
-    path = place.path + b"/" + entry.name if place.path else entry.name
-    kind: Literal["folder", "file", "symlink", "submodule"] = "file"
-    verb = "blob"
-    if entry.kind is ObjectKind.TREE:
-        kind, verb = "folder", "tree"
-    elif entry.is_submodule:
-        return Row(
-            f"{show(entry.name)} @ {entry.oid[:10]}", _url(base, "tree", place.revision, place.path), "submodule"
-        )
-    elif entry.mode == 0o120000:
-        kind = "symlink"
-    return Row(show(entry.name), _url(base, verb, place.revision, path), kind)
-
-
-def _crumbs(repository: RepositoryView, base: str, place: Place) -> list[tuple[str, str]]:
-    crumbs = [(repository.name, _url(base, "tree", place.revision, b""))]
-    parts = place.path.split(b"/") if place.path else []
-    for count, part in enumerate(parts, 1):
-        crumbs.append((show(part), _url(base, "tree", place.revision, b"/".join(parts[:count]))))
-    return crumbs
-
-
-_BRANCHES_IN_MENU = 50
-
-
-def _branch_links(code: Code, base: str, verb: str) -> list[tuple[str, str]]:
-    names = [ref.name.removeprefix(b"refs/heads/") for ref in code.branches[:_BRANCHES_IN_MENU]]
-    return [(show(name), base + path_join(verb, name)) for name in names]
 
 
 _ROW_KINDS: dict[LineKind, Literal["context", "add", "delete"]] = {

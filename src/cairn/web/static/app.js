@@ -81,3 +81,16 @@ function refreshTimes() {
   }
 }
 setInterval(refreshTimes, 60_000);
+
+// A part that took too long to make for the page is asked for again and put in its place.
+for (const part of document.querySelectorAll("[data-complete]")) {
+  try {
+    const answer = await fetch(part.dataset.complete, { headers: { accept: "text/html" } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    part.replaceWith(page.getElementById(part.id));
+    refreshTimes();
+  } catch {
+    part.removeAttribute("aria-busy");
+  }
+}
