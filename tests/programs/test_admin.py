@@ -20,6 +20,7 @@ from cairn.identity.authenticate import AccountSuspended, Authenticated, BadCred
 from cairn.identity.credentials import Credential, PasswordCredential, TokenCredential
 from cairn.identity.models import Account
 from cairn.identity.passwords import Passwords
+from cairn.identity.token_format import make_token
 
 T = TypeVar("T")
 
@@ -88,6 +89,18 @@ def test_a_created_user_can_sign_in(operator: Operator) -> None:
     assert (found.actor.login, found.actor.is_site_admin) == ("alice", False)
     assert operator.create("root-1", "--admin") == "Created administrator root-1.\n"
     assert signed_in(operator.url, password_of("root-1")).actor.is_site_admin
+
+
+def test_a_token_is_told_from_a_look_alike_without_a_database() -> None:
+    """What was read is never said again: it may be a secret that works."""
+    operator, token = Operator("sqlite:////nowhere/at/all.db"), make_token()
+    assert operator.does("check-token", stdin=f"  {token}\n") == "The checksum holds: this is a token of a Cairn.\n"
+    changed = token[:-1] + ("0" if token[-1] != "0" else "1")
+    said = operator.is_refused("check-token", stdin=changed)
+    assert said == "the checksum does not hold: this looks like a token of a Cairn, but is none."
+    for stdin in (f"{token} {token}", token + "\n" * 5000):
+        said = operator.is_refused("check-token", stdin=stdin)
+        assert said == "this is no token of a Cairn: one is crn_ and 36 letters and digits."
 
 
 def test_what_is_done_here_is_audited_as_the_system(operator: Operator) -> None:

@@ -27,9 +27,14 @@ def looks_like_token(text: str) -> bool:
     return text.startswith(TOKEN_PREFIX)
 
 
+def has_token_form(text: str) -> bool:
+    """Tell whether the text has a token's prefix, characters and length, whatever the checksum."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 def is_well_formed_token(text: str) -> bool:
     """Tell whether the text has a token's form and the checksum fits, so that it is worth a query."""
-    if not _TOKEN.fullmatch(text):
+    if not has_token_form(text):
         return False
     body = text[len(TOKEN_PREFIX) : -_CHECKSUM_DIGITS]
     return text.endswith(_checksum(body))

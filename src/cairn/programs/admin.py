@@ -26,6 +26,7 @@ from cairn.db.sealed_columns import find_unreadable, reseal, sealed_columns
 from cairn.identity import accounts
 from cairn.identity.passwords import Passwords
 from cairn.identity.queries import AccountRow, find_account, list_accounts
+from cairn.identity.token_format import has_token_form, is_well_formed_token
 from cairn.identity.tokens import create_token
 from cairn.programs import admin_repair, admin_site
 from cairn.programs.restore_refs import restore_refs_command
@@ -43,6 +44,9 @@ app = typer.Typer(
 )
 
 app.add_typer(admin_repair.app)
+
+_CHECKED_BYTES_MAX = 4096
+"""What is longer than this is no token, blanks around it included; a token has 40."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 Password = Annotated[
@@ -102,6 +106,29 @@ def create_token_command(
         return made.secret
 
     print(_run(work))
+
+
+@app.command()
+def check_token() -> None:
+    """Say whether the text on standard input is a token by its checksum; exit code 0 if it is, 1 if not.
+
+    Nothing is asked of the database: whether a real token still works, only its own installation knows.
+    """
+    if sys.stdin.isatty():
+        text = typer.prompt("Token", hide_input=True)
+    else:
+        raw = sys.stdin.buffer.read(_CHECKED_BYTES_MAX + 1)
+        text = raw.decode("utf-8", "replace") if len(raw) <= _CHECKED_BYTES_MAX else ""
+    text = text.strip()
+    if is_well_formed_token(text):
+        print("The checksum holds: this is a token of a Cairn.")
+        return
+    if has_token_form(text):
+        problem = "the checksum does not hold: this looks like a token of a Cairn, but is none."
+    else:
+        problem = "this is no token of a Cairn: one is crn_ and 36 letters and digits."
+    print(f"cairnd admin: {problem}", file=sys.stderr)
+    raise SystemExit(1)
 
 
 @app.command()
