@@ -2,6 +2,7 @@
 
 import re
 
+from sqlalchemy import Engine, event
 from tests.factories.company import Company, company
 from tests.repositories.test_organization_tokens_api import repository, token
 
@@ -61,6 +62,37 @@ async def test_what_a_policy_refuses_is_marked(company: Company) -> None:
     browser = company.forge.browser(company.forge.people["olga"])
     await browser.submit("/organizations/acme/settings", {"token_lifetime_max_days": "30"})
     assert "Refused: lives too long" in await shown_names(company)
+
+
+async def test_a_longer_list_takes_no_more_statements(company: Company) -> None:
+    engine = await repository(company, "engine")
+    ran: list[str] = []
+
+    def note(*facts: object) -> None:
+        ran.append(str(facts[2]))
+
+    async def statements() -> int:
+        ran.clear()
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await shown_names(company)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return len(ran)
+
+    await token(company, "max", "first", repository_ids=frozenset({engine}))
+    one = await statements()
+    for number in range(9):
+        await token(company, "mia", f"more {number}", repository_ids=frozenset({engine}), contents="read")
+    assert (len(names(await shown_names(company))), await statements()) == (10, one)
+
+
+async def test_the_list_goes_on_over_pages(company: Company) -> None:
+    for number in range(31):
+        await token(company, "max", f"t{number}")
+    first, second = await shown_names(company), await shown_names(company, "?page=2")
+    assert (len(names(first)), names(second)) == (30, ["t0"])
+    assert ('rel="next"' in first, 'rel="next"' in second, 'rel="prev"' in second) == (True, False, True)
 
 
 async def test_nobody_else_sees_the_page(company: Company) -> None:
