@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,9 @@ class Server:
         self.roots_asked += 1
         return self.roots
 
-    async def push(self, tips: Sequence[Oid], pack: bytes | None, *, known: Sequence[Oid] = ()) -> None:
+    async def push(
+        self, tips: Sequence[Oid], pack: bytes | None, *, known: Sequence[Oid] = (), loses_view: bool = False
+    ) -> None:
         async with open_quarantine(self.folder / "q", alternates=[self.repository.objects]) as quarantine:
             indexed = None
             if pack is not None:
@@ -53,6 +56,8 @@ class Server:
 
                 indexed = await index_pack(self.runner, quarantine, chunks(), limits=LIMITS)
             self.runner.started = []
+            if loses_view:
+                shutil.rmtree(self.repository.objects)
             await check_closure(self.runner, quarantine, tips=tips, pack=indexed, known=known, all_roots=self.all_roots)
 
     def forget(self, oid: Oid) -> None:
@@ -140,6 +145,16 @@ async def test_what_lies_beside_an_only_push_is_not_its_own(server: Server, tmp_
     own = mine.commit({"b": "y"})
     with pytest.raises(ObjectMissing):
         await server.push([own], mine.pack([own], without=[secret]))
+
+
+async def test_a_view_that_goes_meanwhile_makes_no_push_an_only_one(server: Server, tmp_path: Path) -> None:
+    """Attack: somebody empties the node's cache after a pack was found to build on what lies in it, unreachable."""
+    secret = server.repository.commit({"secret": "x"})
+    server.repository.repack()
+    mine = git_repositories.clone(server.repository, tmp_path / "client")
+    own = mine.commit({"b": "y"})
+    with pytest.raises(ObjectMissing):
+        await server.push([own], mine.pack([own], without=[secret]), loses_view=True)
 
 
 async def test_a_branch_on_old_history_needs_no_pack(server: Server) -> None:

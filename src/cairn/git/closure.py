@@ -12,7 +12,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pygit2
 
@@ -53,7 +52,7 @@ async def check_closure(
     """
     if pack is None and set(tips) <= set(known):
         return
-    if pack is not None and await asyncio.to_thread(_is_alone, quarantine):
+    if pack is not None and pack.stands_alone:
         await asyncio.to_thread(_require_tips, pack, tips)
         return
     async with AsyncExitStack() as stack:
@@ -75,20 +74,11 @@ async def check_closure(
         raise ObjectMissing(min(unproven))
 
 
-def _is_alone(quarantine: Quarantine) -> bool:
-    """Tell whether the pusher's pack is all there is: a first push. Blocks."""
-    return not any(next(folder.rglob("*.pack"), None) or _holds_loose(folder) for folder in quarantine.alternates)
-
-
-def _holds_loose(folder: Path) -> bool:
-    return folder.is_dir() and any(entry.name not in {"pack", "info"} for entry in folder.iterdir())
-
-
 def _require_tips(pack: IndexedPack, tips: Sequence[Oid]) -> None:
     """Return if a pack that stands alone holds ``tips``; else ObjectMissing.
 
     ``index-pack --strict`` has found every object that an object of the pack names, and where nothing else was to be
-    found, it found them in the pack.
+    seen from the start, it found them in the pack: a first push.
     """
     with PackIndex.open(pack.path_idx) as index:
         for tip in tips:

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cairn.base.errors import Conflict, Invalid, TooLarge
@@ -33,6 +33,18 @@ _WAIT_SECONDS = 120
 _BYTES_PER_SECOND_MIN = 16 << 10
 """From the pack's first bytes on, its git child waits for the client this long altogether, and a second for each 16 KiB
 that came: who computes does so before."""
+
+_CPU_SECONDS = 30
+"""A pack's git child may compute this long altogether, and a second for each MiB that came: what is small and unfolds
+into gigabytes costs whoever sends it as much as it costs us."""
+
+_MEMORY_BYTES = 512 * MIB
+_OBJECT_MEMORY_BYTES = 400
+_PACKED_OBJECT_BYTES_MIN = 9
+_MEMORY_LOOK_SECONDS = 0.1
+
+NODE_BYTES_MAX = 64 * MIB
+"""Largest commit, tree or tag: unlike files, those are read into memory whole. A folder of a million names has 40."""
 
 # Severities of git's object checks. Everything that could mislead or attack a client stays an error: .git and
 # .gitmodules tricks, NUL bytes, unsorted or duplicate tree entries, null ids. Tolerated is what old or foreign programs
@@ -114,6 +126,8 @@ class IndexedPack:
     appended_oids: tuple[Oid, ...]
     bytes: int
     checksum: str
+    stands_alone: bool = False
+    """Nothing else was to be seen when it was verified: what its objects name, it holds."""
 
 
 @asynccontextmanager
@@ -174,6 +188,8 @@ async def index_pack(
     if received == 0:
         await _check_empty_pack(bytes(head), chunks)
         return None
+    # Before, not after: an alternate that goes away later has lent what it had.
+    stands_alone = await asyncio.to_thread(_sees_nothing, quarantine)
     command = GitCommand(name="index-pack", options=("--stdin", "--fix-thin", STRICT, f"--threads={runner.threads}"))
     async with runner.spawn(
         command,
@@ -183,16 +199,18 @@ async def index_pack(
         limits=_child_limits(limits.pack_bytes.value, received),
         kind=Kind.PACED,
     ) as child:
-        await _feed(child, bytes(head), chunks, limits.pack_bytes)
+        intake = _Intake(child, claimed=received, limit=limits.pack_bytes)
+        await intake.take(bytes(head), chunks)
         exit_code = await child.wait()
         if exit_code != 0:
             raise _explain(GitFailed("index-pack", exit_code, child.stderr))
         words = (await child.read()).split()
-    return await _describe(quarantine, words[-1].decode("ascii"), received=received)
+    described = await _describe(quarantine, words[-1].decode("ascii"), received=received)
+    return replace(described, stands_alone=stands_alone)
 
 
 async def check_objects(runner: GitRunner, quarantine: Quarantine, pack: IndexedPack, *, limits: PackLimits) -> None:
-    """Return if no file in the pack is too large and no delta chain too long; PackTooLarge names the object."""
+    """Return if no object in the pack is too large and no delta chain too long; PackTooLarge names the object."""
     command = GitCommand(
         name="cat-file",
         options=(CHECK_FORMAT, "--batch-all-objects"),
@@ -258,12 +276,22 @@ def _lay_out(path: Path) -> None:
     (path / "HEAD").write_text("ref: refs/heads/main\n")
 
 
+def _sees_nothing(quarantine: Quarantine) -> bool:
+    """Tell whether no object lies in any alternate. Blocks."""
+    return not any(next(folder.rglob("*.pack"), None) or _holds_loose(folder) for folder in quarantine.alternates)
+
+
+def _holds_loose(folder: Path) -> bool:
+    return folder.is_dir() and any(entry.name not in {"pack", "info"} for entry in folder.iterdir())
+
+
 def _child_limits(pack_bytes: int, objects: int) -> GitLimits:
     """Return what indexing an honest pack of this size may use: a bomb unfolds into far more than it weighs."""
     return GitLimits(
-        memory_bytes=512 * MIB + 400 * objects,
+        memory_bytes=_MEMORY_BYTES + _OBJECT_MEMORY_BYTES * objects,
         file_bytes=max(2 * pack_bytes, GIB),
-        cpu_seconds=30 + pack_bytes // (8 * MIB) + objects // 1000,
+        cpu_seconds=_CPU_SECONDS + pack_bytes // MIB,
+        first_cpu_seconds=_CPU_SECONDS,
     )
 
 
@@ -276,42 +304,81 @@ async def _check_empty_pack(head: bytes, chunks: AsyncIterator[bytes]) -> None:
         raise PackCorrupt("the pack without objects has a wrong checksum; push again")
 
 
-async def _feed(child: GitChild, head: bytes, chunks: AsyncIterator[bytes], limit: Limit) -> None:
-    """Write the pack to the child until the source or the child ends: a client may keep its side open."""
-    feeding = asyncio.create_task(_write_all(child, head, chunks, limit))
-    ended = asyncio.create_task(child.ended())
-    try:
-        await asyncio.wait({feeding, ended}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        feeding.cancel()
-        ended.cancel()
-        await asyncio.wait({feeding, ended})  # nobody holds a pipe or the pidfd when the child is waited for again
-    if not feeding.cancelled():
-        feeding.result()
+class _Intake:
+    """Brings a pack to its git child, which may use more the more of the pack has come."""
 
+    def __init__(self, child: GitChild, *, claimed: int, limit: Limit) -> None:
+        self._child = child
+        self._claimed = claimed
+        self._limit = limit
+        self._received = 0
 
-async def _write_all(child: GitChild, head: bytes, chunks: AsyncIterator[bytes], limit: Limit) -> None:
-    received, chunk, waited_seconds = 0, head, 0.0
-    while True:
-        received += len(chunk)
-        if received > limit.value:
-            raise PackTooLarge(
-                f"This push is larger than {limit.value:,} bytes ({limit.setting}); push in parts or ask the operator."
-            )
+    async def take(self, head: bytes, chunks: AsyncIterator[bytes]) -> None:
+        """Write the pack to the child until the child ends, or the source does and the child has had its say on it.
+
+        A client may keep its side open, so the child's end is enough.
+        """
+        feeding = asyncio.create_task(self._write_all(head, chunks))
+        ended = asyncio.create_task(self._ended(feeding))
+        watching = asyncio.create_task(self._watch())
+        tasks = {feeding, ended, watching}
         try:
-            await child.write(chunk)
-        except BrokenPipeError:
-            return
-        asked_at = time.monotonic()
-        patience = _WAIT_SECONDS + received / _BYTES_PER_SECOND_MIN - waited_seconds
+            await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)  # nobody holds a pipe or the pidfd when the child is waited for again
+        for task in (feeding, watching):
+            if not task.cancelled():
+                task.result()
+
+    async def _ended(self, feeding: "asyncio.Task[None]") -> None:
+        """Return when the child has ended, or feeding it has failed."""
+        ended = asyncio.create_task(self._child.ended())
         try:
-            async with asyncio.timeout(max(patience, 0)):
-                chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise PackTooSlow(f"only {received:,} bytes of the pack came in time; push again") from None
-        waited_seconds += time.monotonic() - asked_at
+            await asyncio.wait({feeding, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done() and feeding.exception() is None:
+                self._child.close_stdin()
+                await ended
+        finally:
+            ended.cancel()
+            await asyncio.wait({ended})
+
+    async def _write_all(self, head: bytes, chunks: AsyncIterator[bytes]) -> None:
+        chunk, waited_seconds = head, 0.0
+        while True:
+            self._received += len(chunk)
+            if self._received > self._limit.value:
+                raise PackTooLarge(
+                    f"This push is larger than {self._limit.value:,} bytes ({self._limit.setting}); "
+                    "push in parts or ask the operator."
+                )
+            self._child.allow_cpu(_CPU_SECONDS + self._received // MIB)
+            try:
+                await self._child.write(chunk)
+            except BrokenPipeError:
+                return
+            asked_at = time.monotonic()
+            patience = _WAIT_SECONDS + self._received / _BYTES_PER_SECOND_MIN - waited_seconds
+            try:
+                async with asyncio.timeout(max(patience, 0)):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise PackTooSlow(f"only {self._received:,} bytes of the pack came in time; push again") from None
+            waited_seconds += time.monotonic() - asked_at
+
+    async def _watch(self) -> None:
+        """End a child that uses the memory of objects which its pack claims to have and which never came.
+
+        Git reserves memory for as many as the first line says, so the limit that the kernel keeps must allow that.
+        """
+        while True:
+            await asyncio.sleep(_MEMORY_LOOK_SECONDS)
+            objects = min(self._claimed, self._received // _PACKED_OBJECT_BYTES_MIN)
+            if self._child.memory_bytes > _MEMORY_BYTES + _OBJECT_MEMORY_BYTES * objects:
+                raise PackTooLarge(_TOO_MUCH)
 
 
 async def _describe(quarantine: Quarantine, checksum: str, *, received: int | None) -> IndexedPack:
@@ -324,6 +391,7 @@ async def _describe(quarantine: Quarantine, checksum: str, *, received: int | No
     return IndexedPack(path_pack, path_idx, objects, last, path_pack.stat().st_size, checksum)
 
 
+_TOO_MUCH = "unpacking this push would use more time, memory or disk than one push may"
 _EXPLANATIONS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"early EOF|premature end of pack|unexpected disconnect"), "truncated"),
     (re.compile(r"did not receive expected object (?P<oid>[0-9a-f]{40})"), "missing"),
@@ -353,9 +421,9 @@ def _explain(failure: GitFailed) -> Exception:
     if error is None and re.search(r"No space left on device|Disk quota exceeded", failure.stderr):
         error = OSError(errno.ENOSPC, "No space left on device")  # as if we had written ourselves
     if error is None and failure.exit_code < 0:
-        error = PackTooLarge("unpacking this push would use more time, memory or disk than one push may")
+        error = PackTooLarge(_TOO_MUCH)
     if error is None and re.search(r"[Oo]ut of memory|mmap failed|File too large", failure.stderr):
-        error = PackTooLarge("unpacking this push would use more memory or disk than one push may")
+        error = PackTooLarge(_TOO_MUCH)
     error = error or PackCorrupt("the pack is damaged and cannot be read; run git fsck and push again")
     error.__cause__ = failure
     return error
@@ -390,6 +458,11 @@ class _ObjectCheck:
                 raise PackTooLarge(
                     f"A file of this push (blob {name.decode()}) has {int(size):,} bytes, more than {limit.value:,} "
                     f"({limit.setting}); keep large files outside of git or ask the operator."
+                )
+            if kind != b"blob" and int(size) > NODE_BYTES_MAX:
+                raise PackTooLarge(
+                    f"The {kind.decode()} {name.decode()} of this push has {int(size):,} bytes, more than "
+                    f"{NODE_BYTES_MAX:,}; only files may be larger."
                 )
             if base != _NO_BASE:
                 self._bases[rank] = self._rank(base) + 1
