@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from tests.storage.http_stub import Answer, HttpStub, LyingStore, Request
 
+from cairn.base.patience import patience
 from cairn.storage.breaker import BreakerState
 from cairn.storage.calls import RETRIES_MAX
 from cairn.storage.errors import (
@@ -17,6 +18,7 @@ from cairn.storage.errors import (
     StorageRefused,
     StorageUnavailable,
 )
+from cairn.storage.storage import Storage
 
 
 async def _chunk(data: bytes) -> AsyncIterator[bytes]:
@@ -76,17 +78,58 @@ async def test_calls_under_way_give_up_when_the_breaker_opens(stub: HttpStub) ->
     assert len(stub.requests) < 20 * (RETRIES_MAX + 1)
 
 
-async def test_the_probe_is_one_request(stub: HttpStub) -> None:
+def _left_alone_long_enough(storage: Storage) -> None:
+    breaker = storage._calls.breaker
+    while storage.breaker_state is BreakerState.CLOSED:
+        breaker.failed()
+    breaker._next_probe_at = 0.0
+    assert storage.breaker_state is BreakerState.HALF_OPEN
+
+
+async def test_a_store_that_is_still_away_is_asked_once_for_many_calls(stub: HttpStub) -> None:
     stub.answer = lambda _: Answer(503)
     storage = stub.storage()
-    breaker = storage._calls.breaker
-    while storage.breaker_state is not BreakerState.OPEN:
-        breaker.failed()
-    breaker._next_probe_at = 0.0  # its time has come
-    with pytest.raises(StorageUnavailable):
-        await storage.get("k", max_bytes=10)
+    _left_alone_long_enough(storage)
+    ends = await asyncio.gather(*(storage.get("k", max_bytes=10) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(end, StorageUnavailable) for end in ends)
     assert len(stub.requests) == 1
     assert storage.breaker_state is BreakerState.OPEN
+    assert storage.counters.rejections["get"] == 5
+
+
+async def test_calls_side_by_side_all_go_through_once_the_store_is_back(stub: HttpStub) -> None:
+    """A push writes pack and index together: if one of them were refused, the other would be given up each time."""
+    stub.answer = LyingStore()
+    storage = stub.storage()
+    _left_alone_long_enough(storage)
+    async with asyncio.TaskGroup() as group:
+        for number in range(3):
+            group.create_task(storage.put(f"k/{number}", b"x"))
+            group.create_task(storage.put_stream(f"s/{number}", _chunk(b"x")))
+    assert storage.breaker_state is BreakerState.CLOSED
+
+
+async def test_a_caller_that_leaves_during_its_probe_leaves_the_next_one_to_ask(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(hangs=True)
+    storage = stub.storage(deadline_seconds=30)
+    _left_alone_long_enough(storage)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await storage.stat("k")
+    store = LyingStore()
+    store.objects["k"] = b"x"
+    stub.answer = store
+    assert await storage.get("k", max_bytes=10) == b"x"
+
+
+async def test_a_silent_probe_costs_a_request_no_more_than_its_allowance(stub: HttpStub) -> None:
+    stub.answer = lambda _: Answer(hangs=True)
+    storage = stub.storage(deadline_seconds=30)
+    _left_alone_long_enough(storage)
+    begun = time.monotonic()
+    with patience(0.2), pytest.raises(StorageUnavailable):
+        await storage.stat("k")
+    assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,14 @@ async def test_a_stream_left_early_can_be_left_many_times(storage: Storage) -> N
     assert await storage.get_range("k", 0, 1)
 
 
+async def test_bytes_are_handed_out_as_they_come_however_much_is_missing(stub: HttpStub) -> None:
+    """A store that is slow is read: what must arrive within one attempt is any byte."""
+    stub.answer = lambda _: Answer(200, b"x" * 1000, declared_bytes=MIB, hangs=True)
+    async with stub.storage().stream("k") as stream:
+        assert set(await anext(stream)) == set(b"x")
+    assert len(stub.requests) == 1
+
+
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

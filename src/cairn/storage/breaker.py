@@ -1,4 +1,4 @@
-"""A circuit breaker: after repeated failures the backend is left alone for a moment, then tried by one call."""
+"""A circuit breaker: after repeated failures the backend is left alone for a moment, then asked one small thing."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class BreakerState(StrEnum):
     OPEN = "open"
     """It fails at once."""
     HALF_OPEN = "half_open"
-    """It goes through as a probe; the calls after it fail until the probe has an answer."""
+    """It waits for a probe, whose answer decides for everybody who waits (``Calls.admit``)."""
 
 
 class Breaker:
@@ -37,13 +37,9 @@ class Breaker:
         return BreakerState.HALF_OPEN if self._clock() >= self._next_probe_at else BreakerState.OPEN
 
     def admit(self, operation: str) -> None:
-        """Let a call through, or raise StorageUnavailable at once while the breaker is open."""
-        state = self.state
-        if state is BreakerState.OPEN:
+        """Let a call through, or raise StorageUnavailable at once unless the breaker is closed."""
+        if self.state is not BreakerState.CLOSED:
             raise unavailable(operation, "it failed repeatedly and is left alone for a moment")
-        if state is BreakerState.HALF_OPEN:
-            # One probe per period: a probe that was cancelled needs no cleaning up, the next period brings another.
-            self._next_probe_at = self._clock() + OPEN_SECONDS
 
     def succeeded(self) -> None:
         """The backend answered: close."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from opendal import AsyncOperator
@@ -49,6 +49,9 @@ class Calls:
         self.deadline_seconds = deadline_seconds
         self.counters = StorageCounters()
         self.breaker = Breaker()
+        self.probe: Callable[[], Awaitable[None]] | None = None
+        """A small request that shows whether the backend answers."""
+        self._probing = asyncio.Lock()
         self._is_remote = is_remote
         self._attempt_seconds = deadline_seconds / 2 if is_remote else deadline_seconds
         self._retries = RETRIES_MAX if is_remote else 0
@@ -56,6 +59,7 @@ class Calls:
     async def run(self, operation: str, key: str, attempt: Callable[[], Awaitable[T]], *, transfer_bytes: int = 0) -> T:
         """Return what ``attempt()`` returns, tried again while that may help, within the deadline."""
         more = transfer_bytes / SLOWEST_BYTES_PER_SECOND
+        await self.admit(operation)
         granted = seconds_left(self.deadline_seconds)
         # A request that has spent its time elsewhere and gives up early says nothing about the backend.
         with self.guarded(operation, key, blames=granted >= self._attempt_seconds):
@@ -71,17 +75,42 @@ class Calls:
         The stream was admitted before; only a step that ``proves`` that the backend answers may close the breaker.
         """
         more = transfer_bytes / SLOWEST_BYTES_PER_SECOND
-        with self.guarded(operation, key, admits=False, proves=proves):
+        with self.guarded(operation, key, proves=proves):
             async with asyncio.timeout(self.deadline_seconds + more):
                 return await call()
 
+    async def admit(self, operation: str) -> None:
+        """Let a call through and count it, or raise StorageUnavailable while the backend is left alone.
+
+        When it was left alone for long enough, one caller asks it a small thing and the others wait for the answer.
+        The call itself is no probe: it may be one of several that a request makes side by side, and where one of them
+        is refused the others are given up, so that no such request would ever get an answer.
+        """
+        if self.breaker.state is BreakerState.HALF_OPEN:
+            await self._prove(operation)
+        try:
+            self.breaker.admit(operation)
+        except StorageUnavailable:
+            self.counters.rejections[operation] += 1
+            raise
+        self.counters.calls[operation] += 1
+
+    async def _prove(self, operation: str) -> None:
+        """The backend was asked whether it answers, and the breaker knows."""
+        granted = seconds_left(self._attempt_seconds)
+        probe = self.probe
+        assert probe is not None, "only a backend that can be asked has failures"
+        with self.guarded(operation, "", blames=False, proves=False):
+            async with waiting(), self._probing:
+                if self.breaker.state is not BreakerState.HALF_OPEN:
+                    return
+                with suppress(CairnError), self.guarded("probe", "", blames=granted >= self._attempt_seconds):
+                    async with asyncio.timeout(granted):
+                        await probe()
+
     @contextmanager
-    def guarded(
-        self, operation: str, key: str, *, admits: bool = True, proves: bool = True, blames: bool = True
-    ) -> Iterator[None]:
+    def guarded(self, operation: str, key: str, *, proves: bool = True, blames: bool = True) -> Iterator[None]:
         """Turn OpenDAL's errors inside the block into ours and tell the breaker how the block ended."""
-        if admits:
-            self._admit(operation)
         try:
             yield
         except CairnError as error:
@@ -125,19 +154,11 @@ class Calls:
                 if not may_help or retry == self._retries:
                     raise error from cause
             if self.breaker.state is BreakerState.OPEN:
-                raise error  # other calls found out meanwhile, or this one is the probe: more attempts add to the load
+                raise error  # others found out meanwhile: more attempts would only add to the load
             self.counters.retries[operation] += 1
             pause = min(FIRST_PAUSE_SECONDS * 2**retry, PAUSE_SECONDS_MAX)
             await asyncio.sleep(random.uniform(pause / 2, pause * 1.5))  # noqa: S311 spreads load, hides nothing
         raise AssertionError("the last attempt returns or raises")
-
-    def _admit(self, operation: str) -> None:
-        try:
-            self.breaker.admit(operation)
-        except StorageUnavailable:
-            self.counters.rejections[operation] += 1
-            raise
-        self.counters.calls[operation] += 1
 
     def _settle(self, operation: str, error: CairnError) -> CairnError:
         if isinstance(error, FAILURES):

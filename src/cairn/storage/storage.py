@@ -103,6 +103,7 @@ class Storage:
         self._scheme = address.scheme
         self._operator = operator
         self._calls = calls
+        calls.probe = self._touch
         self._folder = folder
         capability = operator.capability()
         self._lists_from = address.is_remote and capability.list_with_start_after
@@ -153,6 +154,7 @@ class Storage:
         async with self._writer(key) as writer:
             operator = self._calls.with_part_retries(writer)
             # Never `async with`: leaving it after an error would commit what arrived so far.
+            await self._calls.admit("put")
             with self._calls.guarded("put", key, proves=False):
                 file = await operator.open(key, "wb", chunk=PART_BYTES, concurrent=self._concurrent)
             async for chunk in chunks:
@@ -313,6 +315,7 @@ class Storage:
             )
         if not self._signs:
             return None
+        await self._calls.admit("sign")
         with self._calls.guarded("sign", key, proves=False):
             async with asyncio.timeout(self._calls.deadline_seconds):
                 request = await self._operator.presign_read(
