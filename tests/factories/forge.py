@@ -42,6 +42,7 @@ from cairn.identity.token_format import hash_secret, make_token
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
+from cairn.repositories import blame_pages as repositories_blame_pages
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import pages as repositories_pages
@@ -59,6 +60,7 @@ HANDLERS: tuple[HTTPRouteHandler, ...] = (
     *home_pages.route_handlers,
     *home_api.route_handlers,
     *repositories_pages.route_handlers,
+    *repositories_blame_pages.route_handlers,
     *repositories_settings_pages.route_handlers,
     *repositories_access_pages.route_handlers,
     *repositories_deploy_keys_pages.route_handlers,

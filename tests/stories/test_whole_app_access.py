@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
@@ -58,6 +59,7 @@ ADDRESSES = {
     "/contents/": "src/main.py",
     "/readme/": "src",
     "/blob/": "main/README.md",
+    "/blame/": "main/README.md",
     "/raw/": "main/README.md",
     "/tree/": "main/src",
 }
@@ -105,10 +107,22 @@ class World:
     routes: list[DeclaredRoute]
     key_line: str
 
+    @cached_property
+    def numbers(self) -> dict[str, str]:
+        """The numbers of what stays as long as the world does: read once, for thousands of requests."""
+        ask = self.cast.rows
+        return {
+            "organization_id": str(ask("SELECT id FROM account WHERE login = ?", ORGANIZATION)[0][0]),
+            "team_id": str(ask("SELECT id FROM team WHERE slug = ?", TEAM)[0][0]),
+            "account_id": str(ask("SELECT id FROM account WHERE login = 'wim'")[0][0]),
+        }
+
     def url(self, route: DeclaredRoute, repository: str) -> str:
         """Return the address of a route about one of the repositories."""
-        found = self.cast.rows("SELECT id FROM repository WHERE name = ?", repository)
+        wants_id = "repository_id" in route.parameters
+        found = self.cast.rows("SELECT id FROM repository WHERE name = ?", repository) if wants_id else []
         values = {
+            **self.numbers,
             "owner": "ada",
             "repo": repository,
             "repository_id": str(found[0][0]) if found else "999999",
@@ -122,10 +136,7 @@ class World:
             "secret": "unknown",
             "file_name": "ada.svg",
             "org": ORGANIZATION,
-            "organization_id": str(self.cast.rows("SELECT id FROM account WHERE login = ?", ORGANIZATION)[0][0]),
             "slug": TEAM,
-            "team_id": str(self.cast.rows("SELECT id FROM team WHERE slug = ?", TEAM)[0][0]),
-            "account_id": str(self.cast.rows("SELECT id FROM account WHERE login = 'wim'")[0][0]),
             **dict.fromkeys(
                 ("avatar_id", "announcement_id", "job_id", "mail_id", "invitation_id", "token_id", "pat_id"), "999999"
             ),

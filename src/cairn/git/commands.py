@@ -111,7 +111,11 @@ _GRAMMARS = {
         ("--stateless-rpc", "--strict", "--no-strict", "--timeout=<count>", "--http-backend-info-refs")
     ),
     "fsck": _Grammar(("--strict", "--full", "--connectivity-only", "--no-dangling", "--no-progress", "--no-reflogs")),
-    "blame": _Grammar(("--porcelain", "--incremental", "-w", "-M", "-C", "-L<range>"), end_of_options=True, paths=True),
+    "blame": _Grammar(
+        # No end of options: blame does not know it. Its revisions are full ids, as all are.
+        ("--porcelain", "--incremental", "-w", "-M", "-C", "-L<range>", "--ignore-rev=<oid>"),
+        paths=True,
+    ),
     "archive": _Grammar(
         ("--format=tar", "--format=zip", "--format=tar.gz", "--prefix=<text>", *(f"-{level}" for level in range(10))),
         end_of_options=True,

@@ -40,6 +40,7 @@ from cairn.ops import (
 from cairn.programs.services import Services
 from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
+from cairn.repositories import blame_pages as repositories_blame_pages
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import organization_tokens_api as repositories_organization_tokens_api
@@ -101,6 +102,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *identity_organization_settings_pages.route_handlers,
         *identity_team_pages.route_handlers,
         *repositories_pages.route_handlers,
+        *repositories_blame_pages.route_handlers,
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
         *repositories_access_pages.route_handlers,

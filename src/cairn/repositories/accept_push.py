@@ -21,6 +21,7 @@ from cairn.base.errors import Forbidden
 from cairn.base.settings import Settings
 from cairn.db.clock import now
 from cairn.events.emit import emit
+from cairn.git.fail_points import Step, fail_point
 from cairn.git.models import Store
 from cairn.git.receive_pack import PushBy
 from cairn.git.ref_transaction import RefOutcome, RefUpdate
@@ -87,6 +88,7 @@ def make_within(actor: Actor, repository_id: int) -> Within:
             return await load_scope(session, actor, repository_id)
 
         await authorize(session, now_actor, Action.REPOSITORY_PUSH, load)
+        await fail_point(Step.RULES_READ)
         repository = await session.get_one(Repository, repository_id, populate_existing=True)
         store = await session.get_one(Store, repository.store_id)
         refusals = refuse_refs(updates, head_target=bytes(store.head_target))

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, func, or_, select, union
+from sqlalchemy import ColumnElement, func, literal, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
+from cairn.access.grants import strongest_role
 from cairn.access.models import Grant, Organization, OrganizationMember, Team, TeamAncestor, TeamGrant, TeamMember
 from cairn.access.roles import RANKS, BasePermission, OrganizationRole, Role
 from cairn.access.scopes import RepositoryScope
@@ -31,6 +32,16 @@ class Way(StrEnum):
     TEAM = "team"
     MEMBER = "member"
     """What the organization gives all its members."""
+
+
+class Among(StrEnum):
+    """Which of those with a role a list holds; GitHub's words."""
+
+    ALL = "all"
+    DIRECT = "direct"
+    """With a role of their own, or owning it as a person."""
+    OUTSIDE = "outside"
+    """With a role of their own, and no member of the owning organization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +83,31 @@ class AccessPage:
 
 
 async def list_access(
-    session: AsyncSession, actor: Actor, repository_id: int, *, text: str = "", page: int = 1, per_page: int = 50
+    session: AsyncSession,
+    actor: Actor,
+    repository_id: int,
+    *,
+    among: Among = Among.ALL,
+    least: Role = Role.READ,
+    text: str = "",
+    page: int = 1,
+    per_page: int = 50,
 ) -> AccessPage:
     """Return one page of the people who have a role on a repository by more than its being public, by login.
 
-    ``text`` is part of the login or name, without case. Errors: NotFound, Forbidden for who does not administer it.
+    ``least`` keeps those whose strongest role is that one or more. ``text`` is part of the login or name, without case.
+    Errors: NotFound, Forbidden for who does not administer it.
     """
 
     async def load(session: AsyncSession, actor: Actor) -> RepositoryScope | None:
         return await load_scope(session, actor, repository_id)
 
     scope = await authorize(session, actor, Action.REPOSITORY_ADMINISTER, load)
-    everybody = _everybody(repository_id, scope.owner_id)
+    everybody = _everybody(repository_id, scope.owner_id, among)
     conditions: list[ColumnElement[bool]] = [Account.id.in_(everybody)]
+    if least is not Role.READ:
+        strongest = strongest_role(Account.__table__.c.id, literal(repository_id), literal(scope.owner_id))
+        conditions.append(or_(Account.id == scope.owner_id, strongest >= least))
     if text and text.isprintable():
         is_in_login = Account.login_key.contains(text.lower(), autoescape=True)
         conditions.append(is_in_login | func.lower(Account.name).contains(text.lower(), autoescape=True))
@@ -109,11 +132,18 @@ async def base_permission_of(session: AsyncSession, repository_id: int) -> BaseP
     return await session.scalar(chosen.where(Repository.id == repository_id))
 
 
-def _everybody(repository_id: int, owner_id: int) -> ColumnElement[int]:
+def _everybody(repository_id: int, owner_id: int, among: Among) -> ColumnElement[int]:
+    # Primary keys of access_grant, account, team_grant, team_ancestor, team_member and organization_member.
+    granted = select(Grant.account_id).where(Grant.repository_id == repository_id)
+    owner = select(Account.id).where(Account.id == owner_id, Account.kind == AccountKind.USER)
+    if among is Among.OUTSIDE:
+        members = select(OrganizationMember.account_id).where(OrganizationMember.organization_id == owner_id)
+        return granted.where(Grant.account_id.not_in(members)).scalar_subquery()
+    if among is Among.DIRECT:
+        return select(union(granted, owner).subquery().c[0]).scalar_subquery()
     ways = union(
-        # Primary keys of access_grant, account, team_grant, team_ancestor, team_member and organization_member.
-        select(Grant.account_id).where(Grant.repository_id == repository_id),
-        select(Account.id).where(Account.id == owner_id, Account.kind == AccountKind.USER),
+        granted,
+        owner,
         select(TeamMember.account_id)
         .join(TeamAncestor, TeamAncestor.team_id == TeamMember.team_id)
         .join(TeamGrant, TeamGrant.team_id == TeamAncestor.ancestor_id)

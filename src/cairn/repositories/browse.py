@@ -1,12 +1,13 @@
 """Reading a repository's code for pages and the API: folders, files, history, one commit."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from cairn.base.errors import TooLarge
+from cairn.git.blame import Blame, read_blame
 from cairn.git.blob_stream import blob_chunks
 from cairn.git.commands import GitCommand
 from cairn.git.diff import EMPTY_TREE, Diff, DiffBounds, read_diff
@@ -18,7 +19,7 @@ from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader
 from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.store_state import StoreState
 from cairn.git.tree_listing import ENTRIES_MAX, TreeListing, list_tree
-from cairn.git.types import ObjectKind, Oid, show
+from cairn.git.types import ObjectKind, Oid, is_oid, show
 from cairn.repositories.revisions import Place, Revision, RevisionNotFound, default_revision, find_place, find_revision
 from cairn.web.api import PAGE_MAX
 
@@ -32,6 +33,11 @@ COUNTED_COMMITS_MAX = 10_000
 
 PATCH_BYTES_MAX = 8 << 20
 
+IGNORED_REVISIONS_FILE = b".git-blame-ignore-revs"
+"""Names commits that blame passes over, as it does elsewhere: reformattings, moves."""
+
+_IGNORED_REVISIONS_BYTES_MAX = 64 << 10
+_IGNORED_REVISIONS_MAX = 200
 _README_NAMES = (b"readme.md", b"readme.markdown", b"readme.rst", b"readme.txt", b"readme")
 _FILE_KINDS = frozenset({0o100644, 0o100664, 0o100755})
 _BINARY_PROBE_BYTES = 8000
@@ -230,6 +236,27 @@ class Code:
                 return await read_last_commits(self._engine, self._state, folder=folder, tip=tip)
         except TimeoutError:
             return None
+
+    async def ignored_revisions(self, revision: Revision) -> list[Oid]:
+        """Return the commits that ``.git-blame-ignore-revs`` of a revision names and that are here, 200 at most."""
+        try:
+            entry = await self._reader.resolve_path(revision.commit_oid, IGNORED_REVISIONS_FILE)
+            data = await self._reader.read_blob(entry.oid, max_bytes=_IGNORED_REVISIONS_BYTES_MAX)
+        except (ObjectNotFound, BlobTooLarge):
+            return []
+        words = [line.partition(b"#")[0].strip().decode("ascii", "replace") for line in data.splitlines()]
+        named = list(dict.fromkeys(Oid(word) for word in words if is_oid(word)))[:_IGNORED_REVISIONS_MAX]
+        return [oid for oid in named if await self._is_commit(oid)]
+
+    async def _is_commit(self, oid: Oid) -> bool:
+        try:
+            return await self._reader.read_kind(oid) is ObjectKind.COMMIT
+        except ObjectNotFound:
+            return False
+
+    async def blame(self, place: Place, *, ignored: Sequence[Oid]) -> Blame:
+        """Return which commit each line of the file at a place is from."""
+        return await read_blame(self._engine, self._state, place.revision.commit_oid, place.path, ignored=ignored)
 
     async def count_commits(self, revision: Revision) -> int:
         """Return how many commits a revision has, counted up to COUNTED_COMMITS_MAX."""

@@ -13,7 +13,7 @@ from cairn.access.models import Grant
 from cairn.access.roles import Role
 from cairn.access.scopes import RepositoryScope
 from cairn.audit.record import record
-from cairn.base.actor import Actor
+from cairn.base.actor import Actor, ActorKind
 from cairn.base.errors import FieldProblem, Forbidden, Invalid, NotFound
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
@@ -100,26 +100,18 @@ async def remove_collaborator(session: AsyncSession, actor: Actor, repository_id
         await guard_private_fork(session, fork_id)
 
 
-async def list_collaborators(session: AsyncSession, actor: Actor, repository_id: int) -> list[Collaborator]:
-    """Return the collaborators of a repository by login. Errors: NotFound, Forbidden."""
-    await _authorize(session, actor, Action.REPOSITORY_ADMINISTER, repository_id)
-    # Primary key of access_grant.
-    rows = await session.execute(
-        select(Grant, Account.login, Account.name)
-        .join(Account, Account.id == Grant.account_id)
-        .where(Grant.repository_id == repository_id)
-        .order_by(Account.login_key)
-        .limit(COLLABORATORS_MAX)
-    )
-    return [Collaborator(grant.account_id, login, name, grant.role, grant.granted_at) for grant, login, name in rows]
-
-
 async def role_of(session: AsyncSession, actor: Actor, repository_id: int, *, login: str) -> Role | None:
-    """Return the role somebody was granted on a repository; None without one. Errors: NotFound, Forbidden."""
+    """Return the role somebody was given on a repository: by name, a team, its organization, or by owning it.
+
+    None for who has none but what everybody has. Errors: NotFound, Forbidden.
+    """
     await _authorize(session, actor, Action.REPOSITORY_ADMINISTER, repository_id)
     account = await find_account(session, login)
-    grant = None if account is None else await session.get(Grant, (repository_id, account.id))
-    return None if grant is None else grant.role
+    if account is None or account.kind is not AccountKind.USER:
+        return None
+    scope = await load_scope(session, Actor(ActorKind.USER, account.id, account.login), repository_id)
+    assert scope is not None, "it was authorized in this transaction"
+    return Role.ADMIN if scope.owner_id == account.id else scope.role
 
 
 async def _authorize(session: AsyncSession, actor: Actor, action: Action, repository_id: int) -> RepositoryScope:

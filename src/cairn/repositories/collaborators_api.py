@@ -11,12 +11,12 @@ from cairn.access.decide import effective_role
 from cairn.access.roles import Role
 from cairn.base.actor import Actor, ActorKind
 from cairn.base.errors import FieldProblem, Invalid, NotFound
-from cairn.identity.models import Account
+from cairn.identity.models import Account, AccountKind
 from cairn.identity.queries import find_account
+from cairn.repositories.access_list import Among, list_access
 from cairn.repositories.api_routes import REPOSITORY, choose, follows_renames
 from cairn.repositories.collaborators import (
     CollaboratorInvalid,
-    list_collaborators,
     put_collaborator,
     remove_collaborator,
     role_of,
@@ -41,24 +41,20 @@ class NewCollaborator(msgspec.Struct):
 @api.get(f"{REPOSITORY}/collaborators", action=Action.REPOSITORY_ADMINISTER, resource="repository")
 @follows_renames
 async def list_(context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str) -> Page[Json]:
-    """Answer the owner and everybody with a role, by name; ``permission`` keeps those who have it, or more."""
-    with_owner = choose(context, "affiliation", {"all": True, "direct": True, "outside": False}, "all")
+    """Answer everybody with a role, by whatever way, by name; ``permission`` keeps those who have it, or more."""
+    among: Among = choose(context, "affiliation", {among.value: among for among in Among}, Among.ALL.value)
     least: Role = choose(context, "permission", _ROLES, Role.READ.value)
     repository = await find_repository(session, actor, owner, repo, Action.REPOSITORY_ADMINISTER)
-    people = [
-        (found.account_id, found.login, found.role) for found in await list_collaborators(session, actor, repository.id)
-    ]
-    if with_owner:
-        people.insert(0, (repository.owner_id, repository.owner, Role.ADMIN))
-    order = list(Role)
-    kept = [person for person in people if order.index(person[2]) >= order.index(least)]
     asked = read_page(context)
-    shown = kept[asked.offset : asked.offset + asked.per_page]
+    found = await list_access(
+        session, actor, repository.id, among=among, least=least, page=asked.page, per_page=asked.per_page
+    )
     items = [
-        user_json(context, account_id, login) | {"permissions": role_permissions_json(role), "role_name": role.value}
-        for account_id, login, role in shown
+        user_json(context, one.account_id, one.login)
+        | {"permissions": role_permissions_json(one.role), "role_name": one.role.value}
+        for one in found.items
     ]
-    return Page(items, asked, total=len(kept))
+    return Page(items, asked, total=found.total)
 
 
 @api.get(f"{REPOSITORY}/collaborators/{{username:str}}", action=Action.REPOSITORY_ADMINISTER, resource="repository")
@@ -69,10 +65,8 @@ async def check(
     """Answer 204 for the owner and for who has a role, 404 for others."""
     del context  # for renames
     repository = await find_repository(session, actor, owner, repo, Action.REPOSITORY_ADMINISTER)
-    if username.lower() != repository.owner.lower():
-        role = await role_of(session, actor, repository.id, login=username)
-        if role is None:
-            raise NotFound(f"{username!r} is no collaborator here.")
+    if await role_of(session, actor, repository.id, login=username) is None:
+        raise NotFound(f"{username!r} is no collaborator here.")
 
 
 @api.put(
@@ -143,7 +137,9 @@ async def permission(
 
 
 def _role_there(repository: RepositoryView, account: Account, granted: Role | None) -> Role | None:
-    """Return the role an account has on a repository, by the one rule."""
+    """Return the role an account has on a repository, by the one rule; an organization has none."""
+    if account.kind is not AccountKind.USER:
+        return None
     person = Actor(ActorKind.USER, account.id, account.login, is_site_admin=account.is_site_admin)
     return effective_role(person, replace(repository.scope, role=granted))
 

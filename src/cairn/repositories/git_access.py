@@ -16,6 +16,7 @@ from cairn.access.scopes import RepositoryScope
 from cairn.base.actor import ANONYMOUS, Actor
 from cairn.base.errors import NotFound, Unauthenticated
 from cairn.db.database import Database, PointQuery, Row
+from cairn.git.fail_points import Step, fail_point
 from cairn.git.store_state import STATE_COLUMNS, StoreState, from_row
 from cairn.identity.authenticate import (
     ACCOUNT_COLUMNS,
@@ -170,6 +171,7 @@ class GitDoor:
     async def _find(self, prepared: _Prepared, owner: str, name: str, *, was_renamed: bool = False) -> GitTarget | None:
         if not is_login(owner) or not is_repository_name(name):
             return None
+        await fail_point(Step.RIGHTS_READ)
         row = await self._database.fetch(prepared.query, **prepared.values, owner=owner.lower(), name=name.lower())
         assert row is not None, "every variant starts from a constant row"
         actor = prepared.actor or self._actor(prepared.query, row)

@@ -10,6 +10,11 @@ from cairn.web.context import RequestContext
 async def authors_of(context: RequestContext, commits: Iterable[Commit]) -> Authors:
     """Return the accounts of all authors and committers: one statement for a whole page."""
     emails = {signature.email for commit in commits for signature in (commit.author, commit.committer)}
+    return await authors_of_emails(context, emails)
+
+
+async def authors_of_emails(context: RequestContext, emails: Iterable[str]) -> Authors:
+    """Return the accounts behind addresses, in one statement."""
     async with context.site.database.read() as session:
         return await find_authors(session, context.settings.host, emails)
 

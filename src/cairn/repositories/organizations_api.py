@@ -136,11 +136,11 @@ async def put_team(
     await put_team_grant(session, actor, repository.id, team_id=team_id, role=role)
 
 
-@api.delete(_ONE, action=Action.REPOSITORY_ADMINISTER, resource="repository")
+@api.delete(_ONE, action=Action.REPOSITORY_SEE, resource="repository")
 async def remove_team(session: AsyncSession, actor: Actor, org: str, slug: str, owner: str, repo: str) -> None:
-    """Take a team's role on a repository away."""
+    """Take a team's role on a repository away; who administers the repository may, or maintains the team."""
     team_id = await _team(session, actor, org, slug)
-    repository = await find_repository(session, actor, owner, repo)
+    repository = await find_repository(session, actor, owner, repo, Action.REPOSITORY_SEE)
     await remove_team_grant(session, actor, repository.id, team_id=team_id)
 
 

@@ -110,7 +110,7 @@ def clone_urls(context: RequestContext, repository: RepositoryView) -> list[tupl
     return [("HTTP", f"{settings.origin}{path}.git"), ("SSH", f"{settings.ssh_origin}{path}.git")]
 
 
-def _address(context: RequestContext) -> bytes:
+def address_of(context: RequestContext) -> bytes:
     """Return what follows ``/{owner}/{repo}/{verb}/`` as bytes: paths and ref names have no encoding."""
     parts = context.path.split("/")[1 + _ADDRESS_PARTS :]
     return b"/".join(unquote_to_bytes(part) for part in parts)
@@ -143,7 +143,7 @@ async def folder(
         return repository
     header = header_of(context, actor, repository, "code")
     async with open_code(engine, repository.store_id) as code:
-        place = await code.place(_address(context))
+        place = await code.place(address_of(context))
         return await show_folder(context, header, code, place, is_home=False, waits=bool(wait))
 
 
@@ -165,7 +165,7 @@ async def file(
     header = header_of(context, actor, repository, "code")
     base = header["base"]
     async with open_code(engine, repository.store_id) as code:
-        place = await code.place(_address(context))
+        place = await code.place(address_of(context))
         entry = await code.entry(place)
         if entry.kind is ObjectKind.TREE:
             return redirect(code_url(base, "tree", place.revision, place.path))
@@ -196,6 +196,7 @@ async def file(
         authors=await authors_of(context, commits.commits),
         raw_href=code_url(base, "raw", place.revision, place.path),
         history_href=code_url(base, "commits", place.revision, place.path),
+        blame_href=code_url(base, "blame", place.revision, place.path),
         permalink=path_join(repository.owner, repository.name, "blob", place.revision.commit_oid, place.path),
     )
 
@@ -210,7 +211,7 @@ async def raw(
     if isinstance(repository, Response):
         return repository
     async with open_code(engine, repository.store_id) as code:
-        place = await code.place(_address(context))
+        place = await code.place(address_of(context))
         content = await code.file(await code.entry(place), max_bytes=WHOLE_BYTES_MAX)
         headers = {
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -251,7 +252,7 @@ async def commits(
     async with open_code(engine, repository.store_id) as code:
         if not code.snapshot.refs:
             return render(context, "repositories/empty.html", **header, has_refs=False)
-        place = await code.place(_address(context))
+        place = await code.place(address_of(context))
         found = await code.history(place, page=max(page, 1))
         branches = branch_links(code, header["base"], "commits")
     return render(

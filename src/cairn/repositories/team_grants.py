@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
-from cairn.access.authorize import authorize, authorize_team
+from cairn.access.authorize import authorize, authorize_team, load_team
+from cairn.access.decide import decide
 from cairn.access.models import Team, TeamAncestor, TeamGrant
 from cairn.access.roles import RANKS, Role, Visibility
 from cairn.access.scopes import RepositoryScope
@@ -98,9 +99,15 @@ async def put_team_grant(
 
 
 async def remove_team_grant(session: AsyncSession, actor: Actor, repository_id: int, *, team_id: int) -> None:
-    """Take a team's role on a repository away. Errors: NotFound (also if it has none), Forbidden."""
+    """Take a team's role on a repository away: for its administrators, and as on GitHub for the team's maintainers.
+
+    Errors: NotFound (also if it has none), Forbidden.
+    """
     await lock_repository(session, repository_id)
-    await _authorize(session, actor, Action.REPOSITORY_ADMINISTER, repository_id)
+    team_scope = await load_team(session, actor, team_id)
+    maintains = team_scope is not None and decide(actor, Action.TEAM_EDIT, team_scope).allowed
+    needed = Action.REPOSITORY_SEE if maintains else Action.REPOSITORY_ADMINISTER
+    await _authorize(session, actor, needed, repository_id)
     await authorize_team(session, actor, Action.TEAM_READ, team_id)
     grant = await session.get(TeamGrant, (repository_id, team_id), populate_existing=True)
     if grant is None:

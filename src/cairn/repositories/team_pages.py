@@ -99,17 +99,23 @@ async def remove_team_repository(
     wanted = (await read_form(request, RepositoryNameForm)).require()
     organization = await find_organization(session, actor, org)
     team = await find_team(session, actor, organization.id, slug)
-    repository = await _find(session, actor, organization, wanted.repository)
+    repository = await _find(session, actor, organization, wanted.repository, Action.REPOSITORY_SEE)
     await remove_team_grant(session, actor, repository.id, team_id=team.id)
     context.flash(f"{team.name} has no role of its own on {repository.full_name} any more.")
     return redirect(team_path(organization, team, "repositories"))
 
 
-async def _find(session: AsyncSession, actor: Actor, organization: OrganizationView, text: str) -> RepositoryView:
-    """Return the repository somebody named, if they administer it; Invalid stands at the field."""
+async def _find(
+    session: AsyncSession,
+    actor: Actor,
+    organization: OrganizationView,
+    text: str,
+    action: Action = Action.REPOSITORY_ADMINISTER,
+) -> RepositoryView:
+    """Return the repository somebody named, if they may do ``action`` to it; Invalid stands at the field."""
     owner, _, name = text.strip().rpartition("/")
     try:
-        return await find_repository(session, actor, owner or organization.login, name, Action.REPOSITORY_ADMINISTER)
+        return await find_repository(session, actor, owner or organization.login, name, action)
     except NotFound:
         message = f"There is no repository {text.strip()[:100]!r} in {organization.login}."
     except Forbidden:
