@@ -9,7 +9,7 @@ from tests.factories.repositories import grant, make_repository
 
 from cairn.access.decide import effective_role
 from cairn.access.models import Organization
-from cairn.access.roles import BasePermission, Role, TeamPrivacy, Visibility
+from cairn.access.roles import RANKS, BasePermission, Role, TeamPrivacy, Visibility
 from cairn.base.errors import Forbidden, NotFound
 from cairn.db.database import Database
 from cairn.identity.models import Account
@@ -53,6 +53,10 @@ async def test_the_list_and_the_rule_agree(any_database: Database, base: BasePer
             listed |= {person.login: person.role for person in page.items}
             assert page.total >= len(listed)
         assert page.total == len(listed)
+        for least in Role:
+            kept = await list_access(session, cast.actors["owner"], cast.repository.id, least=least)
+            strong = {login for login, role in listed.items() if RANKS[role] >= RANKS[least]}
+            assert ({one.login for one in kept.items}, kept.total) == (strong, len(strong))
         for name, account in cast.accounts.items():
             if name == "site administrator":
                 continue  # has every role everywhere, by no way that stands here

@@ -2,10 +2,13 @@
 
 import pytest
 from sqlalchemy import select
+from tests.factories.company import Company, company
 from tests.factories.forge import Forge, Person
 
 from cairn.access.roles import Visibility
 from cairn.repositories.models import Repository
+
+__all__ = ["company"]
 
 
 @pytest.fixture
@@ -67,6 +70,31 @@ async def test_a_permission_is_what_somebody_may_in_the_end(forge: Forge, ada: P
         repository.visibility = Visibility.INTERNAL
     assert await permission("grace") == ("read", "read")
     assert (await client.get("/repos/ada/engine/collaborators/nobody/permission")).status_code == 404
+
+
+async def test_in_an_organization_all_ways_to_a_role_count(company: Company) -> None:
+    """A program that asks whether somebody may merge is told what git would say."""
+    olga, place = company.api("olga"), "/repos/acme/engine/collaborators"
+    await olga.call("PATCH", "/orgs/acme", json={"default_repository_permission": "none"})
+    await olga.call("POST", "/orgs/acme/repos", json={"name": "engine", "private": True})
+    await olga.call("PUT", "/orgs/acme/teams/core/repos/acme/engine", json={"permission": "maintain"})
+    for login in ("sam", "mia"):
+        assert (await olga.call("PUT", f"{place}/{login}", json={"permission": "pull"})).status_code == 204
+
+    async def roles(query: str = "") -> dict[str, str]:
+        return {one["login"]: one["role_name"] for one in (await olga.get(f"{place}?{query}")).json()}
+
+    everybody = {"mia": "maintain", "olga": "admin", "sam": "read", "sue": "admin"}
+    assert await roles() == await roles("affiliation=all") == everybody
+    assert await roles("affiliation=direct") == {"mia": "maintain", "sam": "read"}
+    assert await roles("affiliation=outside") == {"sam": "read"}
+    assert await roles("permission=push") == {"mia": "maintain", "olga": "admin", "sue": "admin"}
+    assert await roles("per_page=1&page=3") == {"sam": "read"}
+    for login, status in {"mia": 204, "olga": 204, "sam": 204, "max": 404, "acme": 404, "root": 404}.items():
+        assert (await olga.get(f"{place}/{login}")).status_code == status, login
+    words = {"mia": "maintain", "olga": "admin", "sam": "read", "max": "none", "acme": "none", "root": "admin"}
+    for login, role in words.items():
+        assert (await olga.get(f"{place}/{login}/permission")).json()["role_name"] == role, login
 
 
 async def test_what_cannot_be_a_collaborator_is_refused(forge: Forge, ada: Person) -> None:

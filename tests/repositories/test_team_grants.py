@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy import select
-from tests.factories.accounts import actor_of, make_account
+from tests.factories.accounts import actor_of, make_account, with_token
 from tests.factories.actors import make_cast
 from tests.factories.organizations import grant_team, make_organization, make_team
 from tests.factories.outcomes import act, outcome
@@ -34,8 +34,21 @@ async def test_who_may_give_a_team_a_role(database: Database) -> None:
         wanted: type[CairnError] | None = None if name in may else NotFound if name in hidden else Forbidden
         put = act(put_team_grant, actor, cast.repository.id, team_id=cast.team.id, role=Role.ADMIN)
         assert await outcome(database, put) is wanted, name
+        # A team's maintainer takes it out of repositories that it sees, as on GitHub.
         removed = act(remove_team_grant, actor, cast.repository.id, team_id=cast.team.id)
-        assert await outcome(database, removed) is wanted, name
+        assert await outcome(database, removed) is (None if name == "boss" else wanted), name
+    boss = cast.actors["boss"]
+    for actor, expected in (
+        (with_token(boss, "repo", "write:org"), None),
+        (with_token(boss, "repo", "read:org"), Forbidden),
+        (with_token(boss, "write:org"), NotFound),
+    ):
+        removed = act(remove_team_grant, actor, cast.repository.id, team_id=cast.team.id)
+        assert await outcome(database, removed) is expected, actor.limits
+    async with database.write() as session:
+        await grant_team(session, cast.repository, cast.child_team, Role.READ)
+    below = act(remove_team_grant, boss, cast.repository.id, team_id=cast.child_team.id)
+    assert await outcome(database, below) is Forbidden, "a team below is its own maintainers' business"
 
 
 async def test_a_role_counts_at_once_for_the_teams_below_too(any_database: Database) -> None:

@@ -28,10 +28,23 @@ async def test_an_administrator_adds_changes_and_removes(engine: Company) -> Non
         assert (await mia.get("/repos/acme/engine")).json()["permissions"]["maintain"] is (role == "maintain")
     shown = (await engine.forge.browser(engine.forge.people["mia"]).get(PAGE)).text
     assert "engine" in shown
-    assert f'action="{PAGE}/remove"' not in shown, "a maintainer of the team is no administrator of the repository"
+    assert 'aria-label="Role on engine"' not in shown, "a maintainer of the team is no administrator of the repository"
+    raised = {"repository": "acme/engine", "role": "admin"}
+    assert (await engine.forge.browser(engine.forge.people["mia"]).submit(PAGE, raised)).status_code == 422
     gone = await browser.submit(f"{PAGE}/remove", {"repository": "acme/engine"}, page=PAGE)
     assert gone.status_code == 303
     assert (await mia.get("/repos/acme/engine")).status_code == 404
+
+
+async def test_a_maintainer_takes_the_team_out(engine: Company) -> None:
+    await engine.api("olga").call("PUT", "/orgs/acme/teams/core/repos/acme/engine", json={"permission": "pull"})
+    browser = engine.forge.browser(engine.forge.people["mia"])
+    assert f'action="{PAGE}/remove"' in (await browser.get(PAGE)).text
+    assert (await browser.submit(f"{PAGE}/remove", {"repository": "acme/engine"}, page=PAGE)).status_code == 303
+    assert (await engine.api("mia").get("/repos/acme/engine")).status_code == 404
+    await engine.api("olga").call("PUT", "/orgs/acme/teams/core/repos/acme/engine", json={"permission": "pull"})
+    gone = await engine.api("mia").call("DELETE", "/orgs/acme/teams/core/repos/acme/engine")
+    assert gone.status_code == 204
 
 
 async def test_roles_by_a_team_above_are_told_apart(engine: Company) -> None:

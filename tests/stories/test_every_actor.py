@@ -101,6 +101,10 @@ def expected(route: DeclaredRoute, asker: Asker, *, is_private: bool) -> Verdict
         return Verdict.ALLOWED
     is_reading = route.method in {"GET", "HEAD"}
     if route.declaration.resource == "repository":
+        if {"slug", "repo"} <= route.parameters and route.method == "DELETE":
+            # Maintainers of the team, too; everybody else administers the repository.
+            maintains = on_team("team:edit", asker) is Verdict.ALLOWED
+            action = "repository:see" if maintains else "repository:administer"
         verdict = on_repository(action, asker, is_private=is_private, is_reading=is_reading)
         if route.path in FORKING and not is_reading and verdict is Verdict.ALLOWED:
             return Verdict.ALLOWED if _may_create(asker) else Verdict.REFUSED
