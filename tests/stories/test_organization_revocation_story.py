@@ -2,6 +2,7 @@
 request: over the API, on the page and for git.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from tests.services.postgresql import PostgresqlServer
+from tests.stories.browser import Browser, forms_of
 from tests.stories.installation import PASSWORD, Installation, fails, git, installation, run_cairnd, ssh_key
 from tests.stories.people import join
 
@@ -141,3 +143,42 @@ def test_a_deploy_key_that_is_deleted_opens_nothing(world: World, tmp_path_facto
     git("ls-remote", url, ssh_command=command)
     world.do("DELETE", f"/repos/acme/r0/keys/{made.json()['id']}")
     assert "Permission denied" in fails("ls-remote", url, ssh_command=command)
+
+
+def _save(world: World, browser: Browser, client: httpx2.Client, path: str, **chosen: object) -> str:
+    """Send the form of a fine-grained token and return the page it ends on."""
+    browser.open(path)
+    assert browser.page is not None
+    form = next(form for form in forms_of(browser.page.text) if "reach" in form.names)
+    data = form.fields | {"step": "save"} | chosen
+    answer = client.post(path.partition("?")[0], data=data, headers={"origin": world.here.origin})
+    assert answer.status_code in {200, 303}, answer.text
+    return answer.text
+
+
+def test_a_fine_grained_token_opens_what_stands_on_it_now(world: World) -> None:
+    world.do("PUT", "/orgs/acme/teams/core/repos/acme/r0", {"permission": "push"})
+    _enter(world)
+    world.do("PUT", "/orgs/acme/teams/core/memberships/bob", {"role": "member"})
+    number = world.do("GET", "/repos/acme/r0").json()["id"]
+    both: dict[str, object] = {"reach": "chosen", "repository_ids": [number], "permissions": ["contents:read"]}
+    with world.here.client() as client:
+        browser = Browser(client)
+        browser.open("/login")
+        browser.submit(name="bob", password=PASSWORD)
+        made = _save(
+            world, browser, client, "/settings/tokens/fine-grained/new?owner=acme", name="narrow", lifetime="7", **both
+        )
+        found = re.search(r"crn_[0-9A-Za-z]{36}", made)
+        assert found, made
+        url = world.there.url("acme/r0", user="bob", secret=found[0])
+        git("ls-remote", url)
+        (token,) = world.do("GET", "/orgs/acme/personal-access-tokens").json()
+        page = f"/settings/tokens/{token['id']}"
+        for narrower in ({"reach": "public"}, {"repository_ids": [number + 1]}, {"permissions": ["issues:read"]}):
+            _save(world, browser, client, page, **(both | narrower))
+            assert fails("ls-remote", url), narrower
+            _save(world, browser, client, page, **both)
+            git("ls-remote", url)
+    world.do("POST", f"/orgs/acme/personal-access-tokens/{token['id']}", {"action": "revoke"})
+    assert fails("ls-remote", url)
