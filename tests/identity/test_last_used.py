@@ -1,6 +1,6 @@
 """Last-used times are written apart, never backwards, and a session in use lives on."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -12,8 +12,6 @@ from cairn.identity import last_used as module
 from cairn.identity.last_used import LastUsed, Used
 from cairn.identity.models import Session, SshKey, Token
 
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
 
 async def make_credentials(database: Database) -> tuple[int, int]:
     async with database.write() as session:
@@ -24,7 +22,7 @@ async def make_credentials(database: Database) -> tuple[int, int]:
         session.add_all([token, key])
         session.add(
             Session(cookie_sha256="s", account_id=account.id, created_at=LONG_AGO, last_used_at=LONG_AGO,
-                    expires_at=NOON, address="", user_agent="")
+                    expires_at=LONG_AGO, address="", user_agent="")
         )  # fmt: skip
         await session.flush()
         return token.id, key.id
@@ -32,42 +30,47 @@ async def make_credentials(database: Database) -> tuple[int, int]:
 
 async def test_uses_are_written_by_a_flush_and_extend_the_session(database: Database) -> None:
     token_id, key_id = await make_credentials(database)
-    moment = [NOON]
-    last_used = LastUsed(session_lifetime=timedelta(days=3), clock=lambda: moment[0])
+    seconds = [100.0]
+    last_used = LastUsed(session_lifetime=timedelta(days=3), clock=lambda: seconds[0])
     for _ in range(5):
         last_used.note(Used.SESSION, "s")
         last_used.note(Used.TOKEN, token_id)
         last_used.note(Used.KEY, key_id)
+    seconds[0] += 60  # the flush comes a minute after the use
+    earliest = await database.now()
     assert await last_used.flush(database) == 3
+    latest = await database.now()
     assert await last_used.flush(database) == 0
-    moment[0] = NOON - timedelta(hours=1)
     last_used.note(Used.SESSION, "s")
     last_used.note(Used.TOKEN, token_id)
     last_used.note(Used.TOKEN, token_id + 1)
+    seconds[0] += 3600  # another node's flush was sooner
     await last_used.flush(database)
     async with database.read() as session:
         [row] = await session.scalars(select(Session))
         [token] = await session.scalars(select(Token))
         [key] = await session.scalars(select(SshKey))
-    assert (row.last_used_at, row.expires_at) == (NOON, NOON + timedelta(days=3))
-    assert (token.last_used_at, key.last_used_at) == (NOON, NOON)
+    minute = timedelta(minutes=1)
+    assert earliest - minute <= row.last_used_at <= latest - minute
+    assert row.expires_at == row.last_used_at + timedelta(days=3)
+    assert (token.last_used_at, key.last_used_at) == (row.last_used_at, row.last_used_at)
 
 
 async def test_a_key_tells_from_where_it_was_last_used(any_database: Database) -> None:
     """The place goes with the time: an older use, flushed later by another node, changes neither."""
     _, key_id = await make_credentials(any_database)
-    moment = [NOON]
-    last_used = LastUsed(session_lifetime=timedelta(days=3), clock=lambda: moment[0])
-    for hours, bound, given, wanted in (
-        (0, "192.0.2.7", "", "192.0.2.7"),
-        (1, "192.0.2.8", "2001:db8::1", "2001:db8::1"),
-        (-1, "192.0.2.9", "", "2001:db8::1"),
+    seconds = [100.0]
+    last_used = LastUsed(session_lifetime=timedelta(days=3), clock=lambda: seconds[0])
+    for hours_ago, bound, given, wanted in (
+        (5, "192.0.2.7", "", "192.0.2.7"),
+        (4, "192.0.2.8", "2001:db8::1", "2001:db8::1"),
+        (6, "192.0.2.9", "", "2001:db8::1"),
         (2, "a" * 100, "", "a" * 64),
-        (3, "", "", ""),
+        (1, "", "", ""),
     ):
-        moment[0] = NOON + timedelta(hours=hours)
         with bind_origin(Origin(bound)):
             last_used.note(Used.KEY, key_id, address=given)
+        seconds[0] += hours_ago * 3600
         await last_used.flush(any_database)
         async with any_database.read() as session:
             [key] = await session.scalars(select(SshKey))

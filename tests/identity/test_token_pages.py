@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.web.support import Browser
 from cairn.db.database import Database
 from cairn.identity.models import Account, Token
 from cairn.identity.token_pages import lifetimes_within
+from cairn.web.context import Site
 
 NEW = "/settings/tokens/fine-grained/new"
 
@@ -68,6 +70,21 @@ async def test_a_fine_grained_token_is_made_as_chosen_and_shown_once(ada: Browse
     assert "Fine-grained" in page
     assert "1 chosen repository" in page
     assert (await people.program(secret).get("/api/v3/user")).status_code == 200
+
+
+async def test_lifetimes_count_from_the_databases_clock(
+    ada: Browser, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node whose clock is days off makes tokens that live as long as they should, and calls none expired."""
+    monkeypatch.setattr(Site, "clock", property(lambda _: lambda: datetime.now(UTC) + timedelta(days=9)))
+    fields = {"owner": "ada", "name": "ci", "lifetime": "7", "reach": "all", "step": "save",
+              "permissions": ["contents:read"]}  # fmt: skip
+    made = await ada.submit(NEW, fields, page=NEW)
+    secret_of(made.text)
+    row = await token_row(people)
+    assert row.expires_at is not None
+    assert abs(row.expires_at - row.created_at - timedelta(days=7)) < timedelta(minutes=1)
+    assert "Expired" not in (await ada.get("/settings/tokens")).text
 
 
 async def test_what_cannot_be_chosen_comes_back_with_the_reason(ada: Browser) -> None:

@@ -1,13 +1,18 @@
-"""When credentials were last used: noted in memory, written apart, so that reading requests stay read-only."""
+"""When credentials were last used: noted in memory, written apart, so that reading requests stay read-only.
 
+A note keeps how long ago the use was, not at what o'clock: sessions live by it, and a node's clock may be wrong.
+"""
+
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 
 from sqlalchemy import or_, update
 
-from cairn.base.clock import Clock, utc_now
 from cairn.base.origin import current_origin
+from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.identity.models import Session, SshKey, Token
 
@@ -30,14 +35,14 @@ class Used(Enum):
 class _Use:
     """When, and from where if the door told."""
 
-    at: datetime
+    monotonic_seconds: float
     address: str
 
 
 class LastUsed:
-    """Collects uses; ``flush`` writes them in one short transaction."""
+    """Collects uses; ``flush`` writes them in one short transaction. ``clock`` is monotonic seconds."""
 
-    def __init__(self, *, session_lifetime: timedelta, clock: Clock = utc_now) -> None:
+    def __init__(self, *, session_lifetime: timedelta, clock: Callable[[], float] = time.monotonic) -> None:
         self._session_lifetime = session_lifetime
         self._clock = clock
         self._notes: dict[tuple[Used, int | str], _Use] = {}
@@ -57,9 +62,10 @@ class LastUsed:
         if not notes:
             return 0
         async with database.write() as session:
+            present, present_seconds = await database_now(session), self._clock()
             # In one order everywhere, so that two nodes never wait for each other.
             for (kind, key), use in sorted(notes.items(), key=lambda note: (note[0][0].value, str(note[0][1]))):
-                at = use.at
+                at = present - timedelta(seconds=present_seconds - use.monotonic_seconds)
                 match kind:
                     case Used.SESSION:
                         statement = (

@@ -17,6 +17,7 @@ from cairn.access.permissions import PERMISSIONS, PermissionFacts, PermissionKin
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
 from cairn.base.ids import RowId
+from cairn.db.clock import database_now
 from cairn.identity.organization_members import list_memberships
 from cairn.identity.scope_choices import choices_for
 from cairn.identity.settings_frame import own_account, show_settings
@@ -156,7 +157,7 @@ async def tokens_page(context: RequestContext, session: AsyncSession, actor: Act
 async def _tokens(
     context: RequestContext, session: AsyncSession, actor: Actor, created: NewToken | None = None
 ) -> Response[str]:
-    now, policy = context.site.clock(), context.settings.token_lifetime_max_days
+    now, policy = await database_now(session), context.settings.token_lifetime_max_days
     names = {owner.id: owner.login for owner in await _owners(session, actor)}
     shown = []
     for row in await list_tokens(session, actor, own_account(actor)):
@@ -205,7 +206,7 @@ async def make_token(
             account_id,
             name=wanted.name,
             scopes=wanted.scopes,
-            expires_at=_expiry(context.site.clock(), wanted.lifetime),
+            expires_at=_expiry(await database_now(session), wanted.lifetime),
             lifetime_max_days=context.settings.token_lifetime_max_days,
         )
     except Invalid as error:
@@ -225,7 +226,7 @@ async def renew_token(
         actor,
         account_id,
         wanted.id,
-        expires_at=_expiry(context.site.clock(), wanted.lifetime),
+        expires_at=_expiry(await database_now(session), wanted.lifetime),
         lifetime_max_days=context.settings.token_lifetime_max_days,
     )
     return await _tokens(context, session, actor, created)
@@ -296,7 +297,7 @@ def make_route_handlers(find_repositories: FindRepositories) -> list[HTTPRouteHa
                 owner_id=owner.id,
                 permissions=_chosen_permissions(wanted),
                 repository_ids=_chosen_repositories(wanted),
-                expires_at=_expiry(context.site.clock(), wanted.lifetime),
+                expires_at=_expiry(await database_now(session), wanted.lifetime),
                 lifetime_max_days=context.settings.token_lifetime_max_days,
             )
         except Invalid as error:
