@@ -12,10 +12,11 @@ import pytest
 from tests.factories import git_repositories
 from tests.factories.children import children
 from tests.factories.git_repositories import StockRepository
-from tests.factories.raw_packs import BLOB, COMMIT, TREE, object_id, raw_pack, whole
+from tests.factories.raw_packs import BLOB, COMMIT, TREE, object_id, raw_pack, whole, zeros
 
 from cairn.git.packfile import PackCorrupt, PackIndex
 from cairn.git.quarantine import (
+    NODE_BYTES_MAX,
     Limit,
     ObjectMissing,
     PackLimits,
@@ -47,6 +48,11 @@ def runner(tmp_path: Path) -> GitRunner:
 @pytest.fixture
 def repository(tmp_path: Path) -> StockRepository:
     return git_repositories.init(tmp_path / "r")
+
+
+async def endless(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+    await asyncio.Event().wait()
 
 
 async def sent(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
@@ -168,6 +174,30 @@ async def test_a_blob_that_unfolds_a_thousandfold_is_refused_without_being_held(
         assert pack is not None
         with pytest.raises(PackTooLarge, match=r"has 600,000,000 bytes, more than 1,000,000 \(CAIRN_MAX_FILE_BYTES\)"):
             await check_objects(runner, quarantine, pack, limits=LIMITS)
+
+
+async def test_a_commit_larger_than_any_is_refused_by_name(runner: GitRunner, tmp_path: Path) -> None:
+    """Attack: 65 kB of pack hold a commit of 65 MB, which every reader would have in memory."""
+    head = b"tree %b\nauthor %b\ncommitter %b\n\n" % (object_id("tree", b"").encode(), PERSON, PERSON)
+    oid, commit = zeros(COMMIT, head, NODE_BYTES_MAX)
+    async with open_quarantine(tmp_path / "q") as quarantine:
+        data = raw_pack([commit, whole(TREE, b"")])
+        pack = await index_pack(runner, quarantine, sent(data, 65536), limits=LIMITS)
+        assert pack is not None
+        with pytest.raises(PackTooLarge, match=f"The commit {oid} of this push has .* more than 67,108,864"):
+            await check_objects(runner, quarantine, pack, limits=LIMITS)
+
+
+async def test_memory_is_given_for_objects_that_came_not_for_those_that_were_announced(
+    runner: GitRunner, tmp_path: Path
+) -> None:
+    """Attack: the pack's first line announces so many objects that its one commit may fill gigabytes of memory."""
+    limits = replace(LIMITS, objects=Limit(10_000_000, "CAIRN_MAX_PUSH_OBJECTS"))
+    _, commit = zeros(COMMIT, b"", 700 << 20)
+    data = raw_pack([commit], claimed=9_000_000)[:-20]  # and then the client waits
+    async with open_quarantine(tmp_path / "q") as quarantine:
+        with pytest.raises(PackTooLarge, match="more time, memory or disk"):
+            await index_pack(runner, quarantine, endless(data), limits=limits)
 
 
 @pytest.mark.parametrize("many", [False, True])

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 import stat
 import time
 from contextlib import AsyncExitStack
@@ -247,3 +248,29 @@ def test_pipes_deadlines_and_reaping_work_on_uvloop_too(tmp_path: Path) -> None:
         assert children() == before_children
 
     uvloop.run(work())
+
+
+async def test_a_child_computes_no_longer_than_it_was_allowed_so_far(tmp_path: Path) -> None:
+    runner = GitRunner(
+        git_binary=script(tmp_path, "read; ulimit -S -t; read; ulimit -S -t; while :; do :; done"), home=tmp_path
+    )
+    async with runner.spawn(
+        VERSION, stdin=StdinPipe.PIPE, limits=GitLimits(cpu_seconds=60, first_cpu_seconds=5)
+    ) as child:
+        await child.write(b"\n")  # only now: its limits come right after its start
+        assert await child.read() == b"5\n"
+        child.allow_cpu(1000)
+        await child.write(b"\n")
+        assert await child.read() == b"60\n"  # its limits allow no more
+        child.allow_cpu(1)
+        assert await child.wait() == -signal.SIGXCPU
+
+
+async def test_the_memory_of_a_child_is_known_while_it_runs(tmp_path: Path) -> None:
+    body = "x=$(head -c 50000000 /dev/zero | tr '\\0' x); echo; read"
+    runner = GitRunner(git_binary=script(tmp_path, body), home=tmp_path)
+    async with runner.spawn(VERSION, stdin=StdinPipe.PIPE) as child:
+        assert await child.read() == b"\n"
+        assert 50_000_000 < child.memory_bytes < 500_000_000
+        await child.wait()
+        assert child.memory_bytes == 0

@@ -61,11 +61,15 @@ class GitOutputTooLarge(TooLarge):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitLimits:
-    """What one child may use. ``memory_bytes`` bounds private writable memory: mapped packs do not count."""
+    """What one child may use. ``memory_bytes`` bounds private writable memory: mapped packs do not count.
+
+    ``first_cpu_seconds``, if given, is all it may compute before ``GitChild.allow_cpu`` lets it go on.
+    """
 
     memory_bytes: int = 2 * GIB
     file_bytes: int = 64 * GIB
     cpu_seconds: int = 1800
+    first_cpu_seconds: int | None = None
     open_files: int = 4096
 
 
@@ -110,6 +114,21 @@ class GitChild:
     def stderr(self) -> str:
         """The last 16 KiB of standard error so far, for logs."""
         return bytes(self._stderr_tail[-STDERR_BYTES_KEPT:]).decode("utf-8", "backslashreplace")
+
+    @property
+    def memory_bytes(self) -> int:
+        """The private memory that it holds now; 0 once it has ended."""
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_bytes().split()
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        return (int(pages[1]) - int(pages[2])) * resource.getpagesize()
+
+    def allow_cpu(self, seconds: int) -> None:
+        """Let the child compute for so many seconds altogether, if its limits allow as much."""
+        with suppress(ProcessLookupError):
+            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
+            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (min(seconds, hard), hard))
 
     async def read(self, max_bytes: int = READ_BYTES) -> bytes:
         """Return the next bytes of standard output, at most ``max_bytes``; empty at its end."""
@@ -430,3 +449,5 @@ def _limit(pid: int, limits: GitLimits) -> None:
             _, hard = resource.getrlimit(kind)
             ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.prlimit(pid, kind, (ceiling, ceiling))
+            if kind == resource.RLIMIT_CPU and limits.first_cpu_seconds is not None:
+                resource.prlimit(pid, kind, (min(limits.first_cpu_seconds, ceiling), ceiling))
