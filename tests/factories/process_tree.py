@@ -36,7 +36,10 @@ def below(pid: int) -> Iterator[int]:
 
 
 def memory_below(pid: int) -> int:
-    """Return the bytes of memory a process and its descendants use; a shared page counts once."""
+    """Return the bytes of memory a process and its descendants use; a shared page counts once.
+
+    Pages of mapped files, such as a pack that git reads, are the kernel's to drop when it likes and do not count.
+    """
     return sum(_memory_of(one) for one in below(pid))
 
 
@@ -78,7 +81,6 @@ def _words_of(pid: int) -> list[str]:
 
 def _memory_of(pid: int) -> int:
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) << 10
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
     return 0

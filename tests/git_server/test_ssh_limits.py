@@ -11,7 +11,9 @@ def test_limits_count_addresses_apart_and_only_failed_connections() -> None:
     assert not limits.admit("a")
     assert limits.admit("b")
     assert not limits.admit("c"), "the total is reached"
+    assert limits.is_full
     limits.release("a")
+    assert not limits.is_full
     assert limits.admit("c")
     limits.release("c")
     assert limits.open_connections == 2

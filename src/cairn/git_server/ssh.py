@@ -137,12 +137,12 @@ class _Connection(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
         self._is_admitted = False
         self._attempts = 0
-        self._made_at = time.monotonic()
+        self.made_at = time.monotonic()
 
     @property
     def is_busy(self) -> bool:
         """True while a session runs, and while one may be about to start."""
-        return self.sessions > 0 or time.monotonic() - self._made_at < _NEW_SECONDS
+        return self.sessions > 0 or time.monotonic() - self.made_at < _NEW_SECONDS
 
     def close(self) -> None:
         """End the connection."""
@@ -159,7 +159,9 @@ class _Connection(asyncssh.SSHServer):
         peer = conn.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
         self._connection = conn
-        self._is_admitted = self.door.limits.admit(self.address)
+        self._is_admitted = self.door.limits.admit(self.address) or (
+            self._make_room() and self.door.limits.admit(self.address)
+        )
         if not self._is_admitted:
             conn.abort()
             return
@@ -168,11 +170,30 @@ class _Connection(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the connection off the count."""
+        self.leave()
+        if self._attempts and self.actor is None:
+            self.door.limits.failed(self.address)
+
+    def _make_room(self) -> bool:
+        """End whoever has been at the door for the longest without signing in; False if all have signed in.
+
+        First of this address. So connections that stall cannot shut out the others of an office, or everybody.
+        """
+        waiting = [one for one in self.door.connections if one.actor is None]
+        for nearby in ([one for one in waiting if one.address == self.address], waiting):
+            if nearby and (nearby is not waiting or self.door.limits.is_full):
+                longest = min(nearby, key=lambda one: one.made_at)
+                longest.leave()
+                longest.abort()
+                return True
+        return False
+
+    def leave(self) -> None:
+        """Count the connection no longer, once."""
         self.door.connections.discard(self)
         if self._is_admitted:
+            self._is_admitted = False
             self.door.limits.release(self.address)
-            if self._attempts and self.actor is None:
-                self.door.limits.failed(self.address)
 
     async def begin_auth(self, username: str) -> bool:
         """Nobody comes in without a key, nor at once where somebody fails all the time."""

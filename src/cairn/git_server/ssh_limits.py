@@ -33,9 +33,14 @@ class ConnectionLimits:
         """Connections admitted and not yet released."""
         return self._open.total()
 
+    @property
+    def is_full(self) -> bool:
+        """True if nobody is let in, from whatever address."""
+        return self._open.total() >= self._total
+
     def admit(self, address: str) -> bool:
         """Count a connection and return True, or return False if it must be closed at once."""
-        if self._open.total() >= self._total or self._open[address] >= self._per_address:
+        if self.is_full or self._open[address] >= self._per_address:
             return False
         self._open[address] += 1
         return True
