@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from tests.factories import git_repositories
 from tests.factories.git_repositories import StockRepository
 
-from cairn.git.diff import DiffBounds, FileDiff, FileStatus, LineKind, read_diff
+from cairn.git.diff import DiffBounds, DiffTooLarge, FileDiff, FileStatus, LineKind, read_diff
 from cairn.git.history import Objects
-from cairn.git.runner import GitRunner
+from cairn.git.runner import GitLimits, GitRunner
+from cairn.git.types import Oid
 
 
 @pytest.fixture
@@ -157,3 +158,16 @@ async def test_ignored_white_space_leaves_files_without_hunks(runner: GitRunner,
         (b"b", 1, False),
         (b"c", 0, False),
     ]
+
+
+async def test_more_files_than_can_be_listed_are_refused_by_name(
+    runner: GitRunner, repository: StockRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: folders that hold the same folder ten times, eight deep, are a hundred million files in nine objects."""
+    oid, mode = repository.git("hash-object", "-w", "--stdin", stdin=b"x").strip(), b"100644 blob"
+    for _ in range(8):
+        lines = b"".join(b"%b %b\tf%d\n" % (mode, oid, number) for number in range(10))
+        oid, mode = repository.git("mktree", stdin=lines).strip(), b"040000 tree"
+    monkeypatch.setattr("cairn.git.diff.DIFF_LIMITS", GitLimits(memory_bytes=64 << 20, cpu_seconds=30))
+    with pytest.raises(DiffTooLarge, match="more files than can be compared"):
+        await read_diff(runner, Objects(repository.objects.parent), old=None, new=Oid(oid.decode()))

@@ -7,20 +7,45 @@ sections are matched to files by order and object ids, never by parsing names ou
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from cairn.base.errors import TooLarge
 from cairn.base.settings import MIB
 from cairn.git.commands import GitCommand
 from cairn.git.history import Objects
-from cairn.git.runner import GitRunner
+from cairn.git.runner import GitFailed, GitLimits, GitOutputTooLarge, GitRunner
 from cairn.git.types import ZERO_OID, Oid
 
 EMPTY_TREE = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 """Git knows this tree whether or not a repository holds it: the other side of a first commit."""
 
 LIST_BYTES_MAX = 64 * MIB
+DIFF_LIMITS = GitLimits(memory_bytes=512 * MIB, cpu_seconds=30)
+"""Of a child that compares: git collects every changed file before it writes the first, 300 bytes each."""
+
 _PATH_ARGUMENT_BYTES_MAX = 256 * 1024
+
+
+class DiffTooLarge(TooLarge):
+    """More files changed than can be compared within DIFF_LIMITS."""
+
+
+@contextmanager
+def within_diff_limits() -> Iterator[None]:
+    """Turn what a child that compares says at its limits into DiffTooLarge."""
+    try:
+        yield
+    except GitFailed as failure:
+        if failure.exit_code >= 0 and not re.search("[Oo]ut of memory", failure.stderr):
+            raise
+        raise DiffTooLarge(_TOO_LARGE) from failure
+    except GitOutputTooLarge as error:
+        raise DiffTooLarge(_TOO_LARGE) from error
+
+
+_TOO_LARGE = "This change touches more files than can be compared here; fetch it to see all of it."
 
 
 class FileStatus(Enum):
@@ -137,6 +162,7 @@ async def read_diff(
     """Return what changed from ``old`` (None: nothing, as before a first commit) to ``new``, renames detected.
 
     Files come in git's order, from ``skip_files`` on, at most ``bounds.files``. What a bound leaves out is flagged.
+    Errors: DiffTooLarge where there are too many even to be listed.
     """
     bounds = bounds or DiffBounds()
     sides = (old or EMPTY_TREE, new)
@@ -144,9 +170,14 @@ async def read_diff(
     listing = GitCommand(
         name="diff-tree", options=(*detection, "-z", "--raw", "--numstat", "--no-abbrev"), revisions=sides
     )
-    output = await runner.run(
-        listing, git_dir=objects.git_dir, alternates=objects.alternates, max_output_bytes=LIST_BYTES_MAX
-    )
+    with within_diff_limits():
+        output = await runner.run(
+            listing,
+            git_dir=objects.git_dir,
+            alternates=objects.alternates,
+            max_output_bytes=LIST_BYTES_MAX,
+            limits=DIFF_LIMITS,
+        )
     files = await asyncio.to_thread(_parse_listing, output)
     shown = files[skip_files : skip_files + bounds.files]
     if shown:
@@ -155,7 +186,8 @@ async def read_diff(
             options.append("--ignore-all-space")
         paths = _path_arguments(shown) if len(shown) < len(files) else ()
         command = GitCommand(name="diff-tree", options=tuple(options), revisions=sides, paths=paths)
-        patch, is_whole = await _read_patch(runner, objects, command, bounds.patch_bytes)
+        with within_diff_limits():
+            patch, is_whole = await _read_patch(runner, objects, command, bounds.patch_bytes)
         shown = await asyncio.to_thread(_attach, shown, patch, bounds, is_whole)
     return Diff(
         tuple(shown),
@@ -168,7 +200,9 @@ async def read_diff(
 async def _read_patch(runner: GitRunner, objects: Objects, command: GitCommand, max_bytes: int) -> tuple[bytes, bool]:
     """Return at most ``max_bytes`` of the child's output and whether that is all of it."""
     output = bytearray()
-    async with runner.spawn(command, git_dir=objects.git_dir, alternates=objects.alternates) as child:
+    async with runner.spawn(
+        command, git_dir=objects.git_dir, alternates=objects.alternates, limits=DIFF_LIMITS
+    ) as child:
         async for chunk in child.chunks():
             output += chunk
             if len(output) > max_bytes:

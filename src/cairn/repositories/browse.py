@@ -10,7 +10,7 @@ from cairn.base.errors import TooLarge
 from cairn.git.blame import Blame, read_blame
 from cairn.git.blob_stream import blob_chunks
 from cairn.git.commands import GitCommand
-from cairn.git.diff import EMPTY_TREE, Diff, DiffBounds, read_diff
+from cairn.git.diff import DIFF_LIMITS, EMPTY_TREE, Diff, DiffBounds, read_diff, within_diff_limits
 from cairn.git.engine import Engine
 from cairn.git.history import Objects, count_commits, read_log
 from cairn.git.last_commits import LastCommits, read_last_commits
@@ -272,19 +272,24 @@ class Code:
         )
 
     async def patch(self, commit: Commit) -> bytes:
-        """Return what a commit changed against its first parent as git writes it; PatchTooLarge beyond 8 MiB."""
+        """Return what a commit changed against its first parent as git writes it.
+
+        Errors: PatchTooLarge beyond 8 MiB, DiffTooLarge.
+        """
         old = commit.parent_oids[0] if commit.parent_oids else EMPTY_TREE
         options = ("-r", "-p", "--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short")
         command = GitCommand(name="diff-tree", options=options, revisions=(old, commit.oid))
         output = bytearray()
-        async with self._engine.runner.spawn(command, git_dir=self._view.path) as child:
-            async for chunk in child.chunks():
-                output += chunk
-                if len(output) > PATCH_BYTES_MAX:
-                    raise PatchTooLarge(
-                        f"The change of {commit.oid} is larger than the {PATCH_BYTES_MAX:,} bytes sent here; fetch it."
-                    )
-            await child.finish()
+        with within_diff_limits():
+            async with self._engine.runner.spawn(command, git_dir=self._view.path, limits=DIFF_LIMITS) as child:
+                async for chunk in child.chunks():
+                    output += chunk
+                    if len(output) > PATCH_BYTES_MAX:
+                        raise PatchTooLarge(
+                            f"The change of {commit.oid} is larger than the {PATCH_BYTES_MAX:,} bytes sent here; "
+                            "fetch it."
+                        )
+                await child.finish()
         return bytes(output)
 
     async def _readme(self, entries: list[TreeEntry]) -> FileContent | None:
