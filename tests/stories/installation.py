@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from tests.services.processes import ServerProcess
 
 REQUEST_SECONDS = 30
 GIT_SECONDS = 60
+CAIRND_SECONDS = 180
+"""Of these the interpreter takes one to start, on a machine that does nothing else."""
 PASSWORD = "correct horse battery"
 
 
@@ -71,10 +73,10 @@ class Installation:
             return {}
 
 
-def run_cairnd(environment: Mapping[str, str], *words: str) -> str:
-    """Run a short ``cairnd`` command and return its output."""
-    command = [sys.executable, "-m", "cairn.programs.cairnd", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=GIT_SECONDS, check=False)
+def run_cairnd(environment: Mapping[str, str], *words: str, under: Sequence[str] = ()) -> str:
+    """Run a short ``cairnd`` command and return its output; ``under`` are words before it, such as a tracer's."""
+    command = [*under, sys.executable, "-m", "cairn.programs.cairnd", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=CAIRND_SECONDS, check=False)
     assert done.returncode == 0, f"cairnd {' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
@@ -87,12 +89,13 @@ def installation(
     program: str = "up",
     may_be_degraded: bool = False,
     port: int | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[Installation]:
     """Run ``cairnd up`` until the block ends: SQLite and a folder, unless ``settings`` say otherwise.
 
     ``program`` ``"web"`` runs that one alone, on a migrated database: nothing else then writes rows.
     ``may_be_degraded``: something that the settings name is away, and the start is complete without it. ``port`` is
-    the web program's, where somebody had to know it before.
+    the web program's, where somebody had to know it before. ``under`` are words before each command.
     """
     http, ssh = port or free_port(), free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")} | {
@@ -106,7 +109,7 @@ def installation(
     ready = {"ready"} if is_whole else {"ready", "degraded"}
     running: list[Installation] = []
     process = ServerProcess(
-        [sys.executable, "-m", "cairn.programs.cairnd", program],
+        [*under, sys.executable, "-m", "cairn.programs.cairnd", program],
         log=folder / "cairn.log",
         environ=environment,
         is_ready=lambda: running[0].readiness().get("status") in ready,
@@ -116,7 +119,7 @@ def installation(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if program != "up":
-            run_cairnd(environment, "migrate")
+            run_cairnd(environment, "migrate", under=under)
         process.start()
         yield found
     finally:

@@ -71,11 +71,17 @@ class Pusher(threading.Thread):
     def goes_on(self, count: int = 1) -> None:
         """Return when so many further pushes were acknowledged."""
         wanted = len(self.acknowledged) + count
-        wait_until(
-            lambda: len(self.acknowledged) >= wanted or not self.is_alive(),
-            within_seconds=WAIT_SECONDS,
-            what=f"{self.branch} pushes on",
-        )
+        known = len(self.tried), len(self.refusals)
+        try:
+            wait_until(
+                lambda: len(self.acknowledged) >= wanted or not self.is_alive(),
+                within_seconds=WAIT_SECONDS,
+                what=f"{self.branch} pushes on",
+            )
+        except TimeoutError as error:
+            tried, refusals = self.tried[known[0] :], self.refusals[known[1] :]
+            error.add_note(f"{len(tried)} tries meanwhile, {len(refusals)} refused: {refusals[-3:]}")
+            raise
         assert self.error is None, self.error
         assert len(self.acknowledged) >= wanted
 
