@@ -24,7 +24,7 @@ CORE = f"{ORG}/teams/core"
         ("GET", "/user/memberships/orgs", None, (401, 200, 200, 200, 200, 200, 403, 200)),
         ("GET", "/user/memberships/orgs?state=pending", None, (401, 200, 200, 200, 200, 200, 403, 200)),
         ("GET", "/user/memberships/orgs?state=old", None, (401, 422, 422, 422, 422, 422, 403, 422)),
-        ("GET", "/user/memberships/orgs/acme", None, (401, 404, 200, 200, 200, 404, 403, 200)),
+        ("GET", "/user/memberships/orgs/acme", None, (401, 404, 200, 200, 200, 404, 403, 404)),
         ("PATCH", "/user/memberships/orgs/acme", {"state": "active"}, (401, 404, 200, 200, 200, 404, 403, 403)),
         ("PATCH", "/user/memberships/orgs/acme", {"state": "x"}, (401, 422, 422, 422, 422, 422, 403, 403)),
     ],

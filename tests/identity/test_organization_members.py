@@ -92,6 +92,10 @@ async def test_only_people_themselves_show_their_membership(database: Database) 
             with pytest.raises(NotFound):
                 await read_member(session, cast.actors["stranger"], guild, hidden)
         assert (await read_member(session, member, guild, "boss")).role is MEMBER
+        boss = cast.actors["boss"]
+        assert (await read_member(session, with_token(boss, "read:org"), guild, "boss")).role is MEMBER
+        with pytest.raises(NotFound):
+            await read_member(session, with_token(boss, "user"), guild, "boss")
 
 
 async def test_members_see_all_members_and_pages_of_them(any_database: Database) -> None:

@@ -281,14 +281,16 @@ async def list_members(
 
 
 async def read_member(session: AsyncSession, actor: Actor, organization_id: int, login: str) -> Member:
-    """Return one member whom the actor may see. Errors: NotFound, also for a hidden membership."""
+    """Return one member whom the actor may see. Errors: NotFound, also for a hidden membership.
+
+    A token that reads no organizations sees no hidden one either, its owner's own included.
+    """
     scope = await authorize_organization(session, actor, Action.ORGANIZATION_READ, organization_id)
     account = await find_account(session, login)
     member = None if account is None else await _member(session, organization_id, account.id)
     if account is None or member is None:
         raise NotFound("Not Found")
-    is_own = actor.is_signed_in and account.id == actor.account_id
-    if not (member.is_public or is_own or decide(actor, Action.ORGANIZATION_READ_PRIVATE, scope).allowed):
+    if not (member.is_public or decide(actor, Action.ORGANIZATION_READ_PRIVATE, scope).allowed):
         raise NotFound("Not Found")
     return _view(member, account)
 
