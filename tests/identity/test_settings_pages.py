@@ -278,6 +278,17 @@ async def test_a_key_is_added_shown_and_deleted(ada: Browser, people: People) ->
     assert "No SSH keys yet" in (await ada.get("/settings/keys")).text
 
 
+async def test_a_key_tells_when_and_from_where_it_was_used(ada: Browser, people: People) -> None:
+    await ada.submit("/settings/keys/new", {"key": public_key(), "title": "loom"})
+    page = (await ada.get("/settings/keys")).text
+    assert ("never used" in page, 'href="/ada.keys"' in page) == (True, True)
+    async with people.database.write() as session:
+        await session.execute(update(SshKey).values(last_used_at=LONG_AGO, last_used_address="192.0.2.9"))
+    page = (await ada.get("/settings/keys")).text
+    assert re.search(r'last used <time[^>]*>[^<]+</time> from <span class="mono">192\.0\.2\.9</span>', page)
+    assert "never used" not in page
+
+
 async def test_a_refused_key_comes_back_filled_in(ada: Browser, people: People) -> None:
     taken = public_key()
     bob = await people.signed_in("bob")
