@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from cairn.repositories.api_routes import ParameterRefused, choose, query_bytes, refuse_parameters, rest_of_path
+from cairn.repositories.api_routes import (
+    ParameterRefused,
+    choose,
+    query_bytes,
+    read_moment,
+    refuse_parameters,
+    rest_of_path,
+)
 
 
 def context(path: str = "/api/v3/repos/o/r", **query: str) -> Any:
@@ -29,6 +36,13 @@ def test_the_rest_of_a_path_is_bytes(path: str, after: str, rest: bytes) -> None
 def test_a_query_names_refs_and_paths() -> None:
     assert query_bytes(context(ref="/feature/é/"), "ref") == "feature/é".encode()
     assert query_bytes(context(), "ref") == b""
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "9999-12-31", "soon"])
+def test_a_time_that_no_clock_reaches_in_every_zone_is_refused(text: str) -> None:
+    """Attack: a time whose UTC has a year that no datetime has."""
+    with pytest.raises(ParameterRefused):
+        read_moment(context(since=text), "since")
 
 
 def test_a_choice_outside_the_list_is_refused_with_the_list() -> None:

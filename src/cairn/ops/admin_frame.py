@@ -1,9 +1,10 @@
 """The frame every administration page stands in: navigation, no caching, and who may see it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from litestar import Response
 
+from cairn.base.clock import parse_moment
 from cairn.base.errors import FieldProblem, Invalid
 from cairn.web.context import RequestContext
 from cairn.web.render import render
@@ -41,8 +42,7 @@ def read_moment(text: str, field: str) -> datetime | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_moment(text)
     except ValueError:
         message = f"{text[:40]!r} is no date; write 2026-01-31 or 2026-01-31T12:00."
         raise Invalid(message, FieldProblem(field, "invalid", message)) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,13 +1,14 @@
 """What every API route of one repository shares: its address, finding the repository, following renames."""
 
 import functools
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from litestar import Response
 
 from cairn.access.actions import Action
+from cairn.base.clock import parse_moment
 from cairn.base.errors import Conflict, FieldProblem, Invalid
 from cairn.repositories.browse import Code
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository, find_repository_by_id
@@ -130,10 +131,9 @@ def read_moment(context: RequestContext, name: str) -> datetime | None:
         return None
     try:
         # A plus sign of an offset arrives as a blank unless it was encoded.
-        moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
+        return parse_moment(value.replace(" ", "+") if "T" in value else value)
     except ValueError:
         raise refused(name, f"{name} must be a time such as 2024-01-02T03:04:05Z.") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def refuse_parameters(context: RequestContext, *names: str) -> None:
