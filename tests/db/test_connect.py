@@ -28,6 +28,25 @@ async def _names(database: Database) -> list[str]:
         return list(await session.scalars(select(Schedule.name).order_by(Schedule.name)))
 
 
+async def test_a_transaction_whose_end_is_cancelled_is_no_error_in_the_log(
+    any_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A push is refused by one check while another reads: the reader is cancelled, wherever it is."""
+
+    async def run() -> None:
+        async with any_database.read() as session:
+            await session.execute(select(Schedule.name))
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()  # heard where the transaction ends
+
+    for _ in range(3):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(run())
+        assert await _names(any_database) == []
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_cancelled_query_leaves_a_pool_that_works(any_database: Database) -> None:
     slow = {
         "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90000000) "

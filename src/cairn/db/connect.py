@@ -1,5 +1,6 @@
 """How each database is connected to: the URL, the driver, the pool and what every session is told first."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from cairn.db.failures import ACQUIRE_SECONDS, DatabaseMisconfigured
 
@@ -26,6 +27,15 @@ LOCK_SECONDS = 5
 IDLE_SECONDS = 30
 STATEMENT_SECONDS = 60
 SNAPSHOT_PAUSE_SECONDS = 3600
+
+
+def _is_an_error(record: logging.LogRecord) -> bool:
+    """Tell a defect from a request that was cancelled: its connection is closed with it, as it should be."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
+
+
+for _pool in (AsyncAdaptedQueuePool, NullPool):
+    logging.getLogger(f"{_pool.__module__}.{_pool.__name__}").addFilter(_is_an_error)
 
 
 def parse_database_url(url: str) -> tuple[Dialect, URL]:
