@@ -19,10 +19,15 @@ class EmailInvalid(Invalid):
 def check_email(email: str) -> str:
     """Return the address without blanks around it; EmailInvalid if it cannot be one (then nothing was stored)."""
     email = email.strip()
-    if len(email) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email):
+    if len(email.lower()) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email) or any(map(_misleads, email)):
         message = f"{email[:60]!r} is not an e-mail address."
         raise EmailInvalid(message, FieldProblem("email", "invalid", message, "User"))
     return email
+
+
+def _misleads(letter: str) -> bool:
+    """Tell whether a letter is no letter of its own: another one in lower case (a Kelvin sign), or half of a pair."""
+    return (not letter.isascii() and letter.lower().isascii()) or "\ud800" <= letter <= "\udfff"
 
 
 async def release_unproven(session: AsyncSession, email: str) -> None:
