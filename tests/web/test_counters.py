@@ -1,6 +1,7 @@
 """Counting alone and together: two programs over a real Redis, and what happens when it goes away."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -42,6 +43,11 @@ def test_the_limit_is_what_the_rule_says(rule: Rule) -> None:
     assert taken == [True] * 10 + [False] * 5
     assert counters.look(rule, "ada").used == 10
     assert counters.take(rule, "bob").wait_seconds == 0
+
+
+def test_no_clock_that_can_be_set_is_used() -> None:
+    """A node's clock that is set back an hour would refuse every caller for an hour."""
+    assert inspect.signature(Counters).parameters["clock"].default is time.monotonic
 
 
 @given(

@@ -5,7 +5,8 @@ later what was used is told to Redis, and what the other programs used comes bac
 be stopped exactly, ``take_exactly`` asks Redis before it answers. Without Redis, or while it is away, each process
 counts alone: a limit is then looser by the number of programs and never in anybody's way.
 
-The shared counters go by the clock of Redis, so nodes need not agree on the time.
+The shared counters go by the clock of Redis, so nodes need not agree on the time. A process alone goes by its monotonic
+clock: a node whose clock is set back would otherwise refuse everybody until it has caught up.
 """
 
 import asyncio
@@ -182,7 +183,7 @@ _SCRIPTS = {Shape.WINDOW: _WINDOW_SCRIPT, Shape.BUCKET: _BUCKET_SCRIPT}
 class Counters:
     """What callers have used, by rule and key. One for each program; ``sharing`` connects it to the others."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.time, keys_max: int = KEYS_MAX) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, keys_max: int = KEYS_MAX) -> None:
         self._clock = clock
         self._ahead_seconds = 0.0  # of Redis's clock
         self._keys_max = keys_max
