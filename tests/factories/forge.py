@@ -43,9 +43,11 @@ from cairn.identity.web_authentication import WebAuthentication
 from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
 from cairn.repositories import blame_pages as repositories_blame_pages
+from cairn.repositories import compare_pages as repositories_compare_pages
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import pages as repositories_pages
+from cairn.repositories import purge_pages as repositories_purge_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
 from cairn.repositories.accept_push import make_within
 from cairn.repositories.create import NewRepository, create_repository
@@ -61,10 +63,12 @@ HANDLERS: tuple[HTTPRouteHandler, ...] = (
     *home_api.route_handlers,
     *repositories_pages.route_handlers,
     *repositories_blame_pages.route_handlers,
+    *repositories_compare_pages.route_handlers,
     *repositories_settings_pages.route_handlers,
     *repositories_access_pages.route_handlers,
     *repositories_deploy_keys_pages.route_handlers,
     *repositories_fork_pages.route_handlers,
+    *repositories_purge_pages.route_handlers,
     *repositories_api.route_handlers,
 )
 PACKAGES = ("cairn.home", "cairn.repositories")

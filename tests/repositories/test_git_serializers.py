@@ -40,7 +40,9 @@ def test_a_missing_line_end_is_shown_in_the_patch() -> None:
     file = FileDiff(
         FileStatus.MODIFIED, b"f", b"f", 0o100644, 0o100644, OID, OID, None, 1, 1, (Hunk(1, 1, 1, 1, b"def f", lines),)
     )
-    assert file_json(LINKS, commit("x"), file)["patch"] == ("@@ -1 +1 @@ def f\n-a\n\\ No newline at end of file\n+é")
+    assert file_json(LINKS, file, old=OID, new=OID)["patch"] == (
+        "@@ -1 +1 @@ def f\n-a\n\\ No newline at end of file\n+é"
+    )
 
 
 def test_a_patch_that_was_cut_is_left_out_rather_than_shown_in_part() -> None:
@@ -48,7 +50,7 @@ def test_a_patch_that_was_cut_is_left_out_rather_than_shown_in_part() -> None:
     file = FileDiff(
         FileStatus.MODIFIED, b"f", b"f", 0o100644, 0o100644, OID, OID, None, 9, 0, (hunk,), is_truncated=True
     )
-    assert "patch" not in file_json(LINKS, commit("x"), file)
+    assert "patch" not in file_json(LINKS, file, old=OID, new=OID)
 
 
 def test_a_mailed_commit_keeps_its_words_whatever_they_are() -> None:

@@ -60,6 +60,7 @@ ADDRESSES = {
     "/readme/": "src",
     "/blob/": "main/README.md",
     "/blame/": "main/README.md",
+    "/compare/": "main...main",
     "/raw/": "main/README.md",
     "/tree/": "main/src",
 }
@@ -172,10 +173,10 @@ def expected(route: DeclaredRoute, person: Person, *, is_private: bool) -> Verdi
         return Verdict.BAD_CREDENTIALS
     if {"slug", "repo"} <= route.parameters and person.name != "adele":
         return Verdict.HIDDEN
-    if route.declaration.resource == "repository":
-        return _on_repository(route, action, person, is_private=is_private)
     if action is Action.SITE_ADMINISTER:
         return Verdict.HIDDEN  # nobody of the cast administers the site
+    if route.declaration.resource == "repository":
+        return _on_repository(route, action, person, is_private=is_private)
     if action in ABOUT_OWN_INVITATIONS:
         return Verdict.ALLOWED if person.is_known and _has_scope(person, action) else Verdict.REFUSED
     if "org" in route.parameters or action.facts.resource in {Resource.ORGANIZATION, Resource.TEAM}:

@@ -41,12 +41,14 @@ from cairn.programs.services import Services
 from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
 from cairn.repositories import blame_pages as repositories_blame_pages
+from cairn.repositories import compare_pages as repositories_compare_pages
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import organization_tokens_api as repositories_organization_tokens_api
 from cairn.repositories import organization_tokens_pages as repositories_organization_tokens_pages
 from cairn.repositories import outside_collaborators_pages as repositories_outside_collaborators_pages
 from cairn.repositories import pages as repositories_pages
+from cairn.repositories import purge_pages as repositories_purge_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
 from cairn.repositories import team_pages as repositories_team_pages
 from cairn.repositories import transfer_api as repositories_transfer_api
@@ -103,8 +105,10 @@ def make_web_features(services: Services) -> WebFeatures:
         *identity_team_pages.route_handlers,
         *repositories_pages.route_handlers,
         *repositories_blame_pages.route_handlers,
+        *repositories_compare_pages.route_handlers,
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
+        *repositories_purge_pages.route_handlers,
         *repositories_access_pages.route_handlers,
         *repositories_deploy_keys_pages.route_handlers,
         *repositories_transfer_pages.make_route_handlers(services.outbox),

@@ -22,6 +22,7 @@ from cairn.identity.queries import read_profile
 from cairn.repositories import (
     collaborators_api,
     commits_api,
+    compare_api,
     contents_api,
     deploy_keys_api,
     fork_api,
@@ -291,6 +292,7 @@ route_handlers: list[HTTPRouteHandler] = [
     list_of_user,
     *collaborators_api.route_handlers,
     *commits_api.route_handlers,
+    *compare_api.route_handlers,
     *contents_api.route_handlers,
     *deploy_keys_api.route_handlers,
     *fork_api.route_handlers,

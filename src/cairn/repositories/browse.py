@@ -12,7 +12,7 @@ from cairn.git.blob_stream import blob_chunks
 from cairn.git.commands import GitCommand
 from cairn.git.diff import DIFF_LIMITS, EMPTY_TREE, Diff, DiffBounds, read_diff, within_diff_limits
 from cairn.git.engine import Engine
-from cairn.git.history import Objects, count_commits, read_log
+from cairn.git.history import Objects, count_ahead_behind, count_commits, merge_bases, read_log
 from cairn.git.last_commits import LastCommits, read_last_commits
 from cairn.git.node_cache import View
 from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader, Tag, TreeEntry
@@ -267,8 +267,29 @@ class Code:
     async def diff(self, commit: Commit, *, skip_files: int = 0, bounds: DiffBounds | None = None) -> Diff:
         """Return what a commit changed against its first parent, from the file after ``skip_files`` on."""
         old = commit.parent_oids[0] if commit.parent_oids else None
+        return await self.diff_between(old, commit.oid, skip_files=skip_files, bounds=bounds)
+
+    async def diff_between(
+        self, old: Oid | None, new: Oid, *, skip_files: int = 0, bounds: DiffBounds | None = None
+    ) -> Diff:
+        """Return what differs in ``new``, from the file after ``skip_files`` on; ``old`` None stands for nothing."""
         return await read_diff(
-            self._engine.runner, self._objects, old=old, new=commit.oid, skip_files=skip_files, bounds=bounds
+            self._engine.runner, self._objects, old=old, new=new, skip_files=skip_files, bounds=bounds
+        )
+
+    async def merge_base(self, one: Oid, other: Oid) -> Oid | None:
+        """Return the best common ancestor of two commits, None for unrelated histories."""
+        found = await merge_bases(self._engine.runner, self._objects, one, other)
+        return found[0] if found else None
+
+    async def ahead_behind(self, head: Oid, base: Oid) -> tuple[int, int]:
+        """Return how many commits only ``head`` has, and how many only ``base`` has."""
+        return await count_ahead_behind(self._engine.runner, self._objects, head=head, base=base)
+
+    async def commits_beyond(self, base: Oid, head: Oid, *, skip: int = 0, max_count: int) -> list[Commit]:
+        """Return commits that ``head`` has and ``base`` has not, newest first."""
+        return await read_log(
+            self._engine.runner, self._objects, [head], without=[base], skip=skip, max_count=max_count
         )
 
     async def patch(self, commit: Commit) -> bytes:
@@ -276,9 +297,12 @@ class Code:
 
         Errors: PatchTooLarge beyond 8 MiB, DiffTooLarge.
         """
-        old = commit.parent_oids[0] if commit.parent_oids else EMPTY_TREE
+        return await self.patch_between(commit.parent_oids[0] if commit.parent_oids else EMPTY_TREE, commit.oid)
+
+    async def patch_between(self, old: Oid, new: Oid) -> bytes:
+        """Return what is different in ``new`` as git writes it; PatchTooLarge beyond 8 MiB, DiffTooLarge."""
         options = ("-r", "-p", "--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short")
-        command = GitCommand(name="diff-tree", options=options, revisions=(old, commit.oid))
+        command = GitCommand(name="diff-tree", options=options, revisions=(old, new))
         output = bytearray()
         with within_diff_limits():
             async with self._engine.runner.spawn(command, git_dir=self._view.path, limits=DIFF_LIMITS) as child:
@@ -286,7 +310,7 @@ class Code:
                     output += chunk
                     if len(output) > PATCH_BYTES_MAX:
                         raise PatchTooLarge(
-                            f"The change of {commit.oid} is larger than the {PATCH_BYTES_MAX:,} bytes sent here; "
+                            f"The change that leads to {new} is larger than the {PATCH_BYTES_MAX:,} bytes sent here; "
                             "fetch it."
                         )
                 await child.finish()

@@ -122,15 +122,16 @@ def commit_json(links: Links, commit: Commit, authors: Authors, diff: Diff | Non
     if diff is not None:
         added, removed = diff.total_additions, diff.total_deletions
         body["stats"] = {"total": added + removed, "additions": added, "deletions": removed}
-        body["files"] = [file_json(links, commit, file) for file in diff.files]
+        old = commit.parent_oids[0] if commit.parent_oids else commit.oid
+        body["files"] = [file_json(links, file, old=old, new=commit.oid) for file in diff.files]
     return body
 
 
-def file_json(links: Links, commit: Commit, file: FileDiff) -> Json:
-    """Return one changed file; ``patch`` is absent for binary files and for what is too large to show."""
+def file_json(links: Links, file: FileDiff, *, old: Oid, new: Oid) -> Json:
+    """Return one file that changed from ``old`` to ``new``; ``patch`` is absent for binary files and for what is too
+    large to show."""
     # A deleted file is shown as it was before.
-    at = commit.oid if file.new_path is not None or not commit.parent_oids else commit.parent_oids[0]
-    ref = at.encode("ascii")
+    ref = (new if file.new_path is not None else old).encode("ascii")
     additions, deletions = file.additions or 0, file.deletions or 0
     body: Json = {
         "sha": file.new_oid or file.old_oid,

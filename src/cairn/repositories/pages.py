@@ -16,10 +16,10 @@ from cairn.access.actions import Action
 from cairn.access.decide import decide
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
-from cairn.git.diff import FileDiff, LineKind
 from cairn.git.engine import Engine
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.browse import FileContent, open_code
+from cairn.repositories.diff_page import files_changed, first_file
 from cairn.repositories.folder_page import MARKDOWN, branch_links, code_url, crumbs, read_markdown, show_folder
 from cairn.repositories.fork_progress import show_empty, sync_banner
 from cairn.repositories.history_lists import authors_of, by_day
@@ -40,16 +40,6 @@ _INLINE_TYPES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class DiffRow:
-    """One row of a diff table; see ``diff_rows`` in the components."""
-
-    kind: Literal["context", "add", "delete", "hunk"]
-    old: int | None
-    new: int | None
-    html: str
-
-
-@dataclass(frozen=True, slots=True)
 class RefRow:
     """A branch or tag with the commit it means."""
 
@@ -59,6 +49,7 @@ class RefRow:
     commit_href: str
     at: datetime
     is_default: bool
+    compare_href: str
 
 
 async def open_repository_page(
@@ -272,9 +263,9 @@ async def commits(
 
 @page.get("/{owner:str}/{repo:str}/commit/{oid:str}", action=Action.REPOSITORY_READ, resource="repository")
 async def commit(
-    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, oid: str
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, oid: str, skip: int = 0
 ) -> Response[Any]:
-    """Show one commit: who, when, why, and what it changed."""
+    """Show one commit: who, when, why, and what it changed, from the file after ``skip`` on."""
     repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
@@ -282,7 +273,7 @@ async def commit(
     async with open_code(engine, repository.store_id) as code:
         revision = await code.revision(oid.encode())
         found = await code.commit(revision.commit_oid)
-        diff = await code.diff(found)
+        diff = await code.diff(found, skip_files=first_file(skip))
     return render(
         context,
         "repositories/commit.html",
@@ -290,8 +281,7 @@ async def commit(
         commit=found,
         authors=await authors_of(context, [found]),
         body=found.message.strip("\n").partition("\n\n")[2],
-        diff=diff,
-        files=[(item, show(item.path), _diff_rows(item)) for item in diff.files],
+        **files_changed(context, diff, skip),
     )
 
 
@@ -343,31 +333,11 @@ async def _show_refs(
                     f"{base}/commit/{found.oid}",
                     found.committer.at,
                     ref.name == repository.head_target,
+                    base + path_join("compare", name),
                 )
             )
     rows.sort(key=lambda row: (row.is_default, row.at), reverse=True)
     return render(context, "repositories/refs.html", **header, what=what, rows=rows, total=len(refs))
-
-
-_ROW_KINDS: dict[LineKind, Literal["context", "add", "delete"]] = {
-    LineKind.CONTEXT: "context",
-    LineKind.ADDED: "add",
-    LineKind.REMOVED: "delete",
-}
-
-
-def _diff_rows(item: FileDiff) -> list[DiffRow]:
-    rows: list[DiffRow] = []
-    for hunk in item.hunks:
-        heading = (
-            f"@@ -{hunk.old_start},{hunk.old_count} +{hunk.new_start},{hunk.new_count} @@ {decode_text(hunk.heading)}"
-        )
-        rows.append(DiffRow("hunk", None, None, heading))
-        rows.extend(
-            DiffRow(_ROW_KINDS[line.kind], line.old_number, line.new_number, decode_text(line.content))
-            for line in hunk.lines
-        )
-    return rows
 
 
 route_handlers: list[HTTPRouteHandler] = [home, folder, file, raw, commits, commit, branches, tags]
