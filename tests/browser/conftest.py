@@ -16,7 +16,7 @@ from tests.services.ports import free_port
 from cairn.base.settings import Settings
 from cairn.git_server.smart_http import SmartHttp
 from cairn.identity.web_authentication import WebAuthentication
-from cairn.programs.services import open_services
+from cairn.programs.services import Services, open_services
 from cairn.programs.web_features import make_web_features
 from cairn.web.app import create_app
 
@@ -30,9 +30,10 @@ START_SECONDS = 10
 
 @dataclass
 class Site:
-    """A served forge."""
+    """A served forge; ``services`` are the program's own, for what no page can bring about."""
 
     origin: str
+    services: Services
 
     def git_url(self, login: str, name: str) -> str:
         """Return a repository's HTTP address with its owner's password in it."""
@@ -64,7 +65,7 @@ async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
         serving = asyncio.create_task(server.serve())
         try:
             await _wait_until_open(port)
-            yield Site(settings.origin)
+            yield Site(settings.origin, services)
         finally:
             server.stop()  # type: ignore[no-untyped-call]  # granian's gap
             await asyncio.wait({serving}, timeout=START_SECONDS)

@@ -43,8 +43,13 @@ async def send(visitor: Visitor, path: str, action: str, **fields: str) -> None:
 
 
 async def build(olga: Visitor) -> None:
-    """Found acme with nested teams, a repository, and roles on it."""
+    """Make an account, and acme."""
     await olga.join("olga")
+    await lay_out(olga)
+
+
+async def lay_out(olga: Visitor) -> None:
+    """Found acme with nested teams, a repository, and roles on it."""
     await olga.open("/organizations/new")
     await olga.page.fill("[name=login]", "acme")
     await olga.page.click("main form button[type=submit]")

@@ -31,6 +31,12 @@ async def test_a_visitor_sees_what_this_is_and_what_is_public(forge: Forge) -> N
     assert len(answer.content) < PAGE_BYTES_MAX
 
 
+async def test_who_opens_a_fresh_installation_is_told_of_the_link(forge: Forge) -> None:
+    for awaits, told in ((None, False), (True, True), (False, False)):
+        forge.running.app.site.state.awaits_administrator = awaits
+        assert ("Create the first administrator" in (await forge.browser().get("/")).text) is told
+
+
 async def test_somebody_new_is_told_how_to_begin(forge: Forge) -> None:
     ada = await forge.person("ada")
     text = (await forge.browser(ada).get("/")).text

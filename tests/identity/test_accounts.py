@@ -105,6 +105,14 @@ async def test_bad_input_is_refused_before_anything_is_stored(
     assert await count(database, Account) == 0
 
 
+async def test_all_that_is_wrong_with_a_sign_up_is_said_at_once(
+    database: Database, passwords: CountingPasswords
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        await sign_up(database, passwords, OPEN, login="Ada Lovelace", email=" nobody ", password="short")
+    assert [problem.field for problem in refused.value.problems] == ["login", "email", "password"]
+
+
 async def test_a_taken_name_no_longer_redirects(database: Database, passwords: CountingPasswords) -> None:
     first = await enter(database, passwords, "first")
     async with database.write() as session:

@@ -128,13 +128,13 @@ def test_settings_tell_their_source_and_never_a_secret(tmp_path: Path) -> None:
     assert (rows["CAIRN_REDIS_URL"].value, rows["CAIRN_REDIS_URL"].source) == ("••••", "environment")
     assert (rows["CAIRN_SESSION_DAYS"].value, rows["CAIRN_SESSION_DAYS"].source) == ("7", "environment")
     assert (rows["CAIRN_STORAGE_URL"].value, rows["CAIRN_STORAGE_URL"].source) == ("", "default")
-    assert rows["CAIRN_PUSH_TRANSPORTS"].value == "http, ssh"
+    assert rows["CAIRN_PUSH_TRANSPORTS"].value == "http,ssh"
 
 
 async def test_storage_tells_what_is_kept(site: Forge) -> None:
     ada, root = await site.person("ada"), await administrator(site)
     await site.repository(ada, "engine", files={"a": b"x"})
     page = (await site.browser(root).get("/admin/storage")).text
-    assert "live" in page
+    assert "Live" in page
     assert "1 packs" in page
     assert "closed" in page

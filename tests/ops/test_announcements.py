@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from tests.factories.accounts import make_account
 
 from cairn.audit.models import AuditEntry
 from cairn.base.actor import ANONYMOUS, SYSTEM
@@ -47,6 +48,16 @@ async def test_an_announcement_stands_until_it_is_taken_down(any_database: Datab
     with pytest.raises(NotFound):
         async with any_database.write() as session:
             await take_down(session, SYSTEM, number)
+
+
+async def test_it_is_known_whether_anybody_administers_the_site(any_database: Database) -> None:
+    state = SiteState()
+    await renew(any_database, Settings(), state)
+    assert state.awaits_administrator is True
+    async with any_database.write() as session:
+        await make_account(session, "root", is_site_admin=True)
+    await renew(any_database, Settings(), state)
+    assert state.awaits_administrator is False
 
 
 async def test_what_is_over_or_never_was_is_refused_or_gone(database: Database) -> None:

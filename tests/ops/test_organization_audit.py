@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from sqlalchemy import select
 from tests.factories.forge import ALL_SCOPES, Forge, Person
 from tests.factories.organizations import join_organization, make_organization
 from tests.factories.repositories import make_repository
@@ -11,6 +12,7 @@ from tests.ops.admin_support import administrator, site
 
 from cairn.access.roles import OrganizationRole
 from cairn.audit.record import record
+from cairn.repositories.models import Repository
 
 __all__ = ["site"]
 
@@ -129,3 +131,16 @@ async def test_an_entry_names_its_repository(site: Forge) -> None:
     answer = await site.api(await site.token(people["olga"].account, "admin:org")).get(API)
     assert answer.json()[1]["repo"] == "stones/engine"
     assert "repo" not in answer.json()[0]
+
+
+async def test_what_was_transferred_away_is_named_to_its_old_owners_no_more(site: Forge) -> None:
+    """Its log keeps the entries; what the repository is called now is its new owner's to tell."""
+    people = await _prepare(site)
+    async with site.database.write() as session:
+        repository = await session.scalar(select(Repository).where(Repository.name == "engine"))
+        assert repository is not None
+        repository.owner_id, repository.name, repository.name_key = people["eve"].account.id, "hush", "hush"
+    answer = await site.api(await site.token(people["olga"].account, "admin:org")).get(API)
+    page = await site.browser(people["olga"]).get(PAGE)
+    assert (answer.json()[1]["action"], "repo" in answer.json()[1]) == ("repository.update", False)
+    assert ("hush" in answer.text, "hush" in page.text) == (False, False)

@@ -452,12 +452,16 @@ def choices_of(field: str) -> tuple[str, ...]:
 
 def default_text(field: str) -> str:
     """Return a field's default as an operator would write it; empty if it has none."""
-    default = next(found.default for found in msgspec.structs.fields(Settings) if found.name == field)
-    if isinstance(default, tuple):
-        return ",".join(default)
-    if annotations_of(field).get("unit") == "bytes" and default:
-        return next(f"{default // size} {unit}" for unit, size in _BYTE_UNITS_SHOWN.items() if default % size == 0)
-    return "" if default in {"", Path()} else str(default)
+    return value_text(field, next(found.default for found in msgspec.structs.fields(Settings) if found.name == field))
+
+
+def value_text(field: str, value: object) -> str:
+    """Return a field's value as an operator would write it; empty if it says nothing."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, int) and annotations_of(field).get("unit") == "bytes" and value:
+        return next(f"{value // size} {unit}" for unit, size in _BYTE_UNITS_SHOWN.items() if value % size == 0)
+    return "" if value in {"", Path()} else str(value)
 
 
 def source_of(field: str, environ: Mapping[str, str]) -> Literal["default", "environment", "file"]:

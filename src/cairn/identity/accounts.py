@@ -132,7 +132,7 @@ async def create_first_administrator(
 
 async def administrator_exists(session: AsyncSession) -> bool:
     """Tell whether somebody administers this installation."""
-    # Runs at start and on the set-up page only: a scan of the accounts until the first administrator.
+    # Runs while there is none, at start and on the set-up page: a scan of the accounts until the first administrator.
     found = await session.scalars(select(Account.id).where(Account.is_site_admin.is_(True)).limit(1))
     return found.first() is not None
 
@@ -230,9 +230,23 @@ async def _existing(session: AsyncSession, login: str) -> Account:
 
 
 def _checked(login: str, email: str, password: str) -> str:
-    check_new_login(login)
-    email = check_email(email)
-    check_new_password(password, login=login, email=email)
+    """Return the address without blanks around it; what is wrong with all three is said at once."""
+    email = email.strip()
+    refusals: list[Invalid] = []
+    for check in (
+        lambda: check_new_login(login),
+        lambda: check_email(email),
+        lambda: check_new_password(password, login=login, email=email),
+    ):
+        try:
+            check()
+        except Invalid as error:
+            refusals.append(error)
+    if len(refusals) > 1:
+        problems = [problem for error in refusals for problem in error.problems]
+        raise Invalid(" ".join(error.message for error in refusals), *problems)
+    if refusals:
+        raise refusals[0]
     return email
 
 

@@ -253,7 +253,8 @@ async def _welcome(
     except (RateLimited, Unavailable):
         context.flash("Your account is ready. Sign in to use it.")
         return redirect(SIGN_IN_PATH)
-    context.flash(f"Welcome, {actor.login}.")
+    rest = " You administer this Cairn: see Administration in your menu." if actor.is_site_admin else ""
+    context.flash(f"Welcome, {actor.login}.{rest}")
     return redirect(context.own_path(wanted.next))
 
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from cairn.access.actions import Action
 from cairn.access.authorize import authorize
 from cairn.access.scopes import SITE
 from cairn.base.actor import Actor
-from cairn.base.settings import Settings, annotations_of, source_of, variable
+from cairn.base.settings import Settings, annotations_of, source_of, value_text, variable
 from cairn.db.clock import database_now
 from cairn.git.engine import Engine
 from cairn.ops.admin_frame import PATH, PER_PAGE, show
@@ -157,11 +156,7 @@ def shown_settings(settings: Settings, environ: Mapping[str, str]) -> list[Shown
     found = []
     for field in msgspec.structs.fields(Settings):
         said, value = annotations_of(field.name), getattr(settings, field.name)
-        text = ", ".join(value) if isinstance(value, tuple) else str(value)
-        if "secret" in said:
-            text = _HIDDEN if value else ""
-        elif value == Path():
-            text = ""  # not set
+        text = (_HIDDEN if value else "") if "secret" in said else value_text(field.name, value)
         found.append(
             ShownSetting(variable(field.name), text, source_of(field.name, environ), str(said.get("description", "")))
         )

@@ -28,6 +28,7 @@ from cairn.identity.administration import (
 from cairn.identity.models import AccountKind
 from cairn.identity.password_reset import request_reset
 from cairn.identity.passwords import Passwords
+from cairn.identity.queries import primary_email
 from cairn.ops.admin_frame import PATH, PER_PAGE, show
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import Form, blank_form, read_form
@@ -147,6 +148,7 @@ async def _person(
         status=status,
         account=account,
         open_sessions=open_sessions,
+        email=await primary_email(session, account.id),
         reason=await find_suspension_reason(session, account),
         problem=problem,
     )

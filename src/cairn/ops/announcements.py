@@ -18,6 +18,7 @@ from cairn.base.settings import Settings
 from cairn.base.text import problem_of_text
 from cairn.db.clock import database_now, now
 from cairn.db.database import Database
+from cairn.identity.accounts import administrator_exists
 from cairn.identity.registration import read_registration
 from cairn.ops.models import ANNOUNCEMENT_LENGTH_MAX, Announcement, AnnouncementLevel
 from cairn.web.site_state import FRESH_SECONDS, Banner, SiteState
@@ -86,6 +87,9 @@ async def renew(database: Database, settings: Settings, state: SiteState) -> Non
     async with database.read() as session:
         rows = await list_announcements(session)
         state.registration = (await read_registration(session, settings)).mode
+        # Once there is an administrator there always is one: the last cannot be demoted, suspended or deleted.
+        if state.awaits_administrator is not False:
+            state.awaits_administrator = not await administrator_exists(session)
     state.banners = tuple(
         Banner(row.id, row.text, row.level.value, row.is_dismissible, row.starts_at, row.ends_at) for row in rows
     )

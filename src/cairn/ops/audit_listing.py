@@ -13,6 +13,7 @@ from cairn.audit.sealing import INSTALLATION_LOG
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
 from cairn.ops.admin_frame import PER_PAGE, read_moment
+from cairn.ops.queries import repository_names
 from cairn.repositories.queries import RepositoryMoved, find_repository
 from cairn.web.context import RequestContext
 from cairn.web.forms import Form, blank_form
@@ -37,6 +38,8 @@ class ShownEntry:
     row: AuditEntry
     facts: Mapping[str, str]
     is_sealed: bool
+    repository: str
+    """Where it happened, as OWNER/NAME is now; empty where the target says so, or the repository is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +100,22 @@ async def read_listing(
         rows = list(await list_entries(session, wanted, limit=PER_PAGE + 1, before_id=before, after_id=after))
     has_more = len(rows) > PER_PAGE
     rows = rows[-PER_PAGE:] if after is not None else rows[:PER_PAGE]
+    ids = {row.repository_id for row in rows if row.repository_id is not None}
+    names = await repository_names(session, ids, owner_id=organization_id)
     seal = await seal_state(session, organization_id or INSTALLATION_LOG)
     is_first = before is None and after is None
     return Listing(
         form,
-        tuple(ShownEntry(row, _facts(row), row.id <= seal.through) for row in rows),
+        tuple(ShownEntry(row, _facts(row), row.id <= seal.through, _repository_of(row, names)) for row in rows),
         seal,
         newer=rows[0].id if rows and not is_first and (before is not None or has_more) else None,
         older=rows[-1].id if rows and (has_more or after is not None) else None,
     )
+
+
+def _repository_of(row: AuditEntry, names: Mapping[int, str]) -> str:
+    name = "" if row.repository_id is None else names.get(row.repository_id, "")
+    return "" if name == row.target else name
 
 
 def _facts(row: AuditEntry) -> dict[str, str]:

@@ -89,7 +89,8 @@ async def audit_api(context: RequestContext, session: AsyncSession, actor: Actor
     has_more = len(rows) > per_page
     rows = rows[-per_page:] if newer is not None else rows[:per_page]
     ordered = rows[::-1] if is_rising else rows
-    names = await repository_names(session, {row.repository_id for row in rows if row.repository_id is not None})
+    ids = {row.repository_id for row in rows if row.repository_id is not None}
+    names = await repository_names(session, ids, owner_id=organization.id)
     body = [
         entry_json(row, organization=organization.login, repository=names.get(row.repository_id or 0, ""))
         for row in ordered

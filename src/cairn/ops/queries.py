@@ -37,13 +37,21 @@ async def count_jobs(database: Database) -> JobCounts:
     return JobCounts({state.value: found[state][0] if state in found else 0 for state in _SHOWN}, age)
 
 
-async def repository_names(session: AsyncSession, ids: Collection[int]) -> dict[int, str]:
-    """Return the full names of the repositories that still are; for at most a page of ids. Primary keys."""
-    rows = await session.execute(
+async def repository_names(
+    session: AsyncSession, ids: Collection[int], *, owner_id: int | None = None
+) -> dict[int, str]:
+    """Return the full names of the repositories that still are; for at most a page of ids. Primary keys.
+
+    With ``owner_id`` only of those that still are this account's: what was transferred away is not its owners' to name.
+    """
+    query = (
         select(Repository.id, Account.login, Repository.name)
         .join(Account, Account.id == Repository.owner_id)
         .where(Repository.id.in_(ids))
     )
+    if owner_id is not None:
+        query = query.where(Repository.owner_id == owner_id)
+    rows = await session.execute(query)
     return {repository_id: f"{login}/{name}" for repository_id, login, name in rows}
 
 

@@ -66,7 +66,8 @@ def render(
     **values: object,
 ) -> Response[str]:
     """Return a page. Templates also see ``context``, ``actor``, ``settings``, ``csrf_input()``, ``ago(time)``,
-    ``with_query(name=value)``, ``sign_in_here``, ``banners``, ``registration`` and the globals of the Renderer."""
+    ``with_query(name=value)``, ``sign_in_here``, ``banners``, ``registration``, ``awaits_administrator`` and the
+    globals of the Renderer."""
     text = context.site.renderer.text(template, _values(context) | values)
     return Response(content=text, status_code=status, headers=dict(headers or {}), media_type=HTML)
 
@@ -96,6 +97,7 @@ def _values(context: RequestContext) -> dict[str, Any]:
         "with_query": with_query,
         "banners": context.site.state.banners_at(now, put_away(context)),
         "registration": context.site.state.registration or context.settings.registration,
+        "awaits_administrator": context.site.state.awaits_administrator,
         "sign_in_here": sign_in_url(context.path_and_query),
     }
 
@@ -168,11 +170,11 @@ _AVATAR_COLOURS = ("4f7d73", "8a6a3f", "6c6f93", "93605a", "5f7f4c", "4d7694", "
 
 
 def avatar_file(name: str) -> bytes:
-    """Return the same picture as an SVG file that stands alone, for programs and other sites."""
+    """Return the same picture as an SVG file; its ground is clear, so that it stands on light and dark pages."""
     hue, stones = _stones(name)
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="460" height="460" viewBox="0 0 24 24">'
-        f'<rect width="24" height="24" fill="#f3f0ea"/><g fill="#{_AVATAR_COLOURS[hue]}">{stones}</g></svg>'
+        f'<g fill="#{_AVATAR_COLOURS[hue]}">{stones}</g></svg>'
     ).encode()
 
 

@@ -1,4 +1,4 @@
-"""What every page shows of the installation's state: announcements, and whether strangers may sign up.
+"""What pages show of the installation's state: announcements, whether strangers may sign up, whether it is set up.
 
 Pages are rendered without asking the database for it: the program renews the state every few seconds.
 """
@@ -26,10 +26,14 @@ class Banner:
 
 @dataclass(slots=True)
 class SiteState:
-    """The state as last read; ``registration`` empty means: as the setting says."""
+    """The state as last read; ``registration`` empty means: as the setting says.
+
+    ``awaits_administrator`` is true until the first one is made, and None before anybody looked.
+    """
 
     banners: Sequence[Banner] = ()
     registration: str = ""
+    awaits_administrator: bool | None = None
 
     def banners_at(self, moment: datetime, dismissed: Collection[str]) -> list[Banner]:
         """Return what is announced at a moment to a browser that has put some announcements away."""

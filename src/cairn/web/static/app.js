@@ -63,6 +63,12 @@ document.addEventListener("change", (event) => {
   box.querySelector("[data-copy]").dataset.copy = url;
 });
 
+// Where a bar of tabs is wider than the window, the one of this page is in sight.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  const bar = tab.closest(".tabs");
+  bar.scrollLeft += Math.max(0, tab.getBoundingClientRect().right + 32 - bar.getBoundingClientRect().right);
+}
+
 // A field that copies is selected whole when it is entered.
 document.addEventListener("focusin", (event) => {
   if (event.target.matches?.(".copyable input")) event.target.select();
