@@ -41,7 +41,8 @@ into gigabytes costs whoever sends it as much as it costs us."""
 _MEMORY_BYTES = 512 * MIB
 _OBJECT_MEMORY_BYTES = 400
 _PACKED_OBJECT_BYTES_MIN = 9
-_MEMORY_LOOK_SECONDS = 0.1
+_MEMORY_LOOK_SECONDS = 0.05
+_MEMORY_BETWEEN_LOOKS = 64 * MIB
 
 NODE_BYTES_MAX = 64 * MIB
 """Largest commit, tree or tag: unlike files, those are read into memory whole. A folder of a million names has 40."""
@@ -278,11 +279,8 @@ def _lay_out(path: Path) -> None:
 
 def _sees_nothing(quarantine: Quarantine) -> bool:
     """Tell whether no object lies in any alternate. Blocks."""
-    return not any(next(folder.rglob("*.pack"), None) or _holds_loose(folder) for folder in quarantine.alternates)
-
-
-def _holds_loose(folder: Path) -> bool:
-    return folder.is_dir() and any(entry.name not in {"pack", "info"} for entry in folder.iterdir())
+    found = (file for folder in quarantine.alternates for file in folder.rglob("*") if file.parent.name != "info")
+    return not any(file.is_file() for file in found)
 
 
 def _child_limits(pack_bytes: int, objects: int) -> GitLimits:
@@ -377,7 +375,7 @@ class _Intake:
         while True:
             await asyncio.sleep(_MEMORY_LOOK_SECONDS)
             objects = min(self._claimed, self._received // _PACKED_OBJECT_BYTES_MIN)
-            if self._child.memory_bytes > _MEMORY_BYTES + _OBJECT_MEMORY_BYTES * objects:
+            if self._child.memory_bytes > _MEMORY_BYTES - _MEMORY_BETWEEN_LOOKS + _OBJECT_MEMORY_BYTES * objects:
                 raise PackTooLarge(_TOO_MUCH)
 
 
