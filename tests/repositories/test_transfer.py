@@ -1,5 +1,7 @@
 """A repository goes only where somebody asked for it, keeps its redirects, and leaves the old owner's people behind."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import select
 from tests.factories.accounts import actor_of, make_account, with_token
@@ -16,10 +18,11 @@ from cairn.base.errors import CairnError, Forbidden, NotFound, Unauthenticated
 from cairn.db.database import Database
 from cairn.events.models import EventRow
 from cairn.identity.models import Account
+from cairn.identity.organization_members import remove_member
 from cairn.repositories.create import RepositoryExists
 from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename
 from cairn.repositories.names import RepositoryNameInvalid
-from cairn.repositories.queries import RepositoryMoved, find_repository
+from cairn.repositories.queries import RepositoryMoved, find_repository, load_scope
 from cairn.repositories.transfer import TransferInvalid, transfer_repository
 
 
@@ -129,3 +132,29 @@ async def test_a_name_in_use_there_stays_with_who_has_it(database: Database) -> 
     async with database.write() as session:
         await transfer_repository(session, owner, own.id, new_owner="guild", new_name="motor")
         assert (await find_repository(session, owner, "guild", "motor")).id == own.id
+
+
+async def test_who_is_removed_meanwhile_keeps_nothing_of_what_they_bring(any_database: Database) -> None:
+    """Attack: a member sends a repository into the organization while an owner removes them."""
+    async with any_database.write() as session:
+        cast = await make_cast(session)
+        own = await make_repository(session, cast.accounts["member"], "own")
+    member, guild = cast.actors["member"], cast.organization.id
+    brought = asyncio.Event()
+
+    async def remove() -> None:
+        await brought.wait()
+        async with any_database.write() as session:
+            await remove_member(session, cast.actors["owner"], guild, login="member")
+
+    removal = asyncio.create_task(remove())
+    async with any_database.write() as session:
+        await transfer_repository(session, member, own.id, new_owner="guild")
+        brought.set()
+        # It waits for us; that it did not come before, no test can wait for.
+        await asyncio.wait({removal}, timeout=0.5)
+    await removal
+    async with any_database.read() as session:
+        found = await load_scope(session, member, own.id)
+        assert found is not None
+        assert found.role is None

@@ -225,6 +225,17 @@ async def lock_organization(session: AsyncSession, organization_id: int) -> Orga
     return found
 
 
+async def hold_organization(session: AsyncSession, organization_id: int) -> None:
+    """Return once nobody changes who belongs to an organization until the transaction ends: what members may, holds.
+
+    Errors: NotFound if it is gone.
+    """
+    # Primary key of organization.
+    held = select(Organization.account_id).where(Organization.account_id == organization_id)
+    if await session.scalar(held.with_for_update(read=True)) is None:
+        raise NotFound("Not Found")
+
+
 def _check_texts(change: OrganizationChange) -> None:
     days = change.token_lifetime_max_days
     if days is not None and not 0 <= days <= LIFETIME_DAYS_MAX:

@@ -29,6 +29,7 @@ from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import ZERO_OID, Signature
 from cairn.git.writing import File, commit_files
 from cairn.identity.models import Account, AccountKind
+from cairn.identity.organizations import hold_organization
 from cairn.identity.queries import commit_email, find_account, hold_account
 from cairn.repositories.accept_push import make_within
 from cairn.repositories.events import RepositoryCreated
@@ -154,8 +155,12 @@ async def list_possible_owners(session: AsyncSession, actor: Actor) -> list[Poss
 async def authorize_new(session: AsyncSession, actor: Actor, owner: Account) -> None:
     """Return if the actor may put a repository under an account: its own, or an organization's that lets members.
 
-    The account is not deleted before the transaction ends. Errors: Unauthenticated; NotFound if it is gone; Forbidden.
+    Nobody deletes the account, or removes the actor from the organization, before the transaction ends: a removal that
+    comes after takes away what the actor brought. Errors: Unauthenticated; NotFound if it is gone; Forbidden.
     """
+    if owner.kind is AccountKind.ORGANIZATION:
+        # Before the account, as everywhere.
+        await hold_organization(session, owner.id)
     await hold_account(session, owner.id)
     if owner.kind is AccountKind.ORGANIZATION:
         await authorize_organization(session, actor, Action.REPOSITORY_CREATE, owner.id)
