@@ -17,6 +17,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/{owner}/{repo}/settings/visibility"): {"visibility": "public"},
     ("POST", "/{owner}/{repo}/settings/archive"): {"archived": "true"},
     ("POST", "/{owner}/{repo}/settings/delete"): {"full_name": "ada/{repo}"},
+    ("POST", "/{owner}/{repo}/settings/purge"): {"objects": "0" * 39 + "1", "full_name": "ada/{repo}"},
+    ("POST", "/api/cairn/v1/repos/{owner}/{repo}/purge"): {"objects": ["0" * 39 + "1"], "dry_run": True},
     ("POST", "/{owner}/{repo}/settings/transfer"): {"new_owner": "wim", "full_name": "ada/{repo}"},
     ("POST", "/settings/transfers/accept"): {"repository": "1"},
     ("POST", "/settings/transfers/decline"): {"repository": "1"},

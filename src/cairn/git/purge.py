@@ -12,7 +12,7 @@ at) say what a restore must not bring back; after restoring older tables, call `
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,8 +68,10 @@ _log = get_logger(__name__)
 class StillReachable(Conflict):
     """A ref reaches an object that is to be purged: rewrite or delete the ref first."""
 
-    def __init__(self, refs: Sequence[tuple[int, RefName]]) -> None:
-        names = ", ".join(f"{show(name)} of store {store_id}" for store_id, name in refs[:_REFS_TOLD_MAX])
+    def __init__(self, refs: Sequence[tuple[int, RefName]], *, owners: Mapping[int, str] | None = None) -> None:
+        """``owners`` names the repositories of stores, where the caller knows them."""
+        places = [(show(name), (owners or {}).get(store, f"store {store}")) for store, name in refs[:_REFS_TOLD_MAX]]
+        names = ", ".join(f"{name} of {owner}" for name, owner in places)
         more = f" and {len(refs) - _REFS_TOLD_MAX:,} more" if len(refs) > _REFS_TOLD_MAX else ""
         super().__init__(f"still reachable from {names}{more}; rewrite or delete these first")
         self.refs = tuple(refs)
@@ -291,16 +293,17 @@ async def _rewrite_packs(engine: Engine, stores: Sequence[int], oids: Collection
 async def _rewrite_once(engine: Engine, stores: Sequence[int], oids: Collection[Oid]) -> int:
     """Replace each pack that holds one of the objects, named or only waiting for its deletion; return how many."""
     done = 0
-    for pack in await _packs_of(engine.database, stores):
-        async with _index(engine, pack.key) as path:
-            if path is None or not await asyncio.to_thread(_holds, path, oids):
+    for pack in await packs_of(engine.database, stores):
+        async with open_index(engine, pack.key) as path:
+            if path is None or not await asyncio.to_thread(holds_any, path, oids):
                 continue
         await _rewrite(engine, pack, oids)
         done += 1
     return done
 
 
-async def _packs_of(database: Database, stores: Sequence[int]) -> list[Pack]:
+async def packs_of(database: Database, stores: Sequence[int]) -> list[Pack]:
+    """Return the packs of these stores and those that their manifests name, but for what is being deleted."""
     async with database.read() as session:
         named = select(ManifestEntry.pack_store_id).where(ManifestEntry.store_id.in_(stores))
         found = await session.scalars(
@@ -313,7 +316,7 @@ async def _packs_of(database: Database, stores: Sequence[int]) -> list[Pack]:
 
 
 @asynccontextmanager
-async def _index(engine: Engine, key: str) -> AsyncIterator[Path | None]:
+async def open_index(engine: Engine, key: str) -> AsyncIterator[Path | None]:
     """Yield a pack's index, fetched for the length of the block; None if the object store has it no more."""
     async with open_quarantine(engine.cache.quarantines) as quarantine:
         path = quarantine.path / "looked-at.idx"
@@ -324,7 +327,8 @@ async def _index(engine: Engine, key: str) -> AsyncIterator[Path | None]:
         yield path
 
 
-def _holds(index_path: Path, oids: Collection[Oid]) -> bool:
+def holds_any(index_path: Path, oids: Collection[Oid]) -> bool:
+    """Say whether a pack's index knows one of the objects. Blocks."""
     with PackIndex.open(index_path) as index:
         return any(oid in index for oid in oids)
 
@@ -405,8 +409,8 @@ async def _delete_undo_packs(engine: Engine, stores: Sequence[int], oids: Collec
         packs = list(await session.scalars(select(UndoPack).where(UndoPack.store_id.in_(stores))))
     held: list[UndoPack] = []
     for pack in packs:
-        async with _index(engine, pack.key) as path:
-            if path is None or await asyncio.to_thread(_holds, path, oids):
+        async with open_index(engine, pack.key) as path:
+            if path is None or await asyncio.to_thread(holds_any, path, oids):
                 held.append(pack)
     async with engine.database.write() as session:
         now = await database_now(session)

@@ -1,6 +1,7 @@
 """Purging objects from a repository and all its forks, and restoring what a collection dropped: both audited."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,8 @@ from cairn.base.errors import Invalid, NotFound
 from cairn.base.ids import random_id
 from cairn.db.database import Database
 from cairn.git.engine import Engine
-from cairn.git.purge import OBJECTS_MAX, Purged, purge
+from cairn.git.purge import OBJECTS_MAX, Purged, StillReachable, purge
+from cairn.git.purge_preview import PurgePreview, preview_purge
 from cairn.git.ref_names import check_ref_name
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import Oid, RefName
@@ -27,25 +29,83 @@ PURGED = "repository.purge"
 RESTORED = "repository.restore_objects"
 
 
+@dataclass(frozen=True, slots=True)
+class ForeseenPurge:
+    """What a purge would do, with the names of the repositories whose stores it would look at.
+
+    ``names`` lacks stores whose repository was deleted a short while ago.
+    """
+
+    preview: PurgePreview
+    names: dict[int, str]
+
+    @property
+    def is_possible(self) -> bool:
+        """True if no ref prevents it."""
+        return not self.preview.refs
+
+    @property
+    def repositories(self) -> list[str]:
+        """The repositories that would be touched, by name."""
+        return sorted(self.names.values(), key=str.lower)
+
+    def name(self, store_id: int) -> str:
+        """Return whose store that is."""
+        return self.names.get(store_id, "a deleted repository")
+
+
+async def foresee_purge(engine: Engine, actor: Actor, owner: str, name: str, oids: Sequence[Oid]) -> ForeseenPurge:
+    """Return what purging these objects would do now; nothing is changed.
+
+    For site administrators. Errors: NotFound, Forbidden, Invalid (none or too many objects), PackDamaged.
+    """
+    stores, _ = await _stores_of(engine.database, actor, owner, name, oids)
+    preview = await preview_purge(engine, stores, frozenset(oids))
+    return ForeseenPurge(preview, await read_names(engine.database, preview.stores))
+
+
 async def purge_objects(engine: Engine, actor: Actor, owner: str, name: str, oids: Sequence[Oid]) -> Purged:
     """These objects are gone from the repository, its forks and everything cached, and cannot be pushed again.
 
     For site administrators. Errors: NotFound, Forbidden, Invalid (none or too many objects), StillReachable, TooBusy,
     PackDamaged, the engine's Unavailable.
     """
-    if not 0 < len(oids) <= OBJECTS_MAX:
-        raise Invalid(f"name between 1 and {OBJECTS_MAX} objects; these are {len(oids):,}")
-    async with engine.database.read() as session:
-        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
-        repository = await _find(session, owner, name)
-        stores = await _network(session, repository)
+    stores, repository_id = await _stores_of(engine.database, actor, owner, name, oids)
 
     async def within(session: AsyncSession) -> None:
         await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
         details = {"objects": " ".join(sorted(oids)), "stores": " ".join(map(str, stores))}
-        record(session, actor, PURGED, f"{owner}/{name}", repository_id=repository.id, details=details)
+        record(session, actor, PURGED, f"{owner}/{name}", repository_id=repository_id, details=details)
 
-    return await purge(engine, stores, frozenset(oids), within=within)
+    try:
+        return await purge(engine, stores, frozenset(oids), within=within)
+    except StillReachable as error:
+        owners = await read_names(engine.database, {store for store, _ in error.refs})
+        raise StillReachable(error.refs, owners=owners) from None
+
+
+async def _stores_of(
+    database: Database, actor: Actor, owner: str, name: str, oids: Sequence[Oid]
+) -> tuple[list[int], int]:
+    """Return the stores of the repository's network and the repository's id, for whoever may purge there."""
+    async with database.read() as session:
+        await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        repository = await _find(session, owner, name)
+        if not 0 < len(oids) <= OBJECTS_MAX:
+            raise Invalid(f"name between 1 and {OBJECTS_MAX} objects; these are {len(oids):,}")
+        return await _network(session, repository), repository.id
+
+
+async def read_names(database: Database, store_ids: Collection[int]) -> dict[int, str]:
+    """Return the full names of the repositories of these stores; what has none is absent."""
+    async with database.read() as session:
+        # uq_repository_store_id
+        rows = await session.execute(
+            select(Repository.store_id, Account.login, Repository.name)
+            .join(Account, Account.id == Repository.owner_id)
+            .where(Repository.store_id.in_(store_ids))
+        )
+        return {store_id: f"{login}/{name}" for store_id, login, name in rows}
 
 
 async def restore_objects(engine: Engine, actor: Actor, owner: str, name: str, oid: Oid, *, branch: str) -> RefName:

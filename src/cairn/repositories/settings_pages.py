@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.access.decide import decide, require
 from cairn.access.roles import Visibility
+from cairn.access.scopes import SITE
 from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound, Unauthenticated, Unavailable
 from cairn.db.database import Database
@@ -182,6 +183,7 @@ async def _show(
         may_administer=may_administer,
         is_separating=await is_separating(context, repository),
         may_delete=decide(actor, Action.REPOSITORY_DELETE, repository.scope).allowed,
+        may_purge=decide(actor, Action.SITE_ADMINISTER, SITE).allowed,
     )
 
 
