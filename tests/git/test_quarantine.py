@@ -237,6 +237,10 @@ def entry(mode: bytes, name: bytes, blob: bytes = CONTENT) -> bytes:
     return mode + b" " + name + b"\0" + bytes.fromhex(object_id("blob", blob))
 
 
+def modules_pack(content: bytes) -> bytes:
+    return commit_pack(entry(b"100644", b".gitmodules", content), blob=content)
+
+
 MODULES = b'[submodule "x"]\n\tpath = x\n\turl = --upload-pack=evil\n'
 REFUSED: Mapping[str, bytes] = {
     "hasDotgit": commit_pack(entry(b"100644", b".git")),
@@ -249,7 +253,27 @@ REFUSED: Mapping[str, bytes] = {
     "gitmodulesSymlink": commit_pack(entry(b"120000", b".gitmodules")),
     "nulInHeader": commit_pack(entry(b"100644", b"a"), extra=b"x\0y z\n"),
     "badDate": commit_pack(entry(b"100644", b"a"), author=b"A <a@b> x +0000"),
+    "gitmodulesName": modules_pack(b'[submodule "../x"]\n\tpath = x\n\turl = https://x.test/\n'),
+    "gitmodulesPath": modules_pack(b'[submodule "x"]\n\tpath = -x\n\turl = https://x.test/\n'),
+    "gitmodulesUpdate": modules_pack(b'[submodule "x"]\n\tpath = x\n\turl = https://x.test/\n\tupdate = !evil\n'),
+    "nullSha1": commit_pack(b"160000 a\0" + bytes(20)),
+    "badTree": commit_pack(b"100644 a\0short"),
+    "missingAuthor": raw_pack([whole(COMMIT, b"tree %b\n\nm" % object_id("tree", b"").encode()), whole(TREE, b"")]),
+    "badDateOverflow": commit_pack(entry(b"100644", b"a"), author=b"A <a@b> 99999999999999999999 +0000"),
 }
+DOTGIT = [b".GIT", b".Git", b"git~1", b"GIT~1", b".git ", b".git.", b".git . .", b".git::$INDEX_ALLOCATION"]
+"""What Windows takes for ``.git``; the others are what a Mac does, which ignores some characters of names."""
+DOTGIT += [b".g\xe2\x80\x8cit", b"\xef\xbb\xbf.git", b".gi\xe2\x81\xaft"]
+
+
+@pytest.mark.parametrize("name", DOTGIT, ids=ascii)
+async def test_every_other_spelling_of_the_repository_folder_is_refused(
+    runner: GitRunner, tmp_path: Path, name: bytes
+) -> None:
+    """Attack: on a machine that takes the name for ``.git``, a checkout would write hooks and configuration."""
+    async with open_quarantine(tmp_path / "q") as quarantine:
+        with pytest.raises(PackRefused, match="is refused: hasDotgit"):
+            await index_pack(runner, quarantine, sent(commit_pack(entry(b"100644", name))), limits=LIMITS)
 
 
 @pytest.mark.parametrize("reason", REFUSED)
