@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import Conflict, Invalid, Unauthenticated
+from cairn.base.settings import Settings
 from cairn.identity.email_addresses import (
     VERIFY_PATH,
     add_email,
@@ -59,6 +60,13 @@ class SecretForm(msgspec.Struct):
     secret: Filled
 
 
+def _link_told(settings: Settings, email: str) -> str:
+    """Return where the link that verifies an address is now."""
+    if settings.smtp_host:
+        return f"A link is on its way to {email}. Open it to verify the address."
+    return f"This site sends no mail: ask an administrator for the link that verifies {email}."
+
+
 def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
     """Return these pages; the program's own outbox sends the mails."""
 
@@ -74,7 +82,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         except Invalid as error:
             await session.rollback()  # a claim that another one beat to it leaves the transaction unusable
             return await _emails(context, session, actor, status=422, form=form.reject(error))
-        context.flash(f"A link is on its way to {added.email}. Open it to verify the address.")
+        context.flash(_link_told(context.settings, added.email))
         return redirect(PATH)
 
     @page.post(f"{PATH}/resend", action=Action.ACCOUNT_EDIT_EMAILS, resource="none")
@@ -87,7 +95,7 @@ def make_route_handlers(outbox: Outbox) -> list[HTTPRouteHandler]:
         return await _done(
             context,
             send_verification(session, outbox, context.settings, actor, account_id, chosen.email),
-            f"A new link is on its way to {chosen.email}.",
+            _link_told(context.settings, chosen.email),
         )
 
     @page.post(f"{PATH}/remove", action=Action.ACCOUNT_EDIT_EMAILS, resource="none", sudo=True)

@@ -76,7 +76,7 @@ def default_hasher() -> PasswordHasher:
 def check_new_password(password: str, *, login: str, email: str = "") -> None:
     """Return if the password may be chosen; PasswordRefused says why not. No rules about kinds of characters."""
     if len(password) < PASSWORD_LENGTH_MIN:
-        raise _refused(f"The password has {len(password)} characters; use at least {PASSWORD_LENGTH_MIN}.")
+        raise _refused(f"The password needs at least {PASSWORD_LENGTH_MIN} characters.")
     if len(password) > PASSWORD_LENGTH_MAX:
         raise _refused(f"The password has {len(password):,} characters; use at most {PASSWORD_LENGTH_MAX:,}.")
     lowered = password.lower()

@@ -87,7 +87,7 @@ async def renew(database: Database, settings: Settings, state: SiteState) -> Non
     async with database.read() as session:
         rows = await list_announcements(session)
         state.registration = (await read_registration(session, settings)).mode
-        # Once there is an administrator there always is one: the last cannot be demoted, suspended or deleted.
+        # Once there is an administrator there always is one: the last cannot be demoted or deleted.
         if state.awaits_administrator is not False:
             state.awaits_administrator = not await administrator_exists(session)
     state.banners = tuple(

@@ -36,7 +36,7 @@ T = TypeVar("T")
 Work = Callable[[Database, Settings], Awaitable[T]]
 
 app = typer.Typer(
-    help="Create users and tokens from this machine.",
+    help="Administer from this machine: people, tokens, jobs, announcements, repairs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

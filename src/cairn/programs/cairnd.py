@@ -32,7 +32,9 @@ COMMANDS = {
     "migrate": Command("cairn.programs.migrate:main", "Bring the database to this version's schema."),
     "doctor": Command("cairn.programs.doctor:app", "Compare tables, object store and history; say what is wrong."),
     "backup": Command("cairn.programs.backup:app", "Make backups while everything runs, and bring them back."),
-    "admin": Command("cairn.programs.admin:app", "Create users and tokens from this machine."),
+    "admin": Command(
+        "cairn.programs.admin:app", "Administer from this machine: people, tokens, jobs, announcements, repairs."
+    ),
 }
 
 USAGE_ERROR = 2
