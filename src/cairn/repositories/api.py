@@ -156,7 +156,7 @@ def _change(body: RepositoryEdit) -> RepositoryChange:
     )
 
 
-@api.delete(REPOSITORY, action=Action.REPOSITORY_DELETE, resource="repository")
+@api.delete(REPOSITORY, action=Action.REPOSITORY_DELETE, resource="repository", sudo=True)
 @follows_renames
 async def delete(
     context: RequestContext, session: AsyncSession, engine: Engine, actor: Actor, owner: str, repo: str
@@ -167,7 +167,7 @@ async def delete(
     await delete_repository(session, engine, actor, repository.id)
 
 
-@api.delete(BY_ID, action=Action.REPOSITORY_DELETE, resource="repository")
+@api.delete(BY_ID, action=Action.REPOSITORY_DELETE, resource="repository", sudo=True)
 async def delete_by_id(session: AsyncSession, engine: Engine, actor: Actor, repository_id: int) -> None:
     """Delete a repository named by its number."""
     repository = await find_repository_by_id(session, actor, repository_id)

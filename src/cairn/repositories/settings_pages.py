@@ -287,7 +287,7 @@ async def archive(
     return await _apply(context, session, engine, actor, (owner, repo), form, said)
 
 
-@page.post(f"{_PATH}/delete", action=Action.REPOSITORY_DELETE, resource="repository")
+@page.post(f"{_PATH}/delete", action=Action.REPOSITORY_DELETE, resource="repository", sudo=True)
 async def delete(
     context: RequestContext,
     session: AsyncSession,
