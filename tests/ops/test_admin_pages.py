@@ -136,5 +136,5 @@ async def test_storage_tells_what_is_kept(site: Forge) -> None:
     await site.repository(ada, "engine", files={"a": b"x"})
     page = (await site.browser(root).get("/admin/storage")).text
     assert "Live" in page
-    assert "1 packs" in page
+    assert "1 pack, " in page
     assert "closed" in page
