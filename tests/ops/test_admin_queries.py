@@ -1,6 +1,10 @@
 """Sizes, totals and the queue are counted right on every database, for administrators only."""
 
+import re
+from typing import Any
+
 import pytest
+from sqlalchemy import event
 from tests.factories.accounts import LONG_AGO, actor_of, make_account
 from tests.factories.repositories import make_repository
 
@@ -18,14 +22,30 @@ async def test_repositories_without_packs_come_last_in_order(any_database: Datab
         made = [await make_repository(session, ada, f"r{number}") for number in range(3)]
     async with any_database.read() as session:
         first = await list_by_size(session, SYSTEM, limit=2)
-        rest = await list_by_size(session, SYSTEM, after=(first[-1].size_bytes, first[-1].id))
+        rest = await list_by_size(session, SYSTEM, after=(first[-1].size_bytes, first[-1].store_id))
         named = await list_by_size(session, SYSTEM, text="ADA/R1")
         by_owner = await list_by_size(session, SYSTEM, text="ada")
         nothing = await list_by_size(session, SYSTEM, text="%")
-    assert [one.id for one in (*first, *rest)] == [one.id for one in made]
+    assert [one.id for one in (*first, *rest)] == [one.id for one in reversed(made)]
     assert [one.name for one in named] == ["r1"]
     assert len(by_owner) == 3
     assert nothing == []
+
+
+async def test_the_largest_are_found_in_an_index_and_not_sorted(database: Database) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("on few rows the others would rather scan")
+    said: list[tuple[str, Any]] = []
+    async with database.read() as session:
+        connection = await session.connection()
+        assert connection.sync_connection is not None
+        event.listen(connection.sync_connection, "before_cursor_execute", lambda *call: said.append((call[2], call[3])))
+        for after in (None, (10_000, 7)):
+            await list_by_size(session, SYSTEM, after=after)
+            statement, values = said[-1]
+            steps = [row[-1] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+            assert "ix_git_store_pack_bytes_id" in steps[0], steps
+            assert all(re.search("INDEX|PRIMARY KEY", step) and "TEMP" not in step for step in steps), steps
 
 
 async def test_totals_tell_people_from_organizations(any_database: Database) -> None:

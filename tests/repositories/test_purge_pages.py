@@ -13,6 +13,7 @@ from tests.factories.work import do_what_is_due
 from cairn.access.roles import Role, Visibility
 from cairn.audit.models import AuditEntry
 from cairn.base.clock import utc_now
+from cairn.git.store_sizes import mend_sizes
 from cairn.git.types import ZERO_OID, Oid
 from cairn.identity.models import Session
 from cairn.repositories import fork_jobs
@@ -101,6 +102,7 @@ async def test_a_dry_run_names_forks_and_the_refs_of_theirs(forge: Forge, leak: 
     made = await forge.api(ben).call("POST", "/repos/ada/engine/forks", json={})
     assert made.status_code == 202
     await do_what_is_due(forge.engine)
+    assert await mend_sizes(forge.database) == 0, "the sizes of both follow the packs they share"
     await delete_branch(forge, leak)
     status, said = await ask(forge, leak.root, [leak.blob], dry_run=True)
     assert status == 200

@@ -168,9 +168,10 @@ async def share_base(session: AsyncSession, *, source_id: int, target_id: int, o
     for pack in new:
         is_pack = (Pack.store_id == pack.store_id) & (Pack.id == pack.id)
         # Locked: whoever condemns a pack looks for names under this lock.
-        live = await session.scalar(select(Pack.state).where(is_pack).with_for_update())
-        if live != PackState.LIVE:
+        row = (await session.execute(select(Pack.state, Pack.pack_bytes).where(is_pack).with_for_update())).first()
+        if row is None or row.state != PackState.LIVE:
             raise BaseMoved
+        locked[target_id].pack_bytes += row.pack_bytes
     if new:
         rows = [
             {"store_id": target_id, "pack_store_id": pack.store_id, "pack_id": pack.id, "kind": ManifestKind.BASE}

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.db.clock import database_now
 from cairn.db.database import Database, PointQuery
 from cairn.git.cached_files import PackRow
-from cairn.git.models import BaseTip, ManifestEntry, Pack, PackState
+from cairn.git.models import BaseTip, ManifestEntry, Pack, PackState, Store
 
 # Primary keys of all three tables; the join keeps version and packs of one moment together.
 _MANIFEST = PointQuery(
@@ -53,11 +53,11 @@ async def drop_entries(session: AsyncSession, store_id: int, packs: Iterable[Pac
     row too.
     """
     now = await database_now(session)
-    dropped = 0
+    dropped = dropped_bytes = 0
     for pack in sorted(packs):
         is_pack = (Pack.store_id == pack.store_id) & (Pack.id == pack.id)
         named = (ManifestEntry.pack_store_id == pack.store_id) & (ManifestEntry.pack_id == pack.id)
-        await session.execute(select(Pack.id).where(is_pack).with_for_update())
+        pack_bytes = await session.scalar(select(Pack.pack_bytes).where(is_pack).with_for_update()) or 0
         gone = await session.execute(
             delete(ManifestEntry)
             .where(ManifestEntry.store_id == store_id, named)
@@ -65,6 +65,7 @@ async def drop_entries(session: AsyncSession, store_id: int, packs: Iterable[Pac
         )
         assert isinstance(gone, CursorResult)
         dropped += gone.rowcount
+        dropped_bytes += gone.rowcount * pack_bytes
         # ix_git_manifest_pack_store_id_pack_id
         if (await session.execute(select(ManifestEntry.store_id).where(named).limit(1))).first() is None:
             await session.execute(
@@ -73,4 +74,6 @@ async def drop_entries(session: AsyncSession, store_id: int, packs: Iterable[Pac
                 .values(state=PackState.CONDEMNED, condemned_at=now)
                 .execution_options(synchronize_session=False)
             )
+    # The session's copy of the row, where it has one, is changed too.
+    await session.execute(update(Store).where(Store.id == store_id).values(pack_bytes=Store.pack_bytes - dropped_bytes))
     return dropped

@@ -19,7 +19,11 @@ class Store(Base):
     """One object database with its refs; ``manifest_version`` keys views, the two after it cached answers."""
 
     __tablename__ = "git_store"
-    __table_args__ = (Index("ix_git_store_collect_after", "collect_after"), NUMBERED_TABLE)
+    __table_args__ = (
+        Index("ix_git_store_collect_after", "collect_after"),
+        Index("ix_git_store_pack_bytes_id", "pack_bytes", "id"),
+        NUMBERED_TABLE,
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     object_format: Mapped[str] = mapped_column(String(8), default="sha1")
@@ -31,6 +35,8 @@ class Store(Base):
     cache_epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     collect_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When objects may have lost their last root; None for a store that has nothing to collect."""
+    pack_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """The bytes of the packs that its manifest names: whoever changes the manifest changes it, under the same lock."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -121,6 +121,7 @@ async def enter_manifest(
         insert(ManifestEntry).values(store_id=store.id, pack_store_id=store.id, pack_id=pack.id, kind=kind)
     )
     store.manifest_version += 1
+    store.pack_bytes += pack.pack_bytes
 
 
 async def enter_pack(session: AsyncSession, store_id: int, pack: UploadedPack, *, at: datetime) -> None:

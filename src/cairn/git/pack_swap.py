@@ -127,18 +127,20 @@ async def swap_packs(
         await within(session)
     is_source = (Pack.store_id == store_id) & Pack.id.in_(sources)
     locked = await session.scalars(
-        select(Pack.id).where(is_source, Pack.state == PackState.LIVE).order_by(Pack.id).with_for_update()
+        select(Pack.pack_bytes).where(is_source, Pack.state == PackState.LIVE).order_by(Pack.id).with_for_update()
     )
+    source_bytes = locked.all()
     entries = own_entries(store_id) & ManifestEntry.pack_id.in_(sources)
     # A locking read: under MariaDB's snapshots a plain one could be older than the lock on the store.
     named = await session.scalars(select(ManifestEntry.pack_id).where(entries).with_for_update())
-    if len(locked.all()) != len(sources) or len(named.all()) != len(sources):
+    if len(source_bytes) != len(sources) or len(named.all()) != len(sources):
         raise PacksReplaced
     now = await database_now(session)
     if uploaded is None:
         store.manifest_version += 1
     else:
         await enter_manifest(session, store, uploaded, kind=ManifestKind.COMPACTED, at=now)
+    store.pack_bytes -= sum(source_bytes)
     await session.execute(delete(ManifestEntry).where(entries).execution_options(synchronize_session=False))
     still_named = exists().where(ManifestEntry.pack_store_id == Pack.store_id, ManifestEntry.pack_id == Pack.id)
     await session.execute(

@@ -387,6 +387,7 @@ async def _replace(session: AsyncSession, pack: Pack, readers: Sequence[int], up
             )
         await session.delete(entry)
         stores[entry.store_id].manifest_version += 1
+        stores[entry.store_id].pack_bytes += (0 if uploaded is None else uploaded.pack_bytes) - row.pack_bytes
     row.state, row.condemned_at = PackState.DELETING, now
     await _note_purged(session, pack.store_id, pack.id, pack.key, now)
     await session.flush()

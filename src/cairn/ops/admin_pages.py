@@ -67,7 +67,7 @@ async def repositories_page(
     """Show repositories, the largest first."""
     found = list(await list_by_size(session, actor, text=text.strip()[:150], after=_place(after), limit=PER_PAGE + 1))
     last = found[PER_PAGE - 1] if len(found) > PER_PAGE else None
-    older = f"{last.size_bytes}.{last.id}" if last is not None else ""
+    older = f"{last.size_bytes}.{last.store_id}" if last is not None else ""
     return show(
         context,
         "admin_repositories.html",
@@ -80,10 +80,10 @@ async def repositories_page(
 
 
 def _place(text: str) -> tuple[int, int] | None:
-    size, _, repository_id = text.partition(".")
-    if not (size.isdecimal() and repository_id.isdecimal() and len(text) < 36):
+    size, _, store_id = text.partition(".")
+    if not (size.isdecimal() and store_id.isdecimal() and len(text) < 36):
         return None
-    return int(size), int(repository_id)
+    return int(size), int(store_id)
 
 
 @page.get(PATH + "/jobs", **_ADMINISTER)

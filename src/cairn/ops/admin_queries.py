@@ -13,7 +13,7 @@ from cairn.access.scopes import SITE
 from cairn.audit.record import record
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
-from cairn.git.models import ManifestEntry, Pack
+from cairn.git.models import Pack, Store
 from cairn.identity.models import Account, AccountKind
 from cairn.jobs.models import Job
 from cairn.jobs.queue import Counts, counts, dead_jobs, discard_dead, retry_dead
@@ -25,6 +25,7 @@ class SizedRepository:
     """A repository in an administrator's list; the size is of the packs its manifest names."""
 
     id: int
+    store_id: int
     owner: str
     name: str
     visibility: Visibility
@@ -48,20 +49,14 @@ class Totals:
 async def list_by_size(
     session: AsyncSession, actor: Actor, *, text: str = "", after: tuple[int, int] | None = None, limit: int = 50
 ) -> Sequence[SizedRepository]:
-    """Return repositories, the largest first, after (size, id); every pack row is summed up, so it takes a while."""
+    """Return repositories, the largest first and of equals the newest, after (size, store id)."""
     await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
-    sizes = (
-        select(ManifestEntry.store_id, func.sum(Pack.pack_bytes).label("size"))
-        .join(Pack, (Pack.store_id == ManifestEntry.pack_store_id) & (Pack.id == ManifestEntry.pack_id))
-        .group_by(ManifestEntry.store_id)
-        .subquery()
-    )
-    size = func.coalesce(sizes.c.size, 0)
+    # ix_git_store_pack_bytes_id backwards; then uq_repository_store_id and the primary key of account.
     query = (
-        select(Repository, Account.login, size)
+        select(Repository, Account.login, Store.pack_bytes)
+        .join(Store, Store.id == Repository.store_id)
         .join(Account, Account.id == Repository.owner_id)
-        .outerjoin(sizes, sizes.c.store_id == Repository.store_id)
-        .order_by(size.desc(), Repository.id)
+        .order_by(Store.pack_bytes.desc(), Store.id.desc())
         .limit(limit)
     )
     if text:
@@ -71,9 +66,11 @@ async def list_by_size(
             places = [and_(Account.login_key == owner, Repository.name_key.startswith(name, autoescape=True))]
         query = query.where(or_(*places))
     if after is not None:
-        query = query.where(or_(size < after[0], and_(size == after[0], Repository.id > after[1])))
+        size, store_id = after
+        # The first condition says where in the index to begin: not every database sees that in the second.
+        query = query.where(Store.pack_bytes <= size, or_(Store.pack_bytes < size, Store.id < store_id))
     return [
-        SizedRepository(one.id, login, one.name, one.visibility, one.is_archived, int(total))
+        SizedRepository(one.id, one.store_id, login, one.name, one.visibility, one.is_archived, total)
         for one, login, total in await session.execute(query)
     ]
 

@@ -15,6 +15,7 @@ from cairn.git.collection import collect, find_collectable
 from cairn.git.engine import Engine
 from cairn.git.pack_swap import PacksReplaced
 from cairn.git.runner import GitFailed
+from cairn.git.store_sizes import mend_sizes
 from cairn.git.store_state import StoreGone
 from cairn.git.undo_packs import expire_undo_packs
 from cairn.jobs.context import JobContext
@@ -51,6 +52,14 @@ async def compare_bucket_and_tables(context: JobContext) -> None:
     """Hold bucket and tables against each other."""
     found = await compare_bucket(context.database, context.service(Engine).storage)
     _log.info("bucket_compared", missing=found.missing, unknown=found.unknown, deleted=found.deleted)
+
+
+@scheduled("ops.mend_sizes", every=timedelta(days=7))
+async def mend_store_sizes(context: JobContext) -> None:
+    """Count anew how large stores are, where a program of before the count changed them."""
+    mended = await mend_sizes(context.database)
+    if mended:
+        _log.warning("store_sizes_mended", stores=mended)
 
 
 @handler(COLLECT_KIND, attempts_max=3, deadline_seconds=_COLLECTION_SECONDS)
