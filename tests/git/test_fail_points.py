@@ -29,6 +29,14 @@ async def test_error_strikes_at_the_named_step_and_passing_only() -> None:
     await fail_point(Step.AFTER_PACK)
 
 
+async def test_two_plans_of_one_step_count_the_same_passings() -> None:
+    configure(["after_pack=error@1", "after_pack=error@2"])
+    for _ in range(2):
+        with pytest.raises(FailPointError):
+            await fail_point(Step.AFTER_PACK)
+    await fail_point(Step.AFTER_PACK)
+
+
 @pytest.mark.parametrize(
     "spec", ["", "after_pack", "after_pack=", "after_pack=explode", "no_step=kill", "after_pack=kill@0"]
 )

@@ -29,9 +29,9 @@ COLLECTION_UPLOADED       both are in the object store
 COLLECTION_BEFORE_COMMIT  the swap of the manifest is written but not committed
 COLLECTION_AFTER_COMMIT   the new manifest is committed
 UNDO_BYTES_DELETED        the bytes of undo packs whose time is over are gone, the rows are not
-PURGE_UPLOADED            the packs without the purged objects are in the object store
-PURGE_BEFORE_COMMIT       the manifests without the purged objects are written but not committed
-PURGE_AFTER_COMMIT        they are committed, no byte is deleted
+PURGE_BEFORE_COMMIT       what forbids the purged objects is written but not committed
+PURGE_AFTER_COMMIT        it is committed, no pack is written anew
+PURGE_UPLOADED            a pack without the purged objects is in the object store, no manifest names it
 BACKUP_PINNED             what is live is pinned, nothing is read yet
 BACKUP_DUMPED             the database is in files on this machine, nothing is in the target
 BACKUP_COPIED             the objects are in the target, the database is not
@@ -53,6 +53,13 @@ FORK_SHARED          a synced fork names the parent's new packs, its branch has 
 OWN_BEFORE_COMMIT    a store's packs of its own are written into its manifest but not committed
 OWN_AFTER_COMMIT     they are committed
 ===================  ==============================================================================
+
+Decisions, which must refuse when they fail:
+
+===========  ======================================================================================
+RIGHTS_READ  a door is about to read who asks and what they may do to the repository
+RULES_READ   the change of refs may be made by this actor; the rules of each ref are to be asked
+===========  ======================================================================================
 """
 
 import os
@@ -107,6 +114,8 @@ class Step(Enum):
     FORK_SHARED = "fork_shared"
     OWN_BEFORE_COMMIT = "own_before_commit"
     OWN_AFTER_COMMIT = "own_after_commit"
+    RIGHTS_READ = "rights_read"
+    RULES_READ = "rules_read"
 
 
 class FailPointSpecInvalid(CairnError):
@@ -171,8 +180,10 @@ def _parse(spec: str) -> tuple[Step, _Plan]:
 
 
 def _reach(step: Step) -> None:
-    for plan in _plans.get(step, ()):
-        plan.passes_left -= 1
+    plans = _plans.get(step, [])
+    for plan in plans:
+        plan.passes_left -= 1  # of all, before one of them acts
+    for plan in plans:
         if plan.passes_left != 0:
             continue
         match plan.effect:
