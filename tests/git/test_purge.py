@@ -377,15 +377,15 @@ async def test_packs_that_are_combined_during_a_purge_keep_nothing(
 ) -> None:
     """A compaction swaps after the purge listed the packs: the new one is not on the list and holds the object."""
     await leak.rewrite()
-    listed = purging._packs_of
+    listed = purging.packs_of
 
     async def compact_then(database: Database, stores: Sequence[int]) -> list[Pack]:
-        monkeypatch.setattr(purging, "_packs_of", listed)
+        monkeypatch.setattr(purging, "packs_of", listed)
         found = await listed(database, stores)
         assert await compact_once(engine, leak.store, packs_max=2) is not None
         return found
 
-    monkeypatch.setattr(purging, "_packs_of", compact_then)
+    monkeypatch.setattr(purging, "packs_of", compact_then)
     await purge(engine, [leak.store], [leak.blob], within=agree)
     assert await bucket_has(engine, tmp_path, leak.blob) == []
     assert [found for found in await examine(engine, leak.store) if not found.is_mendable] == []

@@ -17,7 +17,7 @@ async def read_sizes(session: AsyncSession, store_ids: Sequence[int]) -> dict[in
     """Return the bytes of all packs of each store; 0 for one without any."""
     # Primary key of git_store.
     rows = await session.execute(select(Store.id, Store.pack_bytes).where(Store.id.in_(store_ids)))
-    found: dict[int, int] = dict(rows.tuples().all())
+    found = {store_id: pack_bytes for store_id, pack_bytes in rows}  # noqa: C416 (a row is no tuple to the type checker)
     return {store_id: found.get(store_id, 0) for store_id in store_ids}
 
 
