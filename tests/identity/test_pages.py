@@ -241,7 +241,7 @@ async def test_joining_makes_an_account_and_signs_in(people: People) -> None:
         ({"login": "ADA"}, "is taken; choose another one"),
         ({"email": "nowhere"}, "is not an e-mail address"),
         ({"email": "Ada@Example.test"}, "belongs to another account"),
-        ({"password": "short"}, "use at least 8"),
+        ({"password": "short"}, "needs at least 8"),
         ({"password": "grace@example.test"}, "is your name or address"),
         ({"login": ""}, "Fill this in."),
     ],

@@ -120,7 +120,7 @@ async def test_a_new_password_ends_the_other_sessions_and_not_this_one(ada: Brow
     ("current", "new", "said"),
     [
         ("wrong password", OTHER, "This is not your current password."),
-        (PASSWORD, "short", "use at least 8"),
+        (PASSWORD, "short", "needs at least 8"),
         (PASSWORD, "password123", "guessed first"),
         ("", OTHER, "Fill this in."),
     ],

@@ -356,4 +356,4 @@ async def test_token_permission_and_repository_are_two_statements(
     assert len(asked) == 3, said
     assert "account_token" in asked[0]
     assert "access_grant" in asked[1]
-    assert "git_manifest" in asked[2]
+    assert "pack_bytes" in asked[2]

@@ -79,9 +79,11 @@ REFUSED_FOR_WHAT_IT_IS = {
     "/{owner}/{repo}/settings/keys/delete": "hidden",
     "/{owner}/{repo}/settings/access/teams": "error 422",
     "/{owner}/{repo}/settings/access/teams/remove": "hidden",
+    "/api/cairn/v1/repos/{owner}/{repo}/purge": "hidden",
+    "/{owner}/{repo}/settings/purge": "hidden",
 }
 """What even an owner is refused: the repository of the test is no fork, has no keys and belongs to no
-organization."""
+organization; and a purge reaches the forks of others, so it is for administrators of the site."""
 
 
 ORGANIZATION, TEAM = "acme", "core"
