@@ -1,0 +1,118 @@
+"""PyGithub as people run it, against a running Cairn: what its objects read from our API."""
+
+from pathlib import Path
+
+import asyncssh
+import pytest
+from github import Auth, BadCredentialsException, Github, GithubException, UnknownObjectException
+from tests.stories.browser import Browser
+from tests.stories.installation import Installation, commit_file, git, installation, run_cairnd, working_copy
+from tests.stories.people import join
+
+
+def _connect(cairn: Installation, token: str) -> Github:
+    return Github(
+        auth=Auth.Token(token),
+        base_url=f"{cairn.origin}/api/v3",
+        retry=None,
+        seconds_between_requests=0,
+        seconds_between_writes=0,
+        per_page=2,
+    )
+
+
+def _everything(cairn: Installation, login: str) -> Github:
+    """Connect with a token that has every scope that organizations, keys and deletion want."""
+    scopes = "repo,delete_repo,user,admin:org,admin:public_key"
+    secret = run_cairnd(cairn.environment, "admin", "create-token", login, "--scopes", scopes).split()[-1]
+    return _connect(cairn, secret)
+
+
+def test_pygithub_reads_and_edits_a_repository(tmp_path: Path) -> None:
+    with installation(tmp_path / "cairn") as cairn:
+        token = join(cairn, "ada")[1]
+        join(cairn, "bob")
+        ada = _connect(cairn, token)
+        assert ada.get_user().login == "ada"
+        assert ada.get_user("bob").login == "bob"
+        made = ada.get_user().create_repo("engine", description="Steam")
+        git("push", cairn.url("ada/engine", user="ada", secret=token), "main", cwd=working_copy(tmp_path / "work"))
+        repository = ada.get_repo("ada/engine")
+        assert ada.get_repo(made.id).full_name == "ada/engine"
+        found = repository.get_contents("README.md")
+        assert not isinstance(found, list)
+        assert found.decoded_content == b"# Hello\n"
+        commits = list(repository.get_commits())
+        assert [commit.commit.message.strip() for commit in commits] == ["Begin"]
+        assert [file.filename for file in repository.get_commit(commits[0].sha).files] == ["README.md"]
+        assert repository.get_branch("main").commit.sha == commits[0].sha
+        for number in range(4):
+            ada.get_user().create_repo(f"part-{number}")
+        assert len(list(ada.get_user().get_repos())) == 5  # three pages of two
+        repository.edit(name="machine", archived=True)
+        assert ada.get_repo("ada/machine").archived
+        with pytest.raises(GithubException) as refused:
+            ada.get_user().create_repo("machine")
+        assert refused.value.status == 422
+        ada.get_repo("ada/machine").delete()
+        with pytest.raises(UnknownObjectException):
+            ada.get_repo("ada/machine")
+        with pytest.raises(BadCredentialsException):
+            _connect(cairn, "crn_" + "x" * 36).get_user().login  # noqa: B018 (reading it asks)
+
+
+def test_pygithub_organizes_people_and_shares_code(tmp_path: Path) -> None:
+    with installation(tmp_path / "cairn") as cairn:
+        client, token = join(cairn, "ada")
+        join(cairn, "bob")
+        ada, bob = _everything(cairn, "ada"), _everything(cairn, "bob")
+        work = working_copy(tmp_path / "work")
+        repository = ada.get_user().create_repo("engine")
+        url = cairn.url("ada/engine", user="ada", secret=token)
+        git("tag", "v1", cwd=work)
+        git("checkout", "-q", "-b", "side", cwd=work)
+        commit_file(work, "side.txt", "1")
+        git("push", "-q", url, "main", "side", "v1", cwd=work)
+
+        assert [branch.name for branch in repository.get_branches()] == ["main", "side"]
+        assert [tag.name for tag in repository.get_tags()] == ["v1"]
+        apart = repository.compare("main", "side")
+        assert (apart.status, apart.ahead_by, [file.filename for file in apart.files]) == ("ahead", 1, ["side.txt"])
+        head = repository.get_git_ref("heads/side").object.sha
+        tree = repository.get_git_tree(head, recursive=True)
+        assert {"README.md", "side.txt"} <= {entry.path for entry in tree.tree}
+        assert repository.get_git_commit(head).parents[0].sha == repository.get_branch("main").commit.sha
+
+        repository.add_to_collaborators("bob", "push")
+        assert repository.has_in_collaborators("bob")
+        assert repository.get_collaborator_permission("bob") == "write"
+        key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+        deploy = repository.create_key("deploy", key, read_only=True)
+        assert [found.id for found in repository.get_keys()] == [deploy.id]
+        deploy.delete()
+        mine = ada.get_user().create_key("laptop", key)
+        assert [found.title for found in ada.get_user().get_keys()] == ["laptop"]
+        mine.delete()
+        assert [found.email for found in ada.get_user().get_emails()] == ["ada@example.org"]
+
+        fork = bob.get_repo("ada/engine").create_fork()
+        assert (fork.full_name, fork.parent.full_name) == ("bob/engine", "ada/engine")
+        assert [found.full_name for found in repository.get_forks()] == ["bob/engine"]
+
+        browser = Browser(client)
+        browser.open("/organizations/new")
+        browser.submit(login="acme")
+        acme = ada.get_organization("acme")
+        team = acme.create_team("core", privacy="closed")
+        acme.add_to_members(ada.get_user("bob"))
+        bob.requester.requestJsonAndCheck("PATCH", "/user/memberships/orgs/acme", input={"state": "active"})
+        team.add_membership(ada.get_user("bob"))
+        owned = acme.create_repo("mill", private=True)
+        team.add_to_repos(owned)
+        assert [found.name for found in team.get_repos()] == ["mill"]
+        assert [found.name for found in acme.get_teams()] == ["core"]
+        assert {found.login for found in acme.get_members()} >= {"ada"}
+        assert ada.get_rate_limit().rate.limit > 0
+        with pytest.raises(GithubException) as refused:
+            bob.get_repo("ada/engine").edit(name="mine")
+        assert refused.value.status == 403
