@@ -45,3 +45,13 @@ async def test_the_old_icon_address_leads_to_the_new(running: Running) -> None:
     answer = await running.client().get("/favicon.ico")
     assert answer.status_code == 302
     assert (await running.client().get(answer.headers["location"])).headers["content-type"] == "image/svg+xml"
+
+
+async def test_a_page_repeats_no_secret_of_a_one_time_link(running: Running) -> None:
+    """What leads back to a page stands in addresses, and addresses are logged."""
+    browser = running.browser(user(1, "ada"))
+    for query in ("secret=Abc123", "invitation=Abc123", "x=1&secret=Abc123"):
+        text = (await browser.get(f"/-/components?{query}")).text
+        assert "Abc123" not in text
+        assert 'href="/-/appearance?next=/-/components"' in text
+    assert "next=/-/components%3Fpage%3D2" in (await browser.get("/-/components?page=2")).text

@@ -36,6 +36,9 @@ THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
 _SCOPE_KEY = "cairn.context"
 _CSRF_COOKIE = "csrf"
 _FLASH_COOKIE = "flash"
+ONE_TIME_PARAMETERS = frozenset({"secret", "invitation"})
+"""Query parameters of addresses that were mailed: whoever reads one may use it."""
+
 THEME_COOKIE = "cairn_theme"
 """Written by the browser's own script too, so it has no prefix and no HttpOnly."""
 
@@ -184,6 +187,13 @@ class RequestContext:
         """The path asked for with its query, for coming back to it after signing in."""
         query = self.request.scope["query_string"].decode("ascii", "replace")
         return f"{self.path}?{query}" if query else self.path
+
+    @property
+    def repeatable_address(self) -> str:
+        """The same without its query where that holds the secret of a one-time link: for links to pages that log it."""
+        if ONE_TIME_PARAMETERS & self.request.query_params.keys():
+            return self.path
+        return self.path_and_query
 
     def own_path(self, candidate: str | None, *, default: str = "/") -> str:
         """Return where a ``next`` parameter leads if that is a page of ours, else ``default``.
