@@ -43,7 +43,7 @@ class Heard:
         head = "\n".join(f"{name}: {value}" for name, value in answer.headers.items() if name != "set-cookie")
         self.secrets |= {html.unescape(value) for _, value in _FORM_SECRET.findall(answer.text)}
         self.note(f"{where} head", head)
-        self.note(where, _FORM_SECRET.sub(r"\1", answer.text).replace(_way_back(answer.request.url), "next="))
+        self.note(where, _FORM_SECRET.sub(r"\1", answer.text))
 
     def shown_once(self, secret: str) -> None:
         """Take back the newest text, which showed a secret on purpose; from now on it may be shown nowhere."""
@@ -62,14 +62,6 @@ class Heard:
                 at = text.find(shape)
                 if at >= 0:
                     yield f"{where}: {secret[:30]} in {text[max(at - 80, 0) : at + 80]!r}"
-
-
-def _way_back(address: httpx2.URL) -> str:
-    """Return how a page's links lead back to where its reader is: whoever opens a mail's link has its secret already.
-
-    Nothing but that parameter of that very page is let through; logs, redirects and every other page are not.
-    """
-    return "next=" + quote(address.raw_path.decode("ascii"), safe="/")
 
 
 def disguises(secret: str) -> set[str]:

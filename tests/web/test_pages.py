@@ -55,3 +55,10 @@ async def test_a_page_repeats_no_secret_of_a_one_time_link(running: Running) -> 
         assert "Abc123" not in text
         assert 'href="/-/appearance?next=/-/components"' in text
     assert "next=/-/components%3Fpage%3D2" in (await browser.get("/-/components?page=2")).text
+
+
+async def test_the_way_to_sign_in_repeats_no_secret_of_a_one_time_link(running: Running) -> None:
+    text = (await running.client().get("/-/appearance?secret=Abc123")).text
+    assert "Abc123" not in text
+    assert 'href="/login?next=/-/appearance"' in text
+    assert 'href="/login?next=/-/appearance%3Fx%3D1"' in (await running.client().get("/-/appearance?x=1")).text

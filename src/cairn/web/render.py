@@ -98,7 +98,7 @@ def _values(context: RequestContext) -> dict[str, Any]:
         "banners": context.site.state.banners_at(now, put_away(context)),
         "registration": context.site.state.registration or context.settings.registration,
         "awaits_administrator": context.site.state.awaits_administrator,
-        "sign_in_here": sign_in_url(context.path_and_query),
+        "sign_in_here": sign_in_url(context.repeatable_address),
     }
 
 
