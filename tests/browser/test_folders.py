@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.browser.conftest import Site, visit
 
-from cairn.repositories import folder_page
+from cairn.repositories.code import folder_page
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser

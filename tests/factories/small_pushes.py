@@ -10,7 +10,9 @@ from tests.factories.raw_packs import BLOB, COMMIT, TREE, object_id, raw_pack, w
 from cairn.git.engine import Engine
 from cairn.git.types import ZERO_OID, Oid, RefName
 
-_PERSON = b"Ada <ada@example.org> 1700000000 +0000"
+_PERSON = b"Ada <ada@example.org> %d +0000"
+_FIRST_SECOND, _SECONDS_BETWEEN = 1_600_000_000, 60
+"""Dates grow as people's do: git walks a history of one and the same second to its root, however little is asked."""
 
 
 @dataclass
@@ -22,15 +24,18 @@ class SmallPusher:
     choices: Random = field(default_factory=lambda: Random(1))
     refs: dict[RefName, Oid] = field(default_factory=dict)
     """What the store has, as far as its answers said so."""
+    made: int = 0
 
     def make(self, parent: Oid | None) -> tuple[Oid, bytes]:
         """Return a new commit upon ``parent`` and the pack with its three objects."""
+        person = _PERSON % (_FIRST_SECOND + self.made * _SECONDS_BETWEEN)
+        self.made += 1
         content = self.choices.randbytes(30)
         blob = object_id("blob", content)
         tree = b"100644 file\0" + bytes.fromhex(blob)
         lines = [f"tree {object_id('tree', tree)}".encode()]
         lines += [f"parent {parent}".encode()] if parent else []
-        commit = b"\n".join([*lines, b"author " + _PERSON, b"committer " + _PERSON, b"", b"change", b""])
+        commit = b"\n".join([*lines, b"author " + person, b"committer " + person, b"", b"change", b""])
         pack = raw_pack([whole(COMMIT, commit), whole(TREE, tree), whole(BLOB, content)])
         return object_id("commit", commit), pack
 

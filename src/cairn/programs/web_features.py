@@ -40,19 +40,17 @@ from cairn.ops import (
 from cairn.programs.services import Services
 from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
-from cairn.repositories import blame_pages as repositories_blame_pages
-from cairn.repositories import compare_pages as repositories_compare_pages
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
 from cairn.repositories import organization_tokens_api as repositories_organization_tokens_api
 from cairn.repositories import organization_tokens_pages as repositories_organization_tokens_pages
 from cairn.repositories import outside_collaborators_pages as repositories_outside_collaborators_pages
-from cairn.repositories import pages as repositories_pages
 from cairn.repositories import purge_pages as repositories_purge_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
 from cairn.repositories import team_pages as repositories_team_pages
 from cairn.repositories import transfer_api as repositories_transfer_api
 from cairn.repositories import transfer_pages as repositories_transfer_pages
+from cairn.repositories.code import routes as code_routes
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.queries import count_repositories, list_owned
 from cairn.repositories.token_choice import repositories_for_token
@@ -103,9 +101,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *identity_organization_pages.route_handlers,
         *identity_organization_settings_pages.route_handlers,
         *identity_team_pages.route_handlers,
-        *repositories_pages.route_handlers,
-        *repositories_blame_pages.route_handlers,
-        *repositories_compare_pages.route_handlers,
+        *code_routes.PAGES,
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
         *repositories_purge_pages.route_handlers,

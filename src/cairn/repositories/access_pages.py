@@ -16,7 +16,7 @@ from cairn.identity.team_pages import paging, read_text
 from cairn.identity.teams import find_team
 from cairn.repositories.access_list import base_permission_of, list_access
 from cairn.repositories.collaborators import put_collaborator, remove_collaborator
-from cairn.repositories.pages import header_of, open_repository_page
+from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import RepositoryView, find_repository
 from cairn.repositories.team_grants import (
     list_grantable_teams,

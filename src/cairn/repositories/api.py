@@ -21,15 +21,12 @@ from cairn.identity.organizations import find_organization
 from cairn.identity.queries import read_profile
 from cairn.repositories import (
     collaborators_api,
-    commits_api,
-    compare_api,
-    contents_api,
     deploy_keys_api,
     fork_api,
-    git_data_api,
     organizations_api,
 )
 from cairn.repositories.api_routes import BY_ID, REPOSITORY, choose, follows_renames, refuse_parameters, refused
+from cairn.repositories.code import routes as code_routes
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_api import whole_repository
@@ -290,12 +287,9 @@ route_handlers: list[HTTPRouteHandler] = [
     create_in_organization,
     list_own,
     list_of_user,
+    *code_routes.API,
     *collaborators_api.route_handlers,
-    *commits_api.route_handlers,
-    *compare_api.route_handlers,
-    *contents_api.route_handlers,
     *deploy_keys_api.route_handlers,
     *fork_api.route_handlers,
-    *git_data_api.route_handlers,
     *organizations_api.route_handlers,
 ]

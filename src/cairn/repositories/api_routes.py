@@ -10,9 +10,9 @@ from litestar import Response
 from cairn.access.actions import Action
 from cairn.base.clock import parse_moment
 from cairn.base.errors import Conflict, FieldProblem, Invalid
-from cairn.repositories.browse import Code
+from cairn.repositories.code.browse import Code
+from cairn.repositories.code.revisions import Revision, RevisionNotFound
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository, find_repository_by_id
-from cairn.repositories.revisions import Revision, RevisionNotFound
 from cairn.repositories.serializers import API
 from cairn.web.api import ApiAnswer
 from cairn.web.context import RequestContext

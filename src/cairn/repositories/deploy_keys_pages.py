@@ -13,7 +13,7 @@ from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
 from cairn.base.ids import RowId
 from cairn.repositories.deploy_keys import DEPLOY_KEYS_MAX, add_deploy_key, delete_deploy_key, list_deploy_keys
-from cairn.repositories.pages import header_of, open_repository_page
+from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import RepositoryView, find_repository
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import Form, blank_form, read_form

@@ -15,7 +15,7 @@ from cairn.git.engine import Engine
 from cairn.identity.queries import find_account
 from cairn.repositories.fork import NewFork, fork_repository, free_name, owners_for
 from cairn.repositories.fork_api import require_creation
-from cairn.repositories.pages import header_of, open_repository_page
+from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import (
     RepositoryFilter,
     RepositorySort,

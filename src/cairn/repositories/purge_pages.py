@@ -15,7 +15,7 @@ from cairn.git.engine import Engine
 from cairn.git.purge import OBJECTS_MAX, Purged, StillReachable
 from cairn.git.types import Oid, OidInvalid, parse_oid, show
 from cairn.repositories.api_routes import read_repository
-from cairn.repositories.pages import header_of, open_repository_page
+from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.purge import ForeseenPurge, foresee_purge, purge_objects, read_names
 from cairn.repositories.queries import RepositoryView
 from cairn.repositories.serializers import Json

@@ -20,7 +20,7 @@ from cairn.git.types import show
 from cairn.repositories.create import NewRepository, create_repository, list_possible_owners
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_progress import is_separating
-from cairn.repositories.pages import header_of, open_repository_page
+from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import BRANCH_PREFIX, RepositoryView, find_repository
 from cairn.repositories.update import RepositoryChange, update_repository
 from cairn.web.context import RequestContext, WebRequest

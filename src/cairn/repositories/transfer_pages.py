@@ -14,7 +14,7 @@ from cairn.base.errors import FieldProblem, Invalid
 from cairn.base.ids import RowId
 from cairn.identity.settings_frame import own_account, settings_sections
 from cairn.mail.outbox import Outbox
-from cairn.repositories.pages import header_of, open_repository_page
+from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import RepositoryView, find_repository
 from cairn.repositories.transfer_limits import count_offer
 from cairn.repositories.transfer_offers import (

@@ -24,10 +24,10 @@ from cairn.repositories.api_routes import (
     rest_of_path,
     revision_named,
 )
-from cairn.repositories.browse import Code, open_code
-from cairn.repositories.git_serializers import branch_json, commit_json, full_branch_json, patch_mail, tag_ref_json
-from cairn.repositories.history_lists import authors_of
-from cairn.repositories.revisions import Place
+from cairn.repositories.code.browse import Code, open_code
+from cairn.repositories.code.git_serializers import branch_json, commit_json, full_branch_json, patch_mail, tag_ref_json
+from cairn.repositories.code.history_lists import authors_of
+from cairn.repositories.code.revisions import Place
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import Page, PageRequest, media_format, read_page
 from cairn.web.context import RequestContext

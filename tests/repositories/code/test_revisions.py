@@ -7,9 +7,9 @@ import pytest
 from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
 
-from cairn.repositories.browse import Code, open_code
+from cairn.repositories.code.browse import Code, open_code
+from cairn.repositories.code.revisions import RevisionKind, RevisionNotFound
 from cairn.repositories.queries import RepositoryView
-from cairn.repositories.revisions import RevisionKind, RevisionNotFound
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from cairn.git.last_commits import LastCommits
 from cairn.git.reading import TreeEntry
 from cairn.git.types import ObjectKind, show
-from cairn.repositories.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder
-from cairn.repositories.history_lists import authors_of
+from cairn.repositories.code.browse import COUNTED_COMMITS_MAX, Code, FileContent, Folder
+from cairn.repositories.code.history_lists import authors_of
+from cairn.repositories.code.revisions import Place, Revision
 from cairn.repositories.queries import RepositoryView
-from cairn.repositories.revisions import Place, Revision
 from cairn.web.context import RequestContext
 from cairn.web.highlight import decode_text
 from cairn.web.markdown import render_markdown

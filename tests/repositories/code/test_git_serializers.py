@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cairn.git.diff import FileDiff, FileStatus, Hunk, Line, LineKind
 from cairn.git.reading import Commit
 from cairn.git.types import Oid, Signature
-from cairn.repositories.git_serializers import base64_lines, file_json, patch_mail, submodule_urls
+from cairn.repositories.code.git_serializers import base64_lines, file_json, patch_mail, submodule_urls
 from cairn.repositories.serializers import Links
 
 OID = Oid("1" * 40)

@@ -18,7 +18,7 @@ from cairn.git.tree_listing import ListedEntry
 from cairn.git.types import ObjectKind, Oid, Signature
 from cairn.identity.attribution import Authors
 from cairn.identity.schemas import simple_user
-from cairn.repositories.browse import FileContent
+from cairn.repositories.code.browse import FileContent
 from cairn.repositories.serializers import Json, Links
 from cairn.web.api import api_time
 from cairn.web.node_ids import make_node_id

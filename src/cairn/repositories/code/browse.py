@@ -20,7 +20,14 @@ from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.store_state import StoreState
 from cairn.git.tree_listing import ENTRIES_MAX, TreeListing, list_tree
 from cairn.git.types import ObjectKind, Oid, is_oid, show
-from cairn.repositories.revisions import Place, Revision, RevisionNotFound, default_revision, find_place, find_revision
+from cairn.repositories.code.revisions import (
+    Place,
+    Revision,
+    RevisionNotFound,
+    default_revision,
+    find_place,
+    find_revision,
+)
 from cairn.web.api import PAGE_MAX
 
 SHOWN_FILE_BYTES_MAX = 1 << 20

@@ -8,7 +8,7 @@ import pytest
 from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
 
-from cairn.repositories.blame_pages import AGES
+from cairn.repositories.code.blame_pages import AGES
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from cairn.base.actor import Actor
 from cairn.base.errors import NotFoundHere
 from cairn.git.engine import Engine
 from cairn.git.types import show
-from cairn.repositories.browse import open_code
-from cairn.repositories.comparing import ComparisonUnknown, compare, read_sides
-from cairn.repositories.diff_page import files_changed, first_file
-from cairn.repositories.history_lists import authors_of
-from cairn.repositories.pages import address_of, header_of, open_repository_page
+from cairn.repositories.code.browse import open_code
+from cairn.repositories.code.comparing import ComparisonUnknown, compare, read_sides
+from cairn.repositories.code.diff_page import files_changed, first_file
+from cairn.repositories.code.history_lists import authors_of
+from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext
 from cairn.web.render import redirect, render
 from cairn.web.routing import page

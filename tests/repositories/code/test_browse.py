@@ -9,9 +9,9 @@ from tests.factories.git_repositories import init
 from cairn.base.errors import NotFound
 from cairn.git.reading import ObjectNotFound
 from cairn.git.types import ObjectKind, Oid
-from cairn.repositories import browse
-from cairn.repositories.browse import PatchTooLarge, open_code
-from cairn.repositories.revisions import Place
+from cairn.repositories.code import browse
+from cairn.repositories.code.browse import PatchTooLarge, open_code
+from cairn.repositories.code.revisions import Place
 
 
 async def test_a_folder_has_folders_first_and_the_best_readme(forge: Forge) -> None:

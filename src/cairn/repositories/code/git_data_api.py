@@ -17,9 +17,9 @@ from cairn.repositories.api_routes import (
     rest_of_path,
     revision_named,
 )
-from cairn.repositories.browse import Code, open_code
-from cairn.repositories.git_serializers import blob_json, git_commit_json, ref_json, tag_json, tree_json
-from cairn.repositories.raw_answer import answer_raw
+from cairn.repositories.code.browse import Code, open_code
+from cairn.repositories.code.git_serializers import blob_json, git_commit_json, ref_json, tag_json, tree_json
+from cairn.repositories.code.raw_answer import answer_raw
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import media_format
 from cairn.web.context import RequestContext

@@ -13,10 +13,10 @@ from cairn.base.actor import Actor
 from cairn.git.blame import Blame, BlamedCommit
 from cairn.git.engine import Engine
 from cairn.git.types import ObjectKind, show
-from cairn.repositories.browse import open_code
-from cairn.repositories.folder_page import code_url, crumbs
-from cairn.repositories.history_lists import authors_of_emails
-from cairn.repositories.pages import address_of, header_of, open_repository_page
+from cairn.repositories.code.browse import open_code
+from cairn.repositories.code.folder_page import code_url, crumbs
+from cairn.repositories.code.history_lists import authors_of_emails
+from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext
 from cairn.web.highlight import highlight_lines
 from cairn.web.render import redirect, render

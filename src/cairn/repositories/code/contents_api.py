@@ -21,10 +21,10 @@ from cairn.repositories.api_routes import (
     rest_of_path,
     revision_named,
 )
-from cairn.repositories.browse import Code, open_code
-from cairn.repositories.git_serializers import entry_json, file_content_json, submodule_urls, text
-from cairn.repositories.raw_answer import answer_raw
-from cairn.repositories.revisions import Place
+from cairn.repositories.code.browse import Code, open_code
+from cairn.repositories.code.git_serializers import entry_json, file_content_json, submodule_urls, text
+from cairn.repositories.code.raw_answer import answer_raw
+from cairn.repositories.code.revisions import Place
 from cairn.repositories.serializers import Json, Links, links_of
 from cairn.web.api import media_format
 from cairn.web.context import RequestContext

@@ -7,7 +7,7 @@ from litestar.response import Stream
 
 from cairn.base.errors import TooLarge
 from cairn.git.types import Oid
-from cairn.repositories.browse import Code
+from cairn.repositories.code.browse import Code
 from cairn.web.context import RequestContext
 
 WHOLE_BYTES_MAX = 1 << 20

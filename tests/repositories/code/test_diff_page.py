@@ -6,7 +6,7 @@ import pytest
 
 from cairn.git.diff import Diff, FileDiff, FileStatus, Hunk, Line, LineKind
 from cairn.git.types import Oid
-from cairn.repositories.diff_page import diff_rows, files_changed, first_file
+from cairn.repositories.code.diff_page import diff_rows, files_changed, first_file
 
 FILE = FileDiff(
     FileStatus.MODIFIED, b"a", b"a", 0o100644, 0o100644, Oid("1" * 40), Oid("2" * 40), None, 1, 1,

@@ -6,8 +6,8 @@ from cairn.base.errors import NotFoundHere
 from cairn.git.diff import Diff, DiffBounds
 from cairn.git.types import Oid, show
 from cairn.repositories.api_routes import revision_named
-from cairn.repositories.browse import Code
-from cairn.repositories.revisions import Revision
+from cairn.repositories.code.browse import Code
+from cairn.repositories.code.revisions import Revision
 
 
 class ComparisonUnknown(NotFoundHere):

@@ -10,7 +10,7 @@ from tests.factories.git_repositories import StockRepository, init
 from tests.web.support import ORIGIN
 
 from cairn.access.roles import Visibility
-from cairn.repositories import git_data_api
+from cairn.repositories.code import git_data_api
 
 
 @pytest.fixture

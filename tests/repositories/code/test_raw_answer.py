@@ -5,8 +5,8 @@ import random
 import pytest
 from tests.factories.forge import Forge
 
-from cairn.repositories import raw_answer
-from cairn.repositories.raw_answer import WHOLE_BYTES_MAX
+from cairn.repositories.code import raw_answer
+from cairn.repositories.code.raw_answer import WHOLE_BYTES_MAX
 
 LARGE = random.Random(3).randbytes(3 * WHOLE_BYTES_MAX)
 
@@ -46,7 +46,7 @@ async def test_a_large_file_is_never_read_into_memory_as_a_whole(
     def refuse(*_: object) -> bytes:
         raise AssertionError("a large blob was read at once")
 
-    monkeypatch.setattr("cairn.repositories.browse.Code.blob", refuse)
+    monkeypatch.setattr("cairn.repositories.code.browse.Code.blob", refuse)
     for path, headers in addresses:
         assert (await forge.browser().get(path, headers=headers)).content == LARGE
 
@@ -57,7 +57,7 @@ async def test_head_tells_the_size_and_unpacks_nothing(
     def refuse(*_: object) -> bytes:
         raise AssertionError("HEAD unpacked the file")
 
-    monkeypatch.setattr("cairn.repositories.browse.Code.blob_chunks", refuse)
+    monkeypatch.setattr("cairn.repositories.code.browse.Code.blob_chunks", refuse)
     for path, headers in addresses:
         answer = await forge.browser().client.head(path, headers=headers)
         assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, str(len(LARGE)), b"")

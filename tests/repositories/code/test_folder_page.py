@@ -8,7 +8,7 @@ import pytest
 from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
 
-from cairn.repositories import folder_page
+from cairn.repositories.code import folder_page
 
 
 @pytest.fixture

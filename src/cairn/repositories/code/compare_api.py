@@ -7,11 +7,11 @@ from cairn.access.actions import Action
 from cairn.git.diff import DiffBounds
 from cairn.git.engine import Engine
 from cairn.repositories.api_routes import REPOSITORY, follows_renames, plain, read_repository, rest_of_path
-from cairn.repositories.browse import PATCH_BYTES_MAX, Code, PatchTooLarge, open_code
-from cairn.repositories.commits_api import FILES_PER_PAGE
-from cairn.repositories.comparing import Comparison, compare, read_sides
-from cairn.repositories.git_serializers import commit_json, file_json, patch_mail
-from cairn.repositories.history_lists import authors_of
+from cairn.repositories.code.browse import PATCH_BYTES_MAX, Code, PatchTooLarge, open_code
+from cairn.repositories.code.commits_api import FILES_PER_PAGE
+from cairn.repositories.code.comparing import Comparison, compare, read_sides
+from cairn.repositories.code.git_serializers import commit_json, file_json, patch_mail
+from cairn.repositories.code.history_lists import authors_of
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import Page, PageRequest, media_format, read_page
 from cairn.web.context import RequestContext

@@ -7,8 +7,8 @@ from tests.factories.forge import Forge
 from tests.factories.git_repositories import init
 
 from cairn.base.errors import NotFoundHere
-from cairn.repositories.browse import open_code
-from cairn.repositories.comparing import compare, read_sides
+from cairn.repositories.code.browse import open_code
+from cairn.repositories.code.comparing import compare, read_sides
 
 
 async def test_an_address_names_two_sides_and_how_they_are_compared(forge: Forge, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tests.factories.forge import Forge
 
 from cairn.db.clock import database_now
 from cairn.identity.models import AccountEmail
-from cairn.repositories.history_lists import by_day
+from cairn.repositories.code.history_lists import by_day
 
 
 @dataclass

@@ -10,7 +10,7 @@ from tests.factories.forge import ApiClient, Forge
 from tests.factories.git_repositories import StockRepository, init
 from tests.web.support import ORIGIN
 
-from cairn.repositories import contents_api, raw_answer
+from cairn.repositories.code import contents_api, raw_answer
 from cairn.repositories.queries import RepositoryView
 
 MODULES = '[submodule "lib"]\n\tpath = vendor/lib\n\turl = https://example.org/lib.git\n'

@@ -1,0 +1,31 @@
+"""Every page and every operation of the API that reads a repository's code."""
+
+from litestar.handlers import HTTPRouteHandler
+
+from cairn.repositories.code import (
+    blame_pages,
+    commits_api,
+    compare_api,
+    compare_pages,
+    contents_api,
+    file_pages,
+    folder_pages,
+    git_data_api,
+    history_pages,
+    ref_pages,
+)
+
+PAGES: tuple[HTTPRouteHandler, ...] = (
+    *folder_pages.route_handlers,
+    *file_pages.route_handlers,
+    *history_pages.route_handlers,
+    *ref_pages.route_handlers,
+    *blame_pages.route_handlers,
+    *compare_pages.route_handlers,
+)
+API: tuple[HTTPRouteHandler, ...] = (
+    *commits_api.route_handlers,
+    *compare_api.route_handlers,
+    *contents_api.route_handlers,
+    *git_data_api.route_handlers,
+)
