@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.browser.conftest import Site, visit
 
-from cairn.repositories.code import folder_page
+from cairn.repositories.code import folder_pages
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 async def test_the_column_of_last_commits_comes_after_the_page(
     site: Site, chromium: "Browser", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder_page, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(folder_pages, "_PATIENCE_SECONDS", 0)
     ada = await visit(chromium, site, java_script_enabled=False)
     await ada.join("ada")
     for name in ("engine", "mill"):

@@ -1,10 +1,15 @@
 """The home of a repository and its folders."""
 
 import html
+import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.factories.forge import Forge
-from tests.factories.git_repositories import StockRepository
+from tests.factories.git_repositories import StockRepository, init
+
+from cairn.repositories.code import folder_pages
 
 
 async def get(forge: Forge, path: str) -> Any:
@@ -22,17 +27,53 @@ async def test_home_shows_tree_readme_and_where_to_clone(forge: Forge, stock: St
     assert "Third" in text
 
 
-async def test_markdown_runs_nothing_and_its_links_stay_in_the_revision(forge: Forge, stock: StockRepository) -> None:
-    text = (await get(forge, "")).text
-    assert "<script>alert" not in text
-    assert 'href="/ada/engine/blob/main/src/mill.py"' in text
-    assert 'src="/ada/engine/raw/main/logo.png"' in text
-    # Out of the repository there is nothing: the path stops at its root.
-    assert 'href="/ada/engine/blob/main/x"' in text
-
-
 async def test_folder_and_file_addresses_lead_to_each_other(forge: Forge, stock: StockRepository) -> None:
     wrong_tree = await get(forge, "/tree/main/README.md")
     assert (wrong_tree.status_code, wrong_tree.headers["location"]) == (303, "/ada/engine/blob/main/README.md")
     wrong_blob = await get(forge, "/blob/feature/x/src")
     assert wrong_blob.headers["location"] == "/ada/engine/tree/feature/x/src"
+
+
+@pytest.fixture
+async def mill(forge: Forge, tmp_path: Path) -> StockRepository:
+    """ada/engine of two commits: the second changed one of three files."""
+    ada = await forge.person("ada")
+    repository = await forge.repository(ada, "engine")
+    made = init(tmp_path / "stock")
+    made.commit({"README.md": "# Engine\n", "src/mill.py": "1", "src/store.py": "1"}, "Begin <b>")
+    made.commit({"src/mill.py": "2"}, "Grind finer")
+    await forge.push_refs(repository, made, "refs/heads/main")
+    return made
+
+
+async def column(forge: Forge, path: str) -> dict[str, str]:
+    """Return name and message of each row of a folder's table."""
+    text = (await forge.browser().get(f"/ada/engine{path}")).text
+    rows = re.findall(r'<tr class="tree-.*?</tr>', text, re.DOTALL)
+    found = {}
+    for row in rows:
+        name = re.search(r"<span>(.*?)</span>", row)
+        message = re.search(r'tree-message"><a href="/ada/engine/commit/[0-9a-f]{40}">(.*?)</a>', row)
+        assert name
+        found[html.unescape(name[1])] = html.unescape(message[1]) if message else ""
+        assert ("<time" in row) == bool(message)
+    return found
+
+
+async def test_each_entry_shows_what_changed_it_last(forge: Forge, mill: StockRepository) -> None:
+    assert await column(forge, "") == {"src": "Grind finer", "README.md": "Begin <b>"}
+    assert await column(forge, "/tree/main/src") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}
+    assert await column(forge, f"/tree/{mill.oid('HEAD~1')}/src") == {"mill.py": "Begin <b>", "store.py": "Begin <b>"}
+
+
+async def test_a_page_does_not_wait_for_a_long_history_and_says_where_the_rest_is(
+    forge: Forge, mill: StockRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_pages, "_PATIENCE_SECONDS", 0)
+    text = (await forge.browser().get("/ada/engine/tree/main/src?x=1")).text
+    assert 'data-complete="/ada/engine/tree/main/src?x=1&amp;wait=1" aria-busy="true"' in text
+    assert '<noscript><p class="card-note"><a href="/ada/engine/tree/main/src?x=1&amp;wait=1">' in text
+    assert await column(forge, "/tree/main/src?wait=1") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}
+    again = (await forge.browser().get("/ada/engine/tree/main/src")).text
+    assert "data-complete" not in again, "what is known costs no wait"
+    assert await column(forge, "/tree/main/src") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}

@@ -14,7 +14,7 @@ from cairn.git.blame import Blame, BlamedCommit
 from cairn.git.engine import Engine
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.code.browse import open_code
-from cairn.repositories.code.folder_page import code_url, crumbs
+from cairn.repositories.code.code_links import code_url, crumbs
 from cairn.repositories.code.history_lists import authors_of_emails
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext

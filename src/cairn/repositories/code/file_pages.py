@@ -14,9 +14,10 @@ from cairn.base.actor import Actor
 from cairn.git.engine import Engine
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.code.browse import FileContent, open_code
-from cairn.repositories.code.folder_page import MARKDOWN, code_url, crumbs, read_markdown
+from cairn.repositories.code.code_links import code_url, crumbs
 from cairn.repositories.code.history_lists import authors_of
 from cairn.repositories.code.raw_answer import WHOLE_BYTES_MAX, answer_raw
+from cairn.repositories.code.rendered_files import MARKDOWN, read_markdown
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext
 from cairn.web.highlight import decode_text, highlight_lines

@@ -10,8 +10,8 @@ from cairn.base.actor import Actor
 from cairn.git.engine import Engine
 from cairn.git.types import show
 from cairn.repositories.code.browse import open_code
+from cairn.repositories.code.code_links import branch_links, crumbs
 from cairn.repositories.code.diff_page import files_changed, first_file
-from cairn.repositories.code.folder_page import branch_links, crumbs
 from cairn.repositories.code.history_lists import authors_of, by_day
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext

@@ -13,7 +13,7 @@ from cairn.base.errors import NotFound
 from cairn.git.engine import Engine
 from cairn.git.types import show
 from cairn.repositories.code.browse import open_code
-from cairn.repositories.code.folder_page import code_url
+from cairn.repositories.code.code_links import code_url
 from cairn.repositories.code.revisions import Revision, RevisionKind
 from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.web.context import RequestContext
