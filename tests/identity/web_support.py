@@ -33,7 +33,7 @@ from cairn.identity import (
     sudo,
     token_pages,
 )
-from cairn.identity.schemas import RepositoryCounts
+from cairn.identity.queries import RepositoryCounts
 from cairn.identity.tokens import create_token
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.mail.compose import Composed

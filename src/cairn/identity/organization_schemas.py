@@ -16,7 +16,8 @@ from cairn.identity.organization_members import Membership
 from cairn.identity.organization_tokens import OrganizationToken
 from cairn.identity.organizations import OrganizationChange, OrganizationView
 from cairn.identity.own_invitations import OwnInvitation
-from cairn.identity.schemas import RepositoryCounts, avatar_url, simple_user, user_node_id
+from cairn.identity.queries import RepositoryCounts
+from cairn.identity.schemas import avatar_url, simple_user, user_node_id
 from cairn.identity.teams import TeamView
 from cairn.web.api import api_time
 from cairn.web.node_ids import make_node_id

@@ -17,6 +17,15 @@ from cairn.identity.names import is_login
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryCounts:
+    """How many repositories an account owns; ``disk_kib`` is what they take."""
+
+    public: int
+    private: int
+    disk_kib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What everybody may see of an account."""
 

@@ -4,7 +4,6 @@ Everything its schema requires is there: what Cairn has no word for is null, emp
 who never used it.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -14,7 +13,7 @@ from cairn.base.errors import FieldProblem, Invalid
 from cairn.identity.models import AccountKind
 from cairn.identity.profile import ProfileChange
 from cairn.identity.public_keys import PublicKeyRow
-from cairn.identity.queries import Email, Profile
+from cairn.identity.queries import Email, Profile, RepositoryCounts
 from cairn.identity.ssh_keys import SshKeyRow
 from cairn.web.api import api_time
 from cairn.web.node_ids import make_node_id
@@ -144,15 +143,6 @@ class NewKey(msgspec.Struct, kw_only=True):
 
     key: str
     title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryCounts:
-    """How many repositories an account owns; ``disk_kib`` is what they take."""
-
-    public: int
-    private: int
-    disk_kib: int = 0
 
 
 class CountRepositories(Protocol):

@@ -26,7 +26,7 @@ from cairn.git.store_state import lock_stores
 from cairn.git.types import RefName, show
 from cairn.identity.models import Account, AccountKind, AccountRename
 from cairn.identity.names import is_login
-from cairn.identity.schemas import RepositoryCounts
+from cairn.identity.queries import RepositoryCounts
 from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename
 from cairn.repositories.names import is_repository_name
 

@@ -8,15 +8,21 @@ A token has a budget of its own, so one that runs wild does not stop its owner's
 share the account's; who is not signed in shares the address's.
 """
 
+from __future__ import annotations
+
 import ipaddress
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cairn.base.actor import Actor
 from cairn.base.errors import RateLimited
 from cairn.base.settings import Settings
-from cairn.web.context import RequestContext
+from cairn.git.places import ANONYMOUS
 from cairn.web.counters import Counters, Rule, Shape, Usage
+
+if TYPE_CHECKING:  # the programs without pages do not carry the framework
+    from cairn.web.context import RequestContext
 
 HOUR_SECONDS = 3600
 MINUTE_SECONDS = 60
@@ -45,6 +51,10 @@ class RateLimits:
         self._signed_in = _rule("api", settings.rate_api_per_hour, HOUR_SECONDS, Shape.WINDOW)
         self._anonymous = _rule("api", settings.rate_api_anonymous_per_hour, HOUR_SECONDS, Shape.WINDOW)
         self._pages = _rule("pages", settings.rate_pages_per_minute, MINUTE_SECONDS, Shape.WINDOW)
+        self._cost = _rule("cost", settings.rate_costly_per_minute, MINUTE_SECONDS, Shape.BUCKET)
+        self._cost_anonymous = _rule(
+            "cost", settings.rate_costly_anonymous_per_minute, MINUTE_SECONDS, Shape.BUCKET
+        )
         self._git = _rule("git", settings.rate_git_per_minute, MINUTE_SECONDS, Shape.BUCKET)
 
     def look(self, context: RequestContext) -> RateState:
@@ -82,6 +92,20 @@ class RateLimits:
         usage = self._counters.take(self._pages, caller_name(context))
         if usage.wait_seconds:
             raise _limited(f"You asked for {self._pages.limit:,} pages within a minute; wait a moment.", usage)
+
+    def count_cost(self, context: RequestContext, points: int) -> None:
+        """Count the points of costly work. Errors: RateLimited."""
+        rule = self._cost_anonymous if context.actor.is_anonymous else self._cost
+        if rule is None:
+            return
+        usage = self._counters.take(rule, caller_name(context))
+        if usage.wait_seconds:
+            raise _limited(
+                f"You asked for more than {rule.limit:,} histories, searches and comparisons within a minute; the next "
+                "is welcome in a moment.",
+                usage,
+            )
+        self._counters.add(rule, caller_name(context), points - 1)
 
     def count_git(self, actor: Actor, address: str) -> None:
         """Count one request of a git client. Errors: RateLimited."""
@@ -133,7 +157,7 @@ def whose_share(actor: Actor, address: str) -> str:
     if actor.deploy_key is not None:
         return f"deploy-key:{actor.deploy_key.key_id}"
     if actor.account_id is None:
-        return f"address:{network_of(address)}"
+        return f"{ANONYMOUS}{network_of(address)}"
     return f"account:{actor.account_id}"
 
 
