@@ -14,6 +14,7 @@ export PATH := $(CURDIR)/.cache/go/bin:$(PATH)
 BIN := .venv/bin
 SERVER := .venv/.server-installed
 DEV := .venv/.dev-installed
+LIBRARIES := src/cairn/web/static/lib/libraries.json
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup up system-packages test test-nightly check fix bench docs lock clean
@@ -21,19 +22,19 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
 
-setup: $(DEV) ## Make .venv with everything in it.
+setup: $(DEV) $(LIBRARIES) ## Make .venv with everything in it.
 
-up: $(SERVER) ## Run Cairn on this machine: http://127.0.0.1:3000 and ssh port 2222.
+up: $(SERVER) $(LIBRARIES) ## Run Cairn on this machine: http://127.0.0.1:3000 and ssh port 2222.
 	@exec $(BIN)/cairnd up
 
 system-packages:
 	@scripts/system-packages
 	@scripts/recent-go
 
-test: $(DEV) system-packages ## Run every test but the nightly ones; PYTEST_ARGS=tests/git narrows it.
+test: $(DEV) $(LIBRARIES) system-packages ## Run every test but the nightly ones; PYTEST_ARGS=tests/git narrows it.
 	@$(BIN)/pytest -m "not nightly" -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-test-nightly: $(DEV) system-packages ## Run the tests that take too long for each commit.
+test-nightly: $(DEV) $(LIBRARIES) system-packages ## Run the tests that take too long for each commit.
 	@TEST_SEED=$${TEST_SEED:-$$RANDOM$$RANDOM} HYPOTHESIS_PROFILE=nightly \
 	    $(BIN)/pytest -m nightly --timeout 3600 $(PYTEST_ARGS)
 
@@ -60,9 +61,10 @@ lock: $(DEV) ## Lock the dependencies again; add UPGRADE=--upgrade for newer one
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra server --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra server -c requirements/dev.txt --no-annotate -o requirements/server.txt
 	$(COMPILE) --group build -c requirements/dev.txt --no-annotate -o requirements/build.txt
+	cd assets && PATH="$(CURDIR)/$(BIN):$$PATH" npm $(if $(UPGRADE),update,install) --package-lock-only
 
 clean: ## Remove .venv and what the tools left behind.
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(dir $(LIBRARIES))
 
 .venv/bin/python:
 	@scripts/make-venv "$(PYTHON)" .venv
@@ -73,6 +75,10 @@ $(SERVER): requirements/server.txt requirements/build.txt pyproject.toml | .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/server.txt -r requirements/build.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# What pages load into the browser. Never fails: without npm or network pages do without.
+$(LIBRARIES): assets/package.json assets/package-lock.json scripts/browser-libraries | $(SERVER)
+	@$(BIN)/python scripts/browser-libraries
 
 $(DEV): requirements/dev.txt $(SERVER)
 	@echo "Installing the development tools into .venv ..."

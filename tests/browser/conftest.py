@@ -19,6 +19,7 @@ from cairn.identity.web_authentication import WebAuthentication
 from cairn.programs.services import Services, open_services
 from cairn.programs.web_features import make_web_features
 from cairn.web.app import create_app
+from cairn.web.static_files import StaticFiles
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
@@ -34,6 +35,8 @@ class Site:
 
     origin: str
     services: Services
+    libraries: tuple[str, ...] = ()
+    """The browser libraries that are installed."""
 
     def git_url(self, login: str, name: str) -> str:
         """Return a repository's HTTP address with its owner's password in it."""
@@ -65,7 +68,7 @@ async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
         serving = asyncio.create_task(server.serve())
         try:
             await _wait_until_open(port)
-            yield Site(settings.origin, services)
+            yield Site(settings.origin, services, tuple(StaticFiles(("cairn.web",)).libraries))
         finally:
             server.stop()  # type: ignore[no-untyped-call]  # granian's gap
             await asyncio.wait({serving}, timeout=START_SECONDS)

@@ -1,12 +1,20 @@
 import gzip
+import json
+import os
 import re
-from pathlib import Path
+import shutil
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.web.support import Running, open_app
 
 from cairn.web.static_files import StaticFiles
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -60,3 +68,82 @@ def test_dark_by_choice_is_dark_by_system() -> None:
     assert by_system is not None
     assert by_choice is not None
     assert by_system[1].split() == by_choice[1].split()
+
+
+def package_with_library(folder: Path, chunk: str) -> StaticFiles:
+    """Return the static files of a new package whose one library is a module that imports another."""
+    made = folder / f"made_{len(list(folder.iterdir()))}" / "static" / "lib"
+    (made / "draw" / "chunks").mkdir(parents=True)
+    about = {"version": "1.2.3", "licence": "MIT", "entry": "draw.mjs"}
+    (made / "libraries.json").write_text(json.dumps({"libraries": {"draw": about}}))
+    (made / "licences.txt").write_text("MIT")
+    (made / "draw" / "draw.mjs").write_text('import "./chunks/a.mjs"')
+    (made / "draw" / "chunks" / "a.mjs").write_text(chunk)
+    (made / "draw" / "chunks" / "a.mjs.gz").write_bytes(gzip.compress(chunk.encode()))
+    package = made.parents[1]
+    (package / "__init__.py").write_text("")
+    return StaticFiles((package.name,))
+
+
+def test_a_library_is_addressed_by_all_of_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    one, other = (package_with_library(tmp_path, chunk) for chunk in ("let a = 1", "let a = 2"))
+    url = PurePosixPath(one.library_url("draw"))
+    assert re.fullmatch(r"/-/static/lib/draw\.[0-9a-f]{12}/draw\.mjs", str(url))
+    assert one.library_url("draw") != other.library_url("draw"), "a module that it imports has changed"
+    chunk = one.find(str(url.parent / "chunks/a.mjs"))
+    assert chunk is not None
+    assert chunk.content_type == "text/javascript; charset=utf-8"
+    assert chunk.gzipped is not None
+    assert gzip.decompress(chunk.gzipped) == chunk.body == b"let a = 1"
+    assert one.find(str(url.parent / "chunks/a.mjs.gz")) is None
+    assert one.find(one.url("lib/licences.txt")) is not None
+    assert (one.libraries["draw"].version, one.libraries["draw"].licence) == ("1.2.3", "MIT")
+
+
+def test_without_libraries_the_log_says_so_once_and_pages_have_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "plain_package"
+    (package / "static").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    static = StaticFiles(("plain_package",))
+    with capture_logs() as logged:
+        static.report_missing()
+    assert static.library_url("htmx") == ""
+    assert [(entry["event"], entry["log_level"]) for entry in logged] == [("browser_libraries_missing", "warning")]
+
+
+async def test_installed_libraries_are_served_to_frames_without_an_origin(running: Running) -> None:
+    for library in StaticFiles(("cairn.web",)).libraries.values():
+        answer = await running.client(**{"accept-encoding": "gzip"}).get(library.url)
+        assert answer.status_code == 200
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 0), (["--required"], 1)])
+def test_without_npm_a_checkout_is_set_up_and_a_wheel_is_not(tmp_path: Path, arguments: list[str], status: int) -> None:
+    shutil.copytree(ROOT / "assets", tmp_path / "assets")
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy(ROOT / "scripts/browser-libraries", tmp_path / "scripts")
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python"
+    python.symlink_to(sys.executable)
+    environment = {**os.environ, "PATH": str(tmp_path / "bin")}
+    done = subprocess.run(
+        [str(python), script, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == status
+    assert "there is no npm" in done.stderr
+    assert not (tmp_path / "src").exists()
+
+
+def test_the_lock_file_of_the_libraries_is_complete_and_names_no_registry() -> None:
+    packages = json.loads((ROOT / "assets/package-lock.json").read_text("utf-8"))["packages"]
+    assert packages[""]["dependencies"] == json.loads((ROOT / "assets/package.json").read_text("utf-8"))["dependencies"]
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        assert not name or package["integrity"].startswith("sha512-"), name

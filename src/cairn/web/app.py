@@ -80,6 +80,7 @@ def create_app(
     static = StaticFiles(("cairn.web",))
     renderer = Renderer(("cairn.web", *packages), static, reload_templates=reload_templates)
     site = Site(settings, database, renderer, signing_key, limits or RateLimits(settings), clock, engine, authenticate)
+    static.report_missing()
     litestar = Litestar(
         route_handlers=[*pages.route_handlers, *route_handlers],
         exception_handlers={Exception: handle_error},

@@ -43,6 +43,7 @@ class Renderer:
             "static_url": static.url,
             "path_join": path_join,
             "version": __version__,
+            "library_url": static.library_url,
             "identicon": identicon,
         }
         self._environment.filters |= {"bytes": human_bytes, "number": human_number, "short": short_oid}

@@ -88,15 +88,19 @@ function refreshTimes() {
 }
 setInterval(refreshTimes, 60_000);
 
-// A part that took too long to make for the page is asked for again and put in its place.
-for (const part of document.querySelectorAll("[data-complete]")) {
+// Fragments: htmx is loaded where a page has some. What it puts in is markup only: a script that came with it would be
+// trusted by the content policy, because a trusted script put it there.
+document.addEventListener("htmx:before:swap", (event) => {
+  for (const task of event.detail.tasks) for (const script of task.fragment.querySelectorAll("script")) script.remove();
+});
+document.addEventListener("htmx:after:swap", refreshTimes);
+document.addEventListener("htmx:finally:request", ({ detail }) => detail.ctx.sourceElement.removeAttribute("aria-busy"));
+
+const fragments = document.querySelectorAll("[hx-get], [hx-post]");
+if (fragments.length) {
   try {
-    const answer = await fetch(part.dataset.complete, { headers: { accept: "text/html" } });
-    if (!answer.ok) throw new Error(answer.statusText);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    part.replaceWith(page.getElementById(part.id));
-    refreshTimes();
+    await import(document.querySelector("script[data-htmx]").dataset.htmx);
   } catch {
-    part.removeAttribute("aria-busy");
+    for (const part of fragments) part.removeAttribute("aria-busy");
   }
 }
