@@ -71,9 +71,9 @@ async def test_a_page_does_not_wait_for_a_long_history_and_says_where_the_rest_i
 ) -> None:
     monkeypatch.setattr(folder_pages, "_PATIENCE_SECONDS", 0)
     text = (await forge.browser().get("/ada/engine/tree/main/src?x=1")).text
-    assert 'data-complete="/ada/engine/tree/main/src?x=1&amp;wait=1" aria-busy="true"' in text
+    assert 'hx-get="/ada/engine/tree/main/src?x=1&amp;wait=1"' in text
     assert '<noscript><p class="card-note"><a href="/ada/engine/tree/main/src?x=1&amp;wait=1">' in text
     assert await column(forge, "/tree/main/src?wait=1") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}
     again = (await forge.browser().get("/ada/engine/tree/main/src")).text
-    assert "data-complete" not in again, "what is known costs no wait"
+    assert "hx-get" not in again, "what is known costs no wait"
     assert await column(forge, "/tree/main/src") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}
