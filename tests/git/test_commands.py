@@ -60,6 +60,8 @@ def test_search_text_stays_inside_its_option(text: str) -> None:
         lambda: GitCommand(name="rev-list", revisions=(f"{OID}\n",)),
         lambda: GitCommand(name="rev-list", revisions=(f"^^{OID}",)),
         lambda: GitCommand(name="rev-list", revisions=(f"{OID}..{OID}",)),
+        lambda: GitCommand(name="range-diff", revisions=(OID, OID)),
+        lambda: GitCommand(name="range-diff", revisions=(f"{OID}..--output=x",)),
         lambda: GitCommand(name="rev-list", revisions=(f"{OID}...HEAD",)),
     ],
 )

@@ -25,6 +25,8 @@ class _Grammar:
     paths: bool = False
     separator: bool = True
     """False where everything after ``--end-of-options`` is an operand, so that ``--`` itself would be a path."""
+    spans: bool = False
+    """True where revisions are spans; elsewhere what is left out has a word of its own."""
 
 
 _VALUES = {
@@ -41,6 +43,12 @@ LOG_FORMAT = "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%
 CHANGES_FORMAT = "--format=%H%x00%ct%x00%s"
 """One commit before its changes, with ``-z``: oid, seconds since 1970 and subject, each ended by NUL."""
 
+TIP_FORMAT = "--format=%H%x00%ct%x00%ae"
+"""One commit with ``-z``: oid, seconds since 1970 and the author's address, each ended by NUL."""
+
+AUTHOR_FORMAT = "--format=%an%x00%ae"
+"""The author of one commit with ``-z``: name and address, each ended by NUL."""
+
 CHECK_FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(deltabase)"
 
 _GRAMMARS = {
@@ -54,7 +62,15 @@ _GRAMMARS = {
             *("--stdin", "--objects", "--objects-edge", "--boundary", "--no-object-names", "--no-walk", "--quiet"),
             *("--count", "--reverse", "--topo-order", "--date-order", "--parents", "--children", "--first-parent"),
             *("--max-count=<count>", "--skip=<count>", "--no-merges", "--merges", "--cherry-pick", "--cherry-mark"),
-            *("--left-right", "--left-only", "--right-only", "--use-bitmap-index", "--all", "--disk-usage"),
+            *(
+                "--ancestry-path",
+                "--left-right",
+                "--left-only",
+                "--right-only",
+                "--use-bitmap-index",
+                "--all",
+                "--disk-usage",
+            ),
             *("--since=<count>", "--until=<count>", "--missing=print", "--ignore-missing"),
         ),
         end_of_options=True,
@@ -62,7 +78,8 @@ _GRAMMARS = {
     ),
     "log": _Grammar(
         (
-            *(LOG_FORMAT, CHANGES_FORMAT, "--format=%H", "--format=%H %T %P", "--find-object=<oid>"),
+            *(LOG_FORMAT, CHANGES_FORMAT, TIP_FORMAT, AUTHOR_FORMAT, "--no-walk=unsorted", "--no-merges"),
+            *("--format=%H", "--format=%H %T %P", "--find-object=<oid>"),
             *("--stdin", "-z", "--date=raw", "--no-decorate", "--no-show-signature", "--no-notes"),
             *("--max-count=<count>", "--skip=<count>", "--first-parent", "--topo-order", "--follow", "--no-patch"),
             *("--since=<count>", "--until=<count>", "--author=<text>", "--grep=<text>", "--fixed-strings"),
@@ -78,7 +95,15 @@ _GRAMMARS = {
             *("--no-color", "--no-ext-diff", "--no-textconv", "--no-abbrev", "--find-renames", "--no-renames"),
             *("--find-renames=<count>%", "--find-copies", "-l<count>", "--unified=<count>", "--ignore-all-space"),
             *("--patch-with-raw", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--stdin", "--binary"),
-            *("--name-only", "--name-status", "--histogram", "--minimal", "--no-indent-heuristic", "--shortstat"),
+            *(
+                "--diff-filter=R",
+                "--name-only",
+                "--name-status",
+                "--histogram",
+                "--minimal",
+                "--no-indent-heuristic",
+                "--shortstat",
+            ),
         ),
         end_of_options=True,
         paths=True,
@@ -122,12 +147,22 @@ _GRAMMARS = {
         paths=True,
         separator=False,
     ),
-    "range-diff": _Grammar(("--no-color", "--creation-factor=<count>", "--no-ext-diff", "--no-textconv")),
+    # No end of options: range-diff does not know it. Its revisions are two spans of full ids.
+    "range-diff": _Grammar(("--no-color", "--creation-factor=<count>", "--no-ext-diff", "--no-textconv"), spans=True),
+    "format-patch": _Grammar(
+        (
+            *("--stdout", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index", "--find-renames", "--binary"),
+            *("--max-count=<count>", "--no-max-parents", "--diff-merges=first-parent", "--no-notes", "--always"),
+            *("--src-prefix=a/", "--dst-prefix=b/", "--submodule=short"),
+        ),
+        end_of_options=True,
+    ),
     "show-index": _Grammar(("--object-format=sha1",)),
 }
 
 
 _REVISION = re.compile(r"\^?[0-9a-f]{40}|[0-9a-f]{40}\.\.\.[0-9a-f]{40}")
+_SPAN = re.compile(r"[0-9a-f]{40}\.\.[0-9a-f]{40}")
 
 
 def _compile(option: str) -> str:
@@ -147,8 +182,8 @@ _OPTIONS = {
 class GitCommand:
     """One git invocation inside the grammar; building another one raises GitCommandRefused.
 
-    ``revisions`` are object ids, ``exclude(oid)`` or ``symmetric(left, right)``; ``folders`` are absolute paths as
-    operands of the subcommand; ``paths`` name entries of a tree, literally.
+    ``revisions`` are object ids, ``exclude(oid)`` or ``symmetric(left, right)``, of range-diff ``span(base, tip)``;
+    ``folders`` are absolute paths as operands of the subcommand; ``paths`` name entries of a tree, literally.
     """
 
     name: str
@@ -165,7 +200,7 @@ class GitCommand:
             if not _OPTIONS[self.name].fullmatch(option):
                 raise GitCommandRefused(f"git {self.name} has no option {option!r} in the grammar")
         for revision in self.revisions:
-            if not _REVISION.fullmatch(revision):
+            if not (_SPAN if grammar.spans else _REVISION).fullmatch(revision):
                 raise GitCommandRefused(f"git {self.name}: {revision!r} is not an object id")
         for folder in self.folders:
             if not folder.is_absolute() or "\0" in str(folder):
@@ -193,6 +228,11 @@ class GitCommand:
 def exclude(oid: Oid) -> str:
     """Return the revision "everything reachable from ``oid`` is left out"."""
     return f"^{oid}"
+
+
+def span(base: Oid, tip: Oid) -> str:
+    """Return the revisions "reachable from ``tip``, not from ``base``" as the one word that range-diff wants."""
+    return f"{base}..{tip}"
 
 
 def symmetric(left: Oid, right: Oid) -> str:
