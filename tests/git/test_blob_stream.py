@@ -39,3 +39,18 @@ async def test_an_absent_blob_is_an_error_and_nothing_is_kept(engine: Engine, tm
     for _ in range(2):
         with pytest.raises(GitFailed):
             [chunk async for chunk in blob_chunks(engine, state, Oid("1" * 40))]
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (5, 300_000), (700_000, None), (262_143, 262_145), (10, 10)])
+async def test_a_range_is_the_same_from_a_run_a_file_and_memory(
+    engine: Engine, tmp_path: Path, start: int, end: int | None
+) -> None:
+    client = init(tmp_path / "client")
+    client.commit({"large": CONTENT, "small": "0123456789" * 3})
+    store = await make_store(engine)
+    await push_commit(engine, store, client)
+    state = await engine.state(store)
+    for name, content in (("large", CONTENT), ("small", "0123456789" * 3)):
+        for _ in range(2):
+            chunks = blob_chunks(engine, state, client.oid(f"HEAD:{name}"), start=start, end=end)
+            assert b"".join([chunk async for chunk in chunks]) == content.encode()[start:end]

@@ -1,14 +1,15 @@
 """Which commit each line of a file is from, and what stood there before it."""
 
+import asyncio
 import codecs
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from cairn.git.commands import GitCommand
 from cairn.git.engine import Engine
-from cairn.git.fetch_cache import answer_key
+from cairn.git.kept_answers import keep_answer
 from cairn.git.store_state import StoreState
 from cairn.git.types import Oid, Signature
 
@@ -66,20 +67,15 @@ async def read_blame(
     ``commit`` is proved reachable by the caller and has a file at ``path``. Lines that ``ignored`` commits changed are
     put down to the commits before them, as far as git can tell; all of these must exist. Errors: the runner's.
     """
-    key = answer_key("blame", state.id, state.cache_epoch, commit, path, *ignored)
-    known = engine.answers.find(key)
-    if known is not None:
-        return _decode(known if isinstance(known, bytes) else known.read_bytes())
 
-    async def produce() -> AsyncGenerator[bytes, None]:
+    async def make() -> bytes:
         options = ("--incremental", *(f"--ignore-rev={oid}" for oid in ignored))
         command = GitCommand(name="blame", options=options, revisions=(commit,), paths=(path,))
         async with engine.view(state) as view:
             output = await engine.runner.run(command, git_dir=view.path, max_output_bytes=OUTPUT_BYTES_MAX)
-        yield _encode(parse_incremental(output))
+        return await asyncio.to_thread(lambda: _encode(parse_incremental(output)))
 
-    async with engine.answers.fly(key, produce, shared_key=None, is_final=lambda head: True) as flight:
-        return _decode(b"".join([chunk async for chunk in flight.chunks()]))
+    return _decode(await keep_answer(engine, state, make, "blame", commit, path, *ignored))
 
 
 def parse_incremental(output: bytes) -> Blame:

@@ -16,22 +16,34 @@ from cairn.git.types import Oid
 _READ_BYTES = 256 << 10
 
 
-async def blob_chunks(engine: Engine, state: StoreState, oid: Oid) -> AsyncIterator[bytes]:
-    """Yield a blob's content from its start."""
+async def blob_chunks(
+    engine: Engine, state: StoreState, oid: Oid, *, start: int = 0, end: int | None = None
+) -> AsyncIterator[bytes]:
+    """Yield a blob's content from ``start`` up to before ``end``, or to its own end."""
     # Like a fetch's answer, the content of an id never changes; a purge raises the epoch.
     key = answer_key("blob", state.id, state.cache_epoch, oid)
     known = engine.answers.find(key)
     if isinstance(known, bytes):
-        yield known
+        yield known[start:end]
     elif known is not None:
-        async for chunk in _file_chunks(known):
+        async for chunk in _file_chunks(known, start, end):
             yield chunk
     else:
         async with engine.answers.fly(
             key, lambda: _unpack(engine, state, oid), shared_key=None, is_final=lambda head: True
         ) as flight:
-            async for chunk in flight.chunks():
+            async for chunk in _within(flight.chunks(), start, end):
                 yield chunk
+
+
+async def _within(chunks: AsyncIterator[bytes], start: int, end: int | None) -> AsyncIterator[bytes]:
+    """Yield what lies from ``start`` to ``end``. All is read: an answer left by its only reader would be lost."""
+    position = 0
+    async for chunk in chunks:
+        piece = chunk[max(0, start - position) : None if end is None else max(0, end - position)]
+        position += len(chunk)
+        if piece:
+            yield piece
 
 
 async def _unpack(engine: Engine, state: StoreState, oid: Oid) -> AsyncGenerator[bytes, None]:
@@ -42,10 +54,14 @@ async def _unpack(engine: Engine, state: StoreState, oid: Oid) -> AsyncGenerator
         await child.finish()
 
 
-async def _file_chunks(path: Path) -> AsyncIterator[bytes]:
+async def _file_chunks(path: Path, start: int, end: int | None) -> AsyncIterator[bytes]:
     file = await asyncio.to_thread(path.open, "rb")
     try:
-        while chunk := await asyncio.to_thread(file.read, _READ_BYTES):
+        file.seek(start)
+        while (wanted := _READ_BYTES if end is None else min(_READ_BYTES, end - file.tell())) > 0:
+            chunk = await asyncio.to_thread(file.read, wanted)
+            if not chunk:
+                return
             yield chunk
     finally:
         file.close()

@@ -6,6 +6,9 @@ there or holds the interpreter's lock.
 
 import asyncio
 import functools
+import os
+import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -33,8 +36,12 @@ _KINDS = {
     ObjectType.BLOB: ObjectKind.BLOB,
     ObjectType.TAG: ObjectKind.TAG,
 }
+FILE_MODE = 0o100644
+EXECUTABLE_MODE = 0o100755
+SYMLINK_MODE = 0o120000
 _TREE_MODE = 0o040000
 _LINK_MODE = 0o160000
+_TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
 class ObjectNotFound(NotFoundHere):
@@ -201,8 +208,7 @@ class ObjectReader:
     def _tree(self, oid: Oid) -> list[TreeEntry]:
         found = self._get(oid)
         tree = found.tree if isinstance(found, pygit2.Commit) else self._get(oid, ObjectKind.TREE)
-        assert isinstance(tree, pygit2.Tree)
-        return [_entry(item) for item in tree]
+        return parse_tree(tree.read_raw())
 
     def _blob(self, oid: Oid, max_bytes: int) -> bytes:
         size = self._blob_size(oid)
@@ -260,10 +266,14 @@ class ObjectReader:
         if parent.kind is ObjectKind.TREE and name:
             tree = self._get(parent.oid, ObjectKind.TREE)
             assert isinstance(tree, pygit2.Tree)
-            # Looked up by bytes: pygit2's own lookup takes text and follows slashes.
-            for item in tree:
-                if item.raw_name == name:
-                    return _entry(item)
+            try:
+                item = tree[os.fsdecode(name)]
+            except KeyError:
+                item = None
+            # Names with NUL are cut by pygit2, so what was found is compared.
+            if item is not None and item.raw_name == name:
+                mode, kind = _mode_and_kind(b"%o" % item.filemode)
+                return TreeEntry(name, mode, Oid(str(item.id)), kind)
         raise ObjectNotFound(f"there is no {show(whole)!r} here")
 
 
@@ -294,7 +304,27 @@ def _signature(found: pygit2.Signature) -> Signature:
     return Signature(found.raw_name.decode("utf-8", "replace"), found.raw_email.decode("utf-8", "replace"), at)
 
 
-def _entry(item: pygit2.Object) -> TreeEntry:
-    mode = int(item.filemode)
-    kind = ObjectKind.COMMIT if mode == _LINK_MODE else _KINDS[ObjectType(item.type)]
-    return TreeEntry(item.raw_name or b"", mode, Oid(str(item.id)), kind)
+def parse_tree(raw: bytes) -> list[TreeEntry]:
+    """Return the entries of a tree object's content, in git's order.
+
+    Several times faster than asking libgit2 for each: a folder may have 100,000.
+    """
+    found = []
+    for digits, name, oid in _TREE_ENTRY.findall(raw):
+        mode, kind = _mode_and_kind(digits)
+        found.append(TreeEntry(name, mode, Oid(oid.hex()), kind))
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _mode_and_kind(digits: bytes) -> tuple[int, ObjectKind]:
+    """Return an entry's mode in the form git writes today, whatever an old one wrote, and the kind it means."""
+    mode = int(digits, 8)
+    match stat.S_IFMT(mode):
+        case stat.S_IFDIR:
+            return _TREE_MODE, ObjectKind.TREE
+        case stat.S_IFLNK:
+            return SYMLINK_MODE, ObjectKind.BLOB
+        case stat.S_IFREG:
+            return EXECUTABLE_MODE if mode & stat.S_IXUSR else FILE_MODE, ObjectKind.BLOB
+    return _LINK_MODE, ObjectKind.COMMIT

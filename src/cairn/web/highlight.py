@@ -1,5 +1,6 @@
 """Source text to highlighted HTML lines. Pygments is loaded on first use, one lexer at a time."""
 
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ HIGHLIGHT_BYTES_MAX = 512 << 10
 """Larger text is shown plain: highlighting it would take longer than a reader waits."""
 LINE_BYTES_MAX = 20_000
 """One line longer than this (minified code) makes lexers slow: the text is shown plain."""
+
+_PATIENCE_SECONDS = 4
+_VERSION = 1
+"""To be raised with every change here that makes other HTML of the same text."""
 
 # Our own few classes, by the longest matching prefix of the token's name; what is missing stays plain text.
 _CLASSES = {
@@ -52,9 +57,31 @@ def highlight_lines(content: bytes, name: str) -> list[Markup]:
 
     ``name`` is the file's name. Bytes that are no UTF-8 become replacement characters.
     """
-    text = decode_text(content)
-    lexer = _lexer_for(name, text[:1000]) if is_highlightable(content) else None
+    return highlight_text(decode_text(content), name)
+
+
+def highlight_text(text: str, name: str) -> list[Markup]:
+    """Return the same of text with ``\\n`` line ends."""
+    lexer = _lexer_for(name, text[:1000]) if is_highlightable(text.encode("utf-8", "replace")) else None
     return _plain(text) if lexer is None else _colour(lexer, text)
+
+
+def language_of(text: str, name: str) -> str:
+    """Return the language whose lexer colours a text, empty where it stays plain for what it is or for its size."""
+    lexer = _lexer_for(name, text[:1000]) if is_highlightable(text.encode("utf-8", "replace")) else None
+    return "" if lexer is None else str(lexer.name)
+
+
+def is_known_language(name: str) -> bool:
+    """Tell whether a file's name alone says in which language it is."""
+    return _class_for(name) is not None
+
+
+def highlighter_version() -> str:
+    """Return what besides text and language decides the HTML: kept HTML of another version is of no use."""
+    import pygments
+
+    return f"{_VERSION} {pygments.__version__}"
 
 
 def highlight_language(text: str, language: str) -> Markup:
@@ -62,6 +89,18 @@ def highlight_language(text: str, language: str) -> Markup:
     lexer = _lexer_named(language) if is_highlightable(text.encode()) else None
     lines = _plain(text) if lexer is None else _colour(lexer, text)
     return Markup("\n").join(lines)
+
+
+def highlight_spans(text: str, name: str) -> list[list[tuple[str, int]]] | None:
+    """Return for each line of a text its classes, each with how many characters it covers; None if it stays plain.
+
+    Only ``\\n`` ends a line, and every other character is covered, so that callers can lay their own marks over it.
+    """
+    even = text.replace("\r", " ").replace("\ufeff", " ")  # a lexer would drop or change them
+    lexer = _lexer_for(name, even[:1000]) if is_highlightable(even.encode("utf-8", "replace")) else None
+    if lexer is None:
+        return None
+    return [[(css, len(piece)) for css, piece in line] for line in _pieces(lexer, even)]
 
 
 def is_highlightable(content: bytes) -> bool:
@@ -88,10 +127,17 @@ def _split(text: str) -> list[str]:
     return lines
 
 
-def _lexer_for(name: str, start: str) -> "Lexer | None":
+@lru_cache(maxsize=4096)
+def _class_for(name: str) -> "type[Lexer] | None":
+    """Return the lexer by a file's name: it is held against some thousand patterns."""
     from pygments.lexers import find_lexer_class_for_filename
 
-    found = find_lexer_class_for_filename(name)
+    found: type[Lexer] | None = find_lexer_class_for_filename(name)
+    return found
+
+
+def _lexer_for(name: str, start: str) -> "Lexer | None":
+    found = _class_for(name)
     if found is None and start.startswith("#!"):
         words = start.split("\n", 1)[0].replace("/", " ").split()
         interpreter = next((word for word in reversed(words) if not word.startswith("-")), "")
@@ -125,17 +171,32 @@ def _class_of(kind: Any) -> str:  # noqa: ANN401 (Pygments' token types are tupl
 
 
 def _colour(lexer: "Lexer", text: str) -> list[Markup]:
-    done: list[Markup] = []
-    line: list[str] = []
-    for kind, value in lexer.get_tokens(text):
+    lines = [
+        Markup("".join(f'<span class="{css}">{escape(piece)}</span>' if css else escape(piece) for css, piece in line))  # noqa: S704 (every piece is escaped)
+        for line in _pieces(lexer, text)
+    ]
+    return lines[: len(_split(text))]
+
+
+def _pieces(lexer: "Lexer", text: str) -> list[list[tuple[str, str]]]:
+    """Return for each line its pieces: their class, empty for plain text, and the text itself.
+
+    Where a lexer takes too long, the rest is plain.
+    """
+    lines: list[list[tuple[str, str]]] = [[]]
+    done = 0
+    ends_at = time.monotonic() + _PATIENCE_SECONDS
+    for count, (kind, value) in enumerate(lexer.get_tokens(text)):
+        if count % 1000 == 999 and time.monotonic() > ends_at:
+            rest = text[done:].split("\n")
+            lines[-1].append(("", rest[0]))
+            lines += [[("", line)] for line in rest[1:]]
+            break
+        done += len(value)
         css = _class_of(kind)
         for index, piece in enumerate(value.split("\n")):
             if index:
-                done.append(Markup("".join(line)))  # noqa: S704 (every piece is escaped below)
-                line = []
+                lines.append([])
             if piece:
-                safe = str(escape(piece))
-                line.append(f'<span class="{css}">{safe}</span>' if css else safe)
-    done.append(Markup("".join(line)))  # noqa: S704 (every piece is escaped above)
-    expected = len(_split(text))
-    return done[:expected]
+                lines[-1].append((css, piece))
+    return lines
