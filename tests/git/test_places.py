@@ -160,3 +160,42 @@ async def test_no_place_is_ever_lost_however_waiters_end(
         async with asyncio.timeout(10):
             for _ in range(total):
                 await stack.enter_async_context(held(places, ""))
+
+
+async def test_callers_who_are_not_signed_in_leave_a_quarter_whatever_their_number() -> None:
+    """Attack: a crawler comes from more addresses than there are places, each with one request that stays."""
+    async with AsyncExitStack() as stack:
+        places = make(16)
+        got = [await how_many(stack, places, f"address:192.0.2.{number}") for number in range(40)]
+        assert sum(got) == 12
+        assert await how_many(stack, places, "account:1") == 2
+        assert await how_many(stack, places, "account:2") == 1
+
+
+async def test_callers_who_are_not_signed_in_never_fill_the_queue() -> None:
+    """Attack: the crawler's waiting requests would turn everybody else away."""
+    places = make(4, queue_seconds=20, max_waiting=10)
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        for number in range(3):
+            await stack.enter_async_context(held(places, f"address:{number}"))
+
+        async def crawl(number: int) -> None:
+            async with held(places, f"address:1{number}"):
+                pass
+
+        waiting = [group.create_task(crawl(number)) for number in range(5)]
+        while places.waiting < 5:
+            await asyncio.sleep(0)
+        with pytest.raises(GitBusy, match="too many"):
+            await stack.enter_async_context(held(places, "address:99"))
+        async with held(places, "account:1"):
+            assert places.waiting == 5, "the place that is kept was free all the time"
+        for task in waiting:
+            task.cancel()
+
+
+async def test_the_kept_places_come_back_when_callers_leave() -> None:
+    places = make(8)
+    for _ in range(3):
+        async with AsyncExitStack() as stack:
+            assert sum([await how_many(stack, places, f"address:{number}") for number in range(9)]) == 6

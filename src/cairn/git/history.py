@@ -19,6 +19,9 @@ _FIELDS = 10
 _FIRST_SECOND = 100_000_000
 """Git takes shorter numbers for something else than seconds since 1970; no commit is from before 1973."""
 
+_RENAME_CANDIDATES_MAX = 1000
+"""Removed files that each added one is compared with: more would cost minutes."""
+
 _RAW_DATE = re.compile(rb"(-?\d{1,18}) ([+-])(\d{2,4})(\d{2})")
 
 
@@ -42,11 +45,15 @@ async def read_log(
     first_parent: bool = False,
     since: datetime | None = None,
     until: datetime | None = None,
+    authors: Sequence[str] = (),
+    message: str = "",
+    deadline_seconds: float | None = None,
 ) -> list[Commit]:
     """Return commits reachable from ``tips`` and not from ``without``, newest first as ``git log`` orders them.
 
     ``path`` keeps those that changed a file or folder, with git's simplification of merges; ``since`` and ``until``
-    (aware) those committed between. Empty without tips.
+    (aware) those committed between; ``authors`` those whose ``name <address>`` has one of these texts, ``message``
+    those that say it, both without case and literally. Empty without tips. Errors: GitTimedOut.
     """
     if not tips:
         return []
@@ -60,6 +67,11 @@ async def read_log(
         options.append(f"--until={int(until.timestamp())}")
     if since is not None and since.timestamp() >= _FIRST_SECOND:
         options.append(f"--since={int(since.timestamp())}")
+    options += [f"--author={author}" for author in authors]
+    if message:
+        options.append(f"--grep={message}")
+    if authors or message:
+        options += ["--fixed-strings", "--regexp-ignore-case"]
     command = GitCommand(
         name="log",
         options=tuple(options),
@@ -67,9 +79,36 @@ async def read_log(
         paths=(path,) if path else (),
     )
     output = await runner.run(
-        command, git_dir=objects.git_dir, alternates=objects.alternates, max_output_bytes=64 << 20
+        command,
+        git_dir=objects.git_dir,
+        alternates=objects.alternates,
+        max_output_bytes=64 << 20,
+        deadline_seconds=deadline_seconds,
     )
     return _parse_log(output)
+
+
+async def find_rename(runner: GitRunner, objects: Objects, *, commit: Oid, parent: Oid, path: bytes) -> bytes | None:
+    """Return the path a file had before ``commit`` gave it the name ``path``; None if it was not renamed there.
+
+    Of a commit that adds and removes very many files, only those renamed without a change are found.
+    """
+    options = (
+        "-r",
+        "-z",
+        "--raw",
+        "--no-commit-id",
+        "--find-renames",
+        f"-l{_RENAME_CANDIDATES_MAX}",
+        "--diff-filter=R",
+    )
+    command = GitCommand(name="diff-tree", options=options, revisions=(parent, commit))
+    output = await runner.run(
+        command, git_dir=objects.git_dir, alternates=objects.alternates, max_output_bytes=64 << 20
+    )
+    words = output.split(b"\0")[:-1]
+    # ":modes and ids, R and a percentage", the old path, the new path
+    return next((old for old, new in zip(words[1::3], words[2::3], strict=True) if new == path), None)
 
 
 async def count_commits(

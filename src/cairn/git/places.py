@@ -4,6 +4,9 @@ Whoever holds as many places as are left waits, so the more somebody has, the mo
 lone caller gets 8, a second one 4, a third 2. However slow one account's pushes are, the next account finds a place.
 Children whose length a client decides get half of all, those that pack the answer to a fetch as many as the operator
 says; both are shared out by the same rule.
+
+Callers that are not signed in are as many as a crawler has addresses, so together they never get the last quarter of
+any kind of place, nor more than half of the queue: who is signed in always finds a way past them.
 """
 
 import asyncio
@@ -18,6 +21,9 @@ from cairn.base.errors import Unavailable
 
 BUSY_RETRY_SECONDS = 5
 OVERLOADED_AFTER_SECONDS = 10
+
+ANONYMOUS = "address:"
+"""How the name of a caller begins who is not signed in: all an address can say is where a request came from."""
 
 # In the context and not a parameter: it passes through every layer between a door and the child, background runs of a
 # shared answer included, and changes nothing but the order in which they get a place.
@@ -49,6 +55,10 @@ def on_behalf_of(caller: str) -> Iterator[None]:
         _caller.reset(token)
 
 
+_KEPT_PART = 4
+"""One place in so many is kept for callers who are signed in; of fewer places, none."""
+
+
 @dataclass(slots=True, eq=False)
 class _Waiter:
     caller: str
@@ -68,6 +78,8 @@ class Places:
         self._held: Counter[str] = Counter()
         self._free_of = {Kind.SHORT: total, Kind.PACED: max(1, total // 2), Kind.PACKING: min(packing, total)}
         self._held_of: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
+        self._open_to_all = {kind: free - free // _KEPT_PART for kind, free in self._free_of.items()}
+        self._held_by_anonymous = dict.fromkeys(Kind, 0)
         self._queue_seconds = queue_seconds
         self._max_waiting = max_waiting
         self._waiters: deque[_Waiter] = deque()
@@ -105,11 +117,18 @@ class Places:
             return False
         if not caller:
             return True
+        if _is_anonymous(caller) and not self._fits_anonymous(kind):
+            return False
         return self._held[caller] < self._free and self._held_of[kind][caller] < self._free_of[kind]
+
+    def _fits_anonymous(self, kind: Kind) -> bool:
+        """Tell whether all who are not signed in hold less than they may together, of this kind and of all."""
+        held = self._held_by_anonymous
+        return held[kind] < self._open_to_all[kind] and sum(held.values()) < self._open_to_all[Kind.SHORT]
 
     async def _wait(self, caller: str, kind: Kind) -> None:
         """Return with a place taken."""
-        if len(self._waiters) >= self._max_waiting:
+        if self._queue_is_full(caller):
             raise GitBusy(
                 "too many git operations are waiting on this node; try again in a moment",
                 retry_after_seconds=BUSY_RETRY_SECONDS,
@@ -129,8 +148,17 @@ class Places:
                 raise self._busy(caller, kind) from None
             raise
 
+    def _queue_is_full(self, caller: str) -> bool:
+        if len(self._waiters) >= self._max_waiting:
+            return True
+        # One pass over a queue of at most max_waiting, only for who has to wait.
+        return (
+            _is_anonymous(caller) and 2 * sum(_is_anonymous(one.caller) for one in self._waiters) >= self._max_waiting
+        )
+
     def _busy(self, caller: str, kind: Kind) -> GitBusy:
-        if caller and self._free and self._free_of[kind]:
+        is_own = not _is_anonymous(caller) or self._fits_anonymous(kind)
+        if caller and is_own and self._free and self._free_of[kind]:
             said = f"{self._held[caller]} of your git operations run on this node already; try again when one is done"
         else:
             said = "this node is busy with other git operations; try again in a moment"
@@ -141,12 +169,14 @@ class Places:
         self._held[caller] += 1
         self._free_of[kind] -= 1
         self._held_of[kind][caller] += 1
+        self._held_by_anonymous[kind] += _is_anonymous(caller)
 
     def _release(self, caller: str, kind: Kind) -> None:
         self._free += 1
         _less(self._held, caller)
         self._free_of[kind] += 1
         _less(self._held_of[kind], caller)
+        self._held_by_anonymous[kind] -= _is_anonymous(caller)
         self._call_next()
 
     def _call_next(self) -> None:
@@ -158,6 +188,10 @@ class Places:
                 self._take(waiter.caller, waiter.kind)
                 self._waiters.remove(waiter)
                 waiter.turn.set_result(None)
+
+
+def _is_anonymous(caller: str) -> bool:
+    return caller.startswith(ANONYMOUS)
 
 
 def _less(held: Counter[str], caller: str) -> None:

@@ -1,0 +1,89 @@
+"""How many commits each author has: counted once, then from the nearest earlier count on."""
+
+import asyncio
+from collections import Counter
+
+import msgspec
+
+from cairn.base.errors import Unavailable
+from cairn.git.commands import AUTHOR_FORMAT, GitCommand, exclude
+from cairn.git.engine import Engine
+from cairn.git.fetch_cache import answer_key
+from cairn.git.kept_answers import keep_answer
+from cairn.git.node_cache import View
+from cairn.git.store_state import StoreState
+from cairn.git.types import Oid
+
+DEADLINE_SECONDS = 60
+AUTHORS_MAX = 50_000
+"""Names with addresses that one history may have: beyond them, further ones are not counted."""
+
+_EARLIER_TRIED = 200
+_KIND = "contributors"
+_WORDS = 2
+
+
+class AuthorCount(msgspec.Struct, array_like=True, frozen=True):
+    """Somebody as commits name them, and how many of them: merges are not counted."""
+
+    name: str
+    email: str
+    commits: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[AuthorCount]).decode
+
+
+async def read_contributors(engine: Engine, state: StoreState, view: View, tip: Oid) -> list[AuthorCount]:
+    """Return the authors of all commits that are no merges and that ``tip`` reaches, the busiest first.
+
+    ``tip`` is proved reachable by the caller. Errors: Unavailable beyond DEADLINE_SECONDS.
+    """
+
+    async def make() -> bytes:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await _count(engine, state, view, tip)
+        except TimeoutError:
+            raise Unavailable("The history takes too long to read; try again later.") from None
+
+    return _decode(await keep_answer(engine, state, make, _KIND, tip))
+
+
+async def _count(engine: Engine, state: StoreState, view: View, tip: Oid) -> bytes:
+    earlier, counted = await _find_earlier(engine, state, view, tip)
+    revisions = (tip,) if earlier is None else (tip, exclude(earlier))
+    options = (AUTHOR_FORMAT, "-z", "--no-merges", "--no-patch", "--no-show-signature", "--no-notes")
+    command = GitCommand(name="log", options=options, revisions=revisions)
+    rest: list[bytes] = []
+
+    def feed(words: list[bytes]) -> None:
+        rest.extend(words)
+        whole = len(rest) - len(rest) % _WORDS
+        for name, email in zip(rest[:whole:_WORDS], rest[1:whole:_WORDS], strict=True):
+            pair = (name.decode("utf-8", "replace"), email.decode("utf-8", "replace"))
+            if pair in counted or len(counted) < AUTHORS_MAX:
+                counted[pair] += 1
+        del rest[:whole]
+
+    async with engine.runner.spawn(command, git_dir=view.path) as child:
+        async for words in child.line_batches(b"\0"):
+            await asyncio.to_thread(feed, words)
+        await child.finish()
+    return _encode([AuthorCount(name, email, count) for (name, email), count in counted.most_common()])
+
+
+async def _find_earlier(
+    engine: Engine, state: StoreState, view: View, tip: Oid
+) -> tuple[Oid | None, Counter[tuple[str, str]]]:
+    """Return the nearest commit on the main line of ``tip`` that was counted already, and its counts."""
+    options = ("--first-parent", f"--max-count={_EARLIER_TRIED}")
+    output = await engine.runner.run(GitCommand(name="rev-list", options=options, revisions=(tip,)), git_dir=view.path)
+    for word in output.split()[1:]:
+        oid = Oid(word.decode("ascii"))
+        known = engine.answers.find(answer_key(_KIND, state.id, state.cache_epoch, oid))
+        if known is not None:
+            data = known if isinstance(known, bytes) else await asyncio.to_thread(known.read_bytes)
+            return oid, Counter({(one.name, one.email): one.commits for one in _decode(data)})
+    return None, Counter()
