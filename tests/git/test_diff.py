@@ -1,5 +1,7 @@
+import itertools
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,20 @@ from hypothesis import strategies as st
 from tests.factories import git_repositories
 from tests.factories.git_repositories import StockRepository
 
-from cairn.git.diff import DiffBounds, DiffTooLarge, FileDiff, FileStatus, LineKind, read_diff
+from cairn.git.diff import (
+    Compared,
+    DiffBounds,
+    DiffTooLarge,
+    FileDiff,
+    FileStatus,
+    Line,
+    LineKind,
+    PatchReader,
+    list_changes,
+    parse_changes,
+    read_diff,
+    read_hunks,
+)
 from cairn.git.history import Objects
 from cairn.git.runner import GitLimits, GitRunner
 from cairn.git.types import Oid
@@ -144,9 +159,91 @@ async def test_what_a_bound_leaves_out_is_flagged(
     diff = await read_diff(runner, Objects(repository.git_dir), old=old, new=new, bounds=bounds)
     assert diff.is_truncated
     assert (diff.total_files, diff.total_additions) == (3, 30)
-    for file in diff.files:
-        lines = sum(len(hunk.lines) for hunk in file.hunks)
-        assert lines == 10 or (lines == 0 and file.is_truncated)
+    assert len(diff.files) <= bounds.files
+    lines = [sum(len(hunk.lines) for hunk in file.hunks) for file in diff.files]
+    assert sum(lines) <= bounds.lines
+    for file, count in zip(diff.files, lines, strict=True):
+        assert count <= bounds.lines_of_file
+        assert file.is_truncated == (count < 10)
+
+
+async def test_a_file_is_read_in_pieces_that_join_to_the_whole(runner: GitRunner, repository: StockRepository) -> None:
+    old = repository.commit({"a": "".join(f"{number}\n" for number in range(100))})
+    new = repository.commit({"a": "".join(f"{number if number % 7 else 'x'}\n" for number in range(100))})
+    where, compared = Objects(repository.git_dir), Compared(old=old, new=new)
+    files = parse_changes(await list_changes(runner, where, compared))
+    whole = (await read_hunks(runner, where, compared, files, DiffBounds()))[0]
+    lines = [line for hunk in whole.hunks for line in hunk.lines]
+    joined: list[Line] = []
+    is_truncated = True
+    while is_truncated:
+        bounds = DiffBounds(lines_of_file=13, skip_lines=len(joined))
+        piece = (await read_hunks(runner, where, compared, files, bounds))[0]
+        joined += [line for hunk in piece.hunks for line in hunk.lines]
+        is_truncated = piece.is_truncated
+        for hunk in piece.hunks:
+            assert hunk.old_count == sum(line.kind is not LineKind.ADDED for line in hunk.lines)
+            assert hunk.new_start == next(line.new_number for line in hunk.lines if line.new_number is not None)
+    assert joined == lines
+
+
+async def test_of_a_long_line_its_beginning_is_kept_and_the_rest_counted(
+    runner: GitRunner, repository: StockRepository
+) -> None:
+    old = repository.commit({"a": "short\n"})
+    new = repository.commit({"a": "x" * 3_000_000 + "\nshort\n" + "y" * 500})
+    where, compared = Objects(repository.git_dir), Compared(old=old, new=new)
+    files = parse_changes(await list_changes(runner, where, compared))
+    bounds = DiffBounds(line_bytes=100)
+    (file,) = await read_hunks(runner, where, compared, files, bounds)
+    lines = [line for hunk in file.hunks for line in hunk.lines]
+    assert [(len(line.content), line.cut_bytes) for line in lines] == [(100, 2_999_900), (5, 0), (100, 400)]
+    assert [line.ends_without_newline for line in lines] == [False, False, True]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1), st.sampled_from([None, 3]))
+def test_a_patch_reads_the_same_however_it_is_cut_into_pieces(sizes: list[int], line_bytes: int | None) -> None:
+    patch = (
+        b"diff --git a/a b/a\nindex %b..%b 100644\n--- a/a\n+++ b/a\n"
+        b"@@ -1,2 +1,2 @@ def f()\n-x long line\n+-- not a header\n \xc3\xa4 z\n\\ No newline at end of file\n"
+    ) % (b"1" * 40, b"2" * 40)
+    whole, pieces = PatchReader(DiffBounds(line_bytes=line_bytes)), PatchReader(DiffBounds(line_bytes=line_bytes))
+    whole.feed(patch)
+    at = 0
+    for size in itertools.cycle(sizes):
+        pieces.feed(patch[at : at + size])
+        at += size
+        if at >= len(patch):
+            break
+    whole.end()
+    pieces.end()
+    assert [section.hunks for section in pieces.sections] == [section.hunks for section in whole.sections]
+    assert whole.sections[0].hunks[0].lines[-1].ends_without_newline
+
+
+async def test_a_page_of_files_sees_the_renames_that_the_whole_list_saw(
+    runner: GitRunner, repository: StockRepository
+) -> None:
+    """Of thousands of files git finds exact renames only; a page of a few must not find others."""
+    text = "".join(f"line {number}\n" for number in range(40))
+    old = repository.commit({"a": text, "b": text.replace("7", "seven"), "keep": "k\n"})
+    for name in ("a", "b"):
+        (repository.path / name).rename(repository.path / f"new {name}")
+    (repository.path / "new b").write_text(text.replace("7", "seven") + "more\n")
+    new = repository.commit({})
+    where, compared = Objects(repository.git_dir), Compared(old=old, new=new)
+    listed = parse_changes(await list_changes(runner, where, compared))
+    assert [file.status for file in listed] == [FileStatus.RENAMED, FileStatus.RENAMED]
+    # As if the list had seen the second as deleted and added.
+    moved = listed[1]
+    apart = [
+        replace(moved, status=FileStatus.DELETED, new_path=None, new_oid=None, new_mode=None, similarity_percent=None),
+        replace(moved, status=FileStatus.ADDED, old_path=None, old_oid=None, old_mode=None, similarity_percent=None),
+    ]
+    found = await read_hunks(runner, where, compared, [listed[0], *apart], DiffBounds())
+    assert [file.is_truncated for file in found] == [False, False, False]
+    assert [sum(len(hunk.lines) for hunk in file.hunks) for file in found] == [0, 40, 41]
 
 
 async def test_ignored_white_space_leaves_files_without_hunks(runner: GitRunner, repository: StockRepository) -> None:
