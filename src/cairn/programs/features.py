@@ -14,6 +14,7 @@ JOBS = (
     "cairn.identity.jobs",
     "cairn.mail.jobs",
     "cairn.repositories.fork_jobs",
+    "cairn.repositories.languages.jobs",
     "cairn.repositories.transfer_jobs",
     "cairn.ops.maintenance",
     "cairn.ops.collecting",

@@ -29,6 +29,7 @@ from cairn.git.types import RefName, show
 from cairn.identity.authenticate import refresh_actor
 from cairn.repositories.events import Pushed
 from cairn.repositories.git_access import GitTarget
+from cairn.repositories.languages.recorded import ask_for_count
 from cairn.repositories.models import Repository
 from cairn.repositories.queries import BRANCH_PREFIX, load_scope
 
@@ -95,6 +96,8 @@ def make_within(actor: Actor, repository_id: int) -> Within:
         moving = [change for change in updates if change.name not in refusals]
         if moving:
             await _note(session, now_actor, repository, moving)
+        if any(change.name == bytes(store.head_target) for change in moving):
+            await ask_for_count(session, repository_id)
         return refusals
 
     return within

@@ -24,6 +24,7 @@ from cairn.repositories import (
     deploy_keys_api,
     fork_api,
     organizations_api,
+    topics_api,
 )
 from cairn.repositories.api_routes import BY_ID, REPOSITORY, choose, follows_renames, refuse_parameters, refused
 from cairn.repositories.code import routes as code_routes
@@ -292,4 +293,5 @@ route_handlers: list[HTTPRouteHandler] = [
     *deploy_keys_api.route_handlers,
     *fork_api.route_handlers,
     *organizations_api.route_handlers,
+    *topics_api.route_handlers,
 ]

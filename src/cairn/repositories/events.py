@@ -47,6 +47,15 @@ class RepositoryEdited(Event, frozen=True):
     actor_id: int | None
 
 
+class TopicsChanged(Event, frozen=True):
+    """A repository is about something else now."""
+
+    repository_id: int
+    old_topics: tuple[str, ...]
+    new_topics: tuple[str, ...]
+    actor_id: int | None
+
+
 class CollaboratorChanged(Event, frozen=True):
     """Somebody's role on a repository changed; an empty text is no role."""
 

@@ -36,6 +36,7 @@ from cairn.identity.models import Account, AccountKind
 from cairn.jobs.queue import enqueue
 from cairn.repositories.create import NewRepository, check_texts, insert_repository, list_possible_owners
 from cairn.repositories.events import RepositoryForked
+from cairn.repositories.languages.recorded import ask_for_count
 from cairn.repositories.models import Repository, RepositoryWork, WorkKind, WorkStep
 from cairn.repositories.names import check_repository_name
 from cairn.repositories.network import FILL_KIND, OPENNESS, WorkOn, work_of
@@ -279,6 +280,7 @@ async def _finish(session: AsyncSession, fork_id: int) -> None:
     fork = await session.get_one(Repository, fork_id)
     parent = None if fork.parent_id is None else await session.get(Repository, fork.parent_id)
     fork.pushed_at = None if parent is None else parent.pushed_at
+    await ask_for_count(session, fork_id)
     await session.execute(
         delete(RepositoryWork).where(RepositoryWork.repository_id == fork_id, RepositoryWork.kind == WorkKind.FILL)
     )

@@ -2,15 +2,19 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.access.roles import Visibility
 from cairn.access.visible import RepositoryColumns
-from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, Base, BigId, EnumText, HexId, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, OID, Base, BigId, EnumText, HexId, UtcDateTime
 
 NAME_LENGTH_MAX = 100
+TOPIC_LENGTH_MAX = 50
+LANGUAGE_LENGTH_MAX = 50
+_SEARCH_TEXT_LENGTH_MAX = 2300
 _IS_FORK, _HAS_SOURCE = text("parent_id IS NOT NULL"), text("source_id IS NOT NULL")
 
 
@@ -47,6 +51,53 @@ class Repository(Base):
     """The root of the network of forks; None for a root."""
     is_withheld: Mapped[bool] = mapped_column(Boolean, default=False)
     """A fork whose owner may no longer read the private parent: nobody but a site administrator sees it."""
+    language: Mapped[str | None] = mapped_column(String(LANGUAGE_LENGTH_MAX))
+    """The language most of the default branch is written in, once it is counted; see ``languages``."""
+    topics: Mapped[str] = mapped_column(String(1100), default="", server_default="")
+    """Its topics in order, a blank before and after each; ``RepositoryTopic`` is the way from a topic to these."""
+    search_text: Mapped[str] = mapped_column(String(_SEARCH_TEXT_LENGTH_MAX), default="", server_default="")
+    """Name, description and topics in lower case, a line each: what searches look at. Follows them by itself."""
+
+
+def search_text_of(name: str, description: str, topics: str) -> str:
+    """Return what searches look at."""
+    return f"{name}\n{description}\n{topics}".lower()[:_SEARCH_TEXT_LENGTH_MAX]
+
+
+@event.listens_for(Repository, "before_insert")
+@event.listens_for(Repository, "before_update")
+def _keep_search_text(mapper: Any, connection: Any, repository: Repository) -> None:  # noqa: ANN401 (SQLAlchemy's own)
+    repository.search_text = search_text_of(repository.name, repository.description or "", repository.topics or "")
+
+
+class RepositoryTopic(Base):
+    """A topic of a repository; ``topics.set_topics`` alone writes it, with the column of the same meaning."""
+
+    __tablename__ = "repository_topic"
+    __table_args__ = (Index("ix_repository_topic_topic_repository_id", "topic", "repository_id"), MYSQL_TABLE)
+
+    repository_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    topic: Mapped[str] = mapped_column(String(TOPIC_LENGTH_MAX), primary_key=True)
+
+
+class RepositoryLanguages(Base):
+    """What a tree of a repository's default branch is written in."""
+
+    __tablename__ = "repository_languages"
+    __table_args__ = (MYSQL_TABLE,)
+
+    repository_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    tree_oid: Mapped[str] = mapped_column(OID)
+    """The tree that was counted: the same tree need not be counted again."""
+    sizes: Mapped[dict[str, int]] = mapped_column(JSON)
+    """Bytes by language."""
+    is_complete: Mapped[bool] = mapped_column(Boolean)
+    """False where the tree has more files than are looked at."""
+    counted_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class RepositoryRename(Base):

@@ -71,6 +71,10 @@ class RepositoryView:
     """Its direct forks, as many as the actor may see."""
     is_organizations: bool = False
     """Its owner is an organization."""
+    language: str | None = None
+    """What most of it is written in; None before that is known, or where there is no code."""
+    topics: tuple[str, ...] = ()
+    """What it is about, in the order its people gave."""
 
     @property
     def is_fork(self) -> bool:
@@ -129,7 +133,7 @@ class RepositoryFilter:
     """Ties to the actor who asks; None for no such wish."""
     visibilities: frozenset[Visibility] | None = None
     text: str = ""
-    """Part of the name or description, without case."""
+    """Part of the name, the description or a topic, without case."""
     parent_id: int | None = None
     """Forks of it."""
     ids: frozenset[int] | None = None
@@ -305,13 +309,7 @@ def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bo
     if wanted.text and not wanted.text.isprintable():
         found.append(literal(value=False))
     elif wanted.text:
-        text = wanted.text.lower()
-        found.append(
-            or_(
-                Repository.name_key.contains(text, autoescape=True),
-                func.lower(Repository.description).contains(text, autoescape=True),
-            )
-        )
+        found.append(Repository.search_text.contains(wanted.text.lower(), autoescape=True))
     return found
 
 
@@ -431,6 +429,8 @@ def _view(actor: Actor, row: _Row) -> RepositoryView | None:
         parent_name=f"{parent_owner}/{parent_name}" if parent_name else "",
         forks_count=forks_count,
         is_organizations=owner_kind is AccountKind.ORGANIZATION,
+        language=repository.language,
+        topics=tuple(repository.topics.split()),
     )
 
 

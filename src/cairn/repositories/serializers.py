@@ -132,9 +132,7 @@ _NOT_YET: Json = {
     "web_commit_signoff_required": False,
     "disabled": False,
     "mirror_url": None,
-    "language": None,
     "license": None,
-    "topics": [],
 }
 """Features of GitHub's repository that Cairn does not have (yet), as honest constants."""
 
@@ -186,6 +184,8 @@ def repository_json(context: RequestContext, repository: RepositoryView, *, size
         # GitHub counts in KiB.
         "size": -(-size_bytes // 1024),
         "default_branch": repository.default_branch,
+        "language": repository.language,
+        "topics": list(repository.topics),
         "archived": repository.is_archived,
         "visibility": repository.visibility.value,
         "pushed_at": api_time(repository.pushed_at),

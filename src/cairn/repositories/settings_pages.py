@@ -22,6 +22,7 @@ from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_progress import is_separating
 from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import BRANCH_PREFIX, RepositoryView, find_repository
+from cairn.repositories.topics import set_topics
 from cairn.repositories.update import RepositoryChange, update_repository
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import Form, blank_form, read_form
@@ -49,6 +50,8 @@ class GeneralForm(msgspec.Struct):
 
     description: str = ""
     homepage: str = ""
+    topics: str = ""
+    """Words with blanks or commas between them."""
     default_branch: str = ""
 
 
@@ -155,6 +158,7 @@ async def _show(
             GeneralForm,
             description=repository.description,
             homepage=repository.homepage,
+            topics=" ".join(repository.topics),
             default_branch=repository.default_branch,
         ),
         RenameForm: blank_form(RenameForm, name=repository.name),
@@ -199,7 +203,10 @@ async def _apply(
     """Apply a settings form and come back to the page; with the form as it was typed if it is refused."""
     repository = await find_repository(session, actor, *place)
     try:
-        changed = await update_repository(session, engine, actor, repository.id, _change(form.require()))
+        wanted = form.require()
+        changed = await update_repository(session, engine, actor, repository.id, _change(wanted))
+        if isinstance(wanted, GeneralForm):
+            await set_topics(session, actor, repository.id, wanted.topics.replace(",", " ").split())
     except Invalid as error:
         return await _show(context, actor, engine, repository, wrong=form.reject(error))
     context.flash(said)
@@ -232,7 +239,7 @@ async def save_general(
     owner: str,
     repo: str,
 ) -> Response[Any]:
-    """Keep description, homepage and default branch."""
+    """Keep description, homepage, topics and default branch."""
     form = await read_form(request, GeneralForm)
     return await _apply(context, session, engine, actor, (owner, repo), form, "The settings are saved.")
 

@@ -21,6 +21,7 @@ from cairn.git.types import show
 from cairn.identity.models import Account
 from cairn.repositories.create import check_texts, name_taken, require_fitting, require_reach
 from cairn.repositories.events import RepositoryEdited, RepositoryRenamed
+from cairn.repositories.languages.recorded import ask_for_count
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.names import check_repository_name
 from cairn.repositories.network import OPENNESS, after_narrowing, require_parent_allows
@@ -91,6 +92,7 @@ async def update_repository(
         repository.homepage = change.homepage.strip()
     if change.default_branch is not None:
         await _set_default_branch(session, engine, store, change.default_branch)
+        await ask_for_count(session, repository_id)
     if change.name is not None and change.name != repository.name:
         await _rename(session, actor, repository, change.name)
     _note(session, actor, repository, before, _values(repository, store))
