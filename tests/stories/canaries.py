@@ -15,7 +15,7 @@ import httpx2
 MARK = "kanarienvogel"
 _FORM_SECRET = re.compile(r'(name="(?:csrf_token|secret|invitation)" value=")([^"]+)')
 """A form carries these back to where they came from; nowhere else may they stand."""
-_PUBLIC_COOKIES = ("theme", "flash")
+_PUBLIC_COOKIES = ("theme", "contrast", "shortcuts", "flash")
 
 
 @dataclass

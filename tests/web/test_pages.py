@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.web.support import Running, open_app, user
+
+from cairn.web.pages import HOTKEYS
 
 
 @pytest.fixture
@@ -14,12 +17,39 @@ async def running(tmp_path: Path) -> Any:
 async def test_the_theme_is_chosen_without_script_and_kept(running: Running) -> None:
     browser = running.browser()
     assert "data-theme=" not in (await browser.get("/-/appearance")).text.split("<head>")[0]
-    answer = await browser.submit("/-/appearance", {"theme": "dark", "next": "/-/components?a=1"})
+    answer = await browser.submit("/-/appearance", {"theme": "dark", "shortcuts": "true", "next": "/-/components?a=1"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/-/components?a=1")
     assert '<html lang="en" data-theme="dark">' in (await browser.get("/-/components")).text
     wrong = await browser.submit("/-/appearance", {"theme": "pink"})
     assert wrong.status_code == 422
     assert "Choose one of the three." in wrong.text
+
+
+async def test_contrast_and_shortcuts_are_chosen_without_script_and_kept(running: Running) -> None:
+    browser = running.browser()
+    chosen = {"theme": "auto", "contrast": "more", "shortcuts": ""}
+    assert (await browser.submit("/-/appearance", chosen)).status_code == 303
+    assert '<html lang="en" data-contrast="more" data-hotkeys="off">' in (await browser.get("/-/components")).text
+    form = (await browser.get("/-/appearance")).text
+    assert 'name="contrast" value="more" checked' in form
+    assert re.search(r'name="shortcuts"[^>]* checked', form) is None
+    assert (await browser.submit("/-/appearance", {"theme": "auto", "contrast": "some"})).status_code == 422
+
+
+async def test_the_page_of_shortcuts_names_every_key_that_a_template_has(running: Running) -> None:
+    text = (await running.browser().get("/-/shortcuts")).text
+    sources = Path(__file__).parents[2] / "src/cairn"
+    used = set()
+    for template in sources.glob("*/templates/**/*.html"):
+        found = re.findall(r'(?:data-hotkey|data-keys)="([^"{]+)"', template.read_text())
+        used |= {keys for alternatives in found for keys in alternatives.split(", ")}
+    frame = (sources / "repositories/templates/repositories/frame.html").read_text()
+    used |= set(re.findall(r'"\w+": "(g \w)"', frame))
+    assert {"?", "g h", "g c"} <= used
+    listed = {keys for _, rows in HOTKEYS for keys, _ in rows}
+    assert used - listed == set()
+    for keys in listed:
+        assert "".join(f"<kbd>{key}</kbd>" for key in keys.split()) in text
 
 
 async def test_the_theme_form_does_not_lead_away(running: Running) -> None:

@@ -57,19 +57,6 @@ async def test_a_reading_page_is_under_100_kb_in_all(running: Running) -> None:
     assert len(page) + assets < 100_000
 
 
-def test_dark_by_choice_is_dark_by_system() -> None:
-    """The stylesheet has the dark colours twice, since CSS cannot say "or" between a query and an attribute."""
-    static = StaticFiles(("cairn.web",))
-    found = static.find(static.url("app.css"))
-    assert found is not None
-    css = found.body.decode()
-    by_system = re.search(r"dark\) \{ :root:not\(\[data-theme=\"light\"\]\) \{(.*?)\n\}", css, re.DOTALL)
-    by_choice = re.search(r"\n:root\[data-theme=\"dark\"\] \{\n\s+color-scheme: dark;(.*?)\n\}", css, re.DOTALL)
-    assert by_system is not None
-    assert by_choice is not None
-    assert by_system[1].split() == by_choice[1].split()
-
-
 def package_with_library(folder: Path, chunk: str) -> StaticFiles:
     """Return the static files of a new package whose one library is a module that imports another."""
     made = folder / f"made_{len(list(folder.iterdir()))}" / "static" / "lib"

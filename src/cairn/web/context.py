@@ -36,6 +36,8 @@ THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
 _SCOPE_KEY = "cairn.context"
 _CSRF_COOKIE = "csrf"
 _FLASH_COOKIE = "flash"
+Contrast = Literal["auto", "more", "less"]
+CONTRASTS: tuple[Contrast, ...] = ("auto", "more", "less")
 ONE_TIME_PARAMETERS = frozenset({"secret", "invitation"})
 """Query parameters of addresses that were mailed: whoever reads one may use it."""
 
@@ -45,6 +47,8 @@ THEME_COOKIE = "cairn_theme"
 
 class Via(StrEnum):
     """How the caller proved who they are; cross-site checks depend on it."""
+CONTRAST_COOKIE = "cairn_contrast"
+SHORTCUTS_COOKIE = "cairn_shortcuts"
 
     NOTHING = "nothing"
     SESSION = "session"
@@ -110,6 +114,16 @@ class Cookie:
 @dataclass(frozen=True, slots=True)
 class Flash:
     """One message for the next page a person sees. ``kind`` picks the colour and the icon."""
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """How this browser wants pages; ``auto`` is what its system asks for."""
+
+    theme: Theme = "auto"
+    contrast: Contrast = "auto"
+    shortcuts: bool = True
+    """False where single keys shall do nothing, so that speech input cannot set them off."""
+
 
     text: str
     kind: Literal["success", "notice", "warning", "danger"] = "success"
@@ -215,10 +229,15 @@ class RequestContext:
         return is_api_path(self.request.scope["path"])
 
     @property
-    def theme(self) -> Theme:
-        """What the person chose, or auto: the system's."""
-        chosen = self.request.cookies.get(THEME_COOKIE, "auto")
-        return next((theme for theme in THEMES if theme == chosen), "auto")
+    def appearance(self) -> Appearance:
+        """What the person chose for this browser; a cookie that says anything else says nothing."""
+        cookies = self.request.cookies
+        theme, contrast = cookies.get(THEME_COOKIE), cookies.get(CONTRAST_COOKIE)
+        return Appearance(
+            theme=next((known for known in THEMES if known == theme), "auto"),
+            contrast=next((known for known in CONTRASTS if known == contrast), "auto"),
+            shortcuts=cookies.get(SHORTCUTS_COOKIE) != "off",
+        )
 
     def set_cookie(self, cookie: Cookie) -> None:
         """Send a cookie with the answer, whatever the answer will be."""

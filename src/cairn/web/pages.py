@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 
 from cairn.base.settings import Settings
-from cairn.web.context import THEME_COOKIE, THEMES, Cookie, RequestContext, WebRequest
+from cairn.web.context import CONTRAST_COOKIE, SHORTCUTS_COOKIE, THEME_COOKIE, Cookie, RequestContext, WebRequest
 from cairn.web.forms import Form, blank_form, read_form
 from cairn.web.highlight import highlight_lines
 from cairn.web.icons import icon_names
@@ -22,12 +22,15 @@ _YEAR_SECONDS = 365 * 86400
 _PUT_AWAY_MAX = 30
 
 
-class Appearance(msgspec.Struct):
+_ONE_OF_THREE = {"message": "Choose one of the three."}
+
+
+class AppearanceForm(msgspec.Struct):
     """The appearance form."""
 
-    theme: Annotated[
-        str, Meta(pattern="^(auto|light|dark)$", extra_json_schema={"message": "Choose one of the three."})
-    ]
+    theme: Annotated[str, Meta(pattern="^(auto|light|dark)$", extra_json_schema=_ONE_OF_THREE)]
+    contrast: Annotated[str, Meta(pattern="^(auto|more|less)$", extra_json_schema=_ONE_OF_THREE)] = "auto"
+    shortcuts: bool = False
     next: str = "/"
 
 
@@ -43,18 +46,31 @@ class Specimen(msgspec.Struct):
 
 @page.get("/-/appearance", action=PUBLIC, resource="none")
 async def appearance(context: RequestContext, next: str = "/") -> Response[str]:  # noqa: A002 (the parameter's public name)
-    """Show the choice of light, dark or the system's, for browsers without script."""
-    form = blank_form(Appearance, theme=context.theme, next=context.own_path(next))
+    """Show what this browser may choose: theme, contrast, whether single keys do something."""
+    chosen = context.appearance
+    form = blank_form(
+        AppearanceForm,
+        theme=chosen.theme,
+        contrast=chosen.contrast,
+        shortcuts=chosen.shortcuts,
+        next=context.own_path(next),
+    )
     return render(context, "web/appearance.html", form=form)
 
 
 @page.post("/-/appearance", action=PUBLIC, resource="none")
 async def choose_appearance(context: RequestContext, request: WebRequest) -> Response[Any]:
-    """Keep the choice in a cookie for a year."""
-    form = await read_form(request, Appearance)
-    if form.value is None or form.value.theme not in THEMES:
+    """Keep the choice in cookies for a year."""
+    form = await read_form(request, AppearanceForm)
+    if form.value is None:
         return render(context, "web/appearance.html", status=422, form=form)
-    context.set_cookie(Cookie(THEME_COOKIE, form.value.theme, max_age_seconds=_YEAR_SECONDS, http_only=False))
+    chosen = {
+        THEME_COOKIE: form.value.theme,
+        CONTRAST_COOKIE: form.value.contrast,
+        SHORTCUTS_COOKIE: "on" if form.value.shortcuts else "off",
+    }
+    for name, value in chosen.items():
+        context.set_cookie(Cookie(name, value, max_age_seconds=_YEAR_SECONDS, http_only=False))
     return redirect(context.own_path(form.value.next))
 
 
@@ -145,6 +161,45 @@ async def components(context: RequestContext, settings: Settings) -> Response[st
     )
 
 
+HOTKEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Everywhere",
+        (("?", "The keys of the page you are on"), ("g h", "Front page"), ("g e", "Explore"), ("Esc", "Close a menu")),
+    ),
+    (
+        "In a repository",
+        (
+            ("g c", "Code"),
+            ("g m", "Commits"),
+            ("g b", "Branches"),
+            ("g t", "Tags"),
+            ("g s", "Settings"),
+            ("t", "Find a file"),
+        ),
+    ),
+    (
+        "A file",
+        (
+            ("l", "Go to a line"),
+            ("y", "The address that stays the same"),
+            ("b", "Blame, and back"),
+            ("w", "Wrap long lines"),
+        ),
+    ),
+    (
+        "Changes",
+        (("j", "Next file"), ("k", "File before"), ("n", "Next change"), ("p", "Change before")),
+    ),
+)
+"""What single keys do, by place: the page for whoever has no script. Templates name the same in ``data-hotkey``."""
+
+
+@page.get("/-/shortcuts", action=PUBLIC, resource="none")
+async def shortcuts(context: RequestContext) -> Response[str]:
+    """Show what keys do on all pages."""
+    return render(context, "web/shortcuts.html", groups=HOTKEYS)
+
+
 @page.get("/favicon.ico", action=PUBLIC, resource="none")
 async def favicon(context: RequestContext) -> Response[bytes]:
     """Send browsers that ask for the old address to the icon."""
@@ -194,4 +249,11 @@ A footnote.[^1]
 [^1]: It comes back.
 """
 
-route_handlers: list[HTTPRouteHandler] = [appearance, choose_appearance, put_announcement_away, components, favicon]
+route_handlers: list[HTTPRouteHandler] = [
+    appearance,
+    choose_appearance,
+    put_announcement_away,
+    components,
+    shortcuts,
+    favicon,
+]

@@ -90,7 +90,7 @@ def _values(context: RequestContext) -> dict[str, Any]:
         "actor": context.actor,
         "settings": context.settings,
         "nonce": context.nonce,
-        "theme": context.theme,
+        "appearance": context.appearance,
         "flash": context.take_flash,
         "csrf_input": csrf_input,
         "csrf_token": context.csrf_token,

@@ -88,6 +88,72 @@ function refreshTimes() {
 }
 setInterval(refreshTimes, 60_000);
 
+// Keys. An element with data-hotkey="g c" is pressed, or entered if it is a field; alternatives stand behind ", ". For
+// keys that no element has, a script of the page may listen to the event "hotkey". None works while somebody writes, in a
+// dialog, or where the person switched them off.
+const SEQUENCE_MILLISECONDS = 2000;
+let begun = "";
+let begunAt = 0;
+
+const keysOf = (element) => element.dataset.hotkey.split(", ");
+const hotkeys = () => [...document.querySelectorAll("[data-hotkey]")];
+
+function press(keys) {
+  const element = hotkeys().find((one) => keysOf(one).includes(keys));
+  if (!element) return !document.dispatchEvent(new CustomEvent("hotkey", { detail: keys, cancelable: true }));
+  if (element.matches("input, textarea, select")) element.focus();
+  else element.click();
+  return true;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (root.dataset.hotkeys === "off" || event.defaultPrevented || event.isComposing || event.key.length > 1) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("input, textarea, select, dialog, [contenteditable]")) return;
+  const follows = begun && event.timeStamp - begunAt < SEQUENCE_MILLISECONDS;
+  const keys = follows ? `${begun} ${event.key}` : event.key;
+  begun = "";
+  if (press(keys)) event.preventDefault();
+  else if (hotkeys().some((one) => keysOf(one).some((some) => some.startsWith(`${keys} `)))) {
+    begun = keys;
+    begunAt = event.timeStamp;
+  }
+});
+
+// The list of keys is made of what is on the page; the link to it leads to the list of all.
+function labelOf(element) {
+  if (element.dataset.hotkeyLabel ?? element.ariaLabel) return element.dataset.hotkeyLabel ?? element.ariaLabel;
+  const copy = element.cloneNode(true);
+  for (const extra of copy.querySelectorAll("kbd, .count")) extra.remove();
+  return copy.textContent.trim() || element.placeholder;
+}
+
+function make(name, ...children) {
+  const element = document.createElement(name);
+  element.append(...children);
+  return element;
+}
+
+function listHotkeys(dialog) {
+  const rows = new Map();
+  for (const element of hotkeys()) rows.set(element.dataset.hotkey, labelOf(element));
+  for (const item of document.querySelectorAll("[data-hotkeys-heard] > li")) rows.set(item.dataset.keys, item.textContent);
+  dialog.querySelector("dl").replaceChildren(
+    ...[...rows].flatMap(([keys, label]) => {
+      const pressed = keys.split(", ").flatMap((one, at) => [at ? " or " : "", ...one.split(" ").map((key) => make("kbd", key))]);
+      return [make("dt", ...pressed), make("dd", label)];
+    }),
+  );
+  dialog.showModal();
+}
+
+document.addEventListener("click", (event) => {
+  const list = event.target instanceof Element && event.target.closest("[data-hotkey='?']");
+  if (!list || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  event.preventDefault();
+  listHotkeys(document.getElementById("hotkeys"));
+});
+
 // Fragments: htmx is loaded where a page has some. What it puts in is markup only: a script that came with it would be
 // trusted by the content policy, because a trusted script put it there.
 document.addEventListener("htmx:before:swap", (event) => {
