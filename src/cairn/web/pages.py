@@ -132,6 +132,8 @@ async def components(context: RequestContext, settings: Settings) -> Response[st
         "web/components.html",
         form=blank_form(Specimen, name="cairn"),
         wrong=wrong,
+        colours=[(title, names.split()) for title, names in _COLOURS],
+        libraries=list(context.site.renderer.libraries.values()),
         icons=icon_names(),
         times=[
             now - timedelta(minutes=2),
@@ -205,6 +207,21 @@ async def favicon(context: RequestContext) -> Response[bytes]:
     """Send browsers that ask for the old address to the icon."""
     return redirect(context.site.renderer.static_url("logo.svg"), status=302)
 
+
+_COLOURS = (
+    ("Grounds", "paper surface sunken raised hover header"),
+    ("Lines", "line line-strong field-line"),
+    ("Ink", "ink ink-soft ink-faint"),
+    ("Accent: what can be pressed", "accent accent-hover accent-ink accent-soft accent-line"),
+    ("Success", "success success-soft success-line"),
+    ("Warning", "warning warning-soft warning-line"),
+    ("Danger", "danger danger-hover danger-soft danger-line"),
+    ("Notice", "notice notice-soft notice-line"),
+    ("Changes", "add-bg add-mark del-bg del-mark"),
+    ("Syntax", "hl-c hl-k hl-s hl-n hl-f hl-t hl-b hl-m hl-v"),
+    ("People and folders", "stone-0 stone-1 stone-2 stone-3 stone-4 stone-5 stone-6 stone-7 folder"),
+)
+"""The tokens, as the components page shows them."""
 
 _SAMPLE_CODE = b'''"""Stones, one on another."""
 

@@ -32,6 +32,9 @@ class Renderer:
         self._environment = Environment(
             loader=ChoiceLoader([FileSystemLoader(_template_folder(package)) for package in packages]),
             autoescape=True,
+        self.libraries = static.libraries
+        self.library_url = static.library_url
+        self._static = static
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
