@@ -237,6 +237,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_import_objects: Annotated[Count, Meta(description="Most objects of an import.")] = 50_000_000
     max_delta_depth: Annotated[Count, Meta(description="Longest chain of deltas in a pushed pack.")] = 100
     max_file_bytes: Annotated[Bytes, Meta(description="Largest single file (blob) in a push.")] = 100 * MIB
+    max_lfs_object_bytes: Annotated[
+        Bytes, Meta(description="Largest single object of Git LFS; 0: what the object store takes, 80 GiB.")
+    ] = 0
+    max_lfs_repository_bytes: Annotated[
+        Bytes, Meta(description="Bytes that the LFS objects of one repository may have together; 0: no limit.")
+    ] = 0
+    max_lfs_owner_bytes: Annotated[
+        Bytes,
+        Meta(description="Bytes that the LFS objects of all repositories of one owner may have together; 0: no limit."),
+    ] = 0
+    lfs_downloads: Annotated[
+        Literal["direct", "through"],
+        Meta(
+            description="`direct`: clients get LFS objects by signed addresses from the object store, where it has "
+            "them and clients can reach it. `through`: always from the web program."
+        ),
+    ] = "direct"
     max_push_refs: Annotated[Count, Meta(description="Most refs one push may change.")] = 10_000
     max_ref_name_bytes: Annotated[
         int, Meta(ge=20, le=1000, description="Longest ref name in bytes; the database keeps at most 1,000.")
@@ -263,6 +280,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 4
     git_deadline_seconds: Annotated[Seconds, Meta(description="Wall clock limit of one git process.")] = 3600
+    search_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long one search through the files of a repository may take; what it has found until then is shown."
+        ),
+    ] = 10
     git_queue_seconds: Annotated[
         Seconds, Meta(description="How long a git operation waits for a free place before it is told to come back.")
     ] = 30
@@ -323,6 +346,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "at a time at that pace; 0: no limit. A fetch has three.",
         ),
     ] = 6_000
+
+    rate_costly_per_minute: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Points for costly pages and operations a minute for each token or account, all at once if need "
+            "be; then one at a time at that pace; 0: no limit. A history, blame or comparison is one point, a search "
+            "or an archive two.",
+        ),
+    ] = 1_200
+    rate_costly_anonymous_per_minute: Annotated[
+        int, Meta(ge=0, description="The same for each address that is not signed in; 0: no limit.")
+    ] = 240
+    costly_anonymous_at_once: Annotated[
+        Count,
+        Meta(
+            description="Points of costly work that one web program does at the same time for all together who are not "
+            "signed in, crawlers above all; the rest waits a moment and is then asked to come back."
+        ),
+    ] = 4
+    crawlers: Annotated[
+        Literal["welcome", "refused"],
+        Meta(
+            description="What /robots.txt tells search engines: that public pages are welcome, save those without end; "
+            "or that nothing is."
+        ),
+    ] = "welcome"
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severe line that is logged.")

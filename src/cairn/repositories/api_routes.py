@@ -16,11 +16,12 @@ from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_rep
 from cairn.repositories.serializers import API
 from cairn.web.api import ApiAnswer
 from cairn.web.context import RequestContext
-from cairn.web.routing import Handler
+from cairn.web.routing import Handler, declaration_of
 from cairn.web.urls import path_join
 
 REPOSITORY = f"{API}/repos/{{owner:str}}/{{repo:str}}"
 BY_ID = f"{API}/repositories/{{repository_id:int}}"
+_TEXT_CHARACTERS_MAX = 200
 _PARTS_BEFORE_REST = 6
 """``/api/v3/repos/owner/name`` has six parts, the empty one in front included."""
 
@@ -68,9 +69,13 @@ def _moved(context: RequestContext, moved: RepositoryMoved) -> ApiAnswer:
 async def read_repository(
     context: RequestContext, owner: str, repo: str, action: Action = Action.REPOSITORY_READ
 ) -> RepositoryView:
-    """Return the repository of a request, in a transaction that is over when git is read."""
+    """Return the repository of a request, in a transaction that is over when git is read; pay what the route costs."""
     async with context.site.database.read() as session:
-        return await find_repository(session, context.actor, owner, repo, action)
+        found = await find_repository(session, context.actor, owner, repo, action)
+    declared = declaration_of(context.request.scope)
+    assert declared is not None, "every operation declares itself"
+    await context.pay(declared.cost)
+    return found
 
 
 async def read_repository_by_id(context: RequestContext, repository_id: int) -> RepositoryView:
@@ -89,6 +94,12 @@ def query_bytes(context: RequestContext, name: str) -> bytes:
     """Return a query parameter that names a ref or a path, as bytes; empty if it is absent."""
     value: str = context.request.query_params.get(name, "")
     return value.encode("utf-8", "surrogateescape").strip(b"/")
+
+
+def query_text(context: RequestContext, name: str) -> str:
+    """Return a query parameter that is mere text, at most 200 characters of it; empty if it is absent."""
+    value: str = context.request.query_params.get(name, "")
+    return value.strip()[:_TEXT_CHARACTERS_MAX].replace("\0", "")
 
 
 async def revision_named(code: Code, name: bytes) -> Revision:

@@ -7,10 +7,15 @@ from litestar import Response
 
 from cairn.access.actions import Action
 from cairn.access.decide import decide
+from cairn.access.scopes import RepositoryScope
 from cairn.base.actor import Actor
+from cairn.repositories.page_versions import PageVersions, read_versions
 from cairn.repositories.queries import RepositoryMoved, RepositoryView, find_repository
 from cairn.web.context import RequestContext
+from cairn.web.costs import Cost
+from cairn.web.freshness import answer_unchanged
 from cairn.web.render import redirect
+from cairn.web.routing import Declaration, declaration_of
 from cairn.web.urls import path_join
 
 _REPOSITORY_PARTS = 2
@@ -20,18 +25,51 @@ _ADDRESS_PARTS = 3
 async def open_repository_page(
     context: RequestContext, actor: Actor, owner: str, repo: str
 ) -> RepositoryView | Response[bytes]:
-    """Return the repository, or the redirect to its present name with the rest of the address kept.
+    """Return the repository, or the answer if there is one already: what the route declares of itself is done here.
 
+    That is the redirect to its present name with the rest of the address kept; of a versioned page also "unchanged" and
+    the page as it was kept, once it is known that the actor may see it. What costs is paid before this returns.
     Its transaction is over when this returns: reading git may want a connection of its own.
     """
+    declared = declaration_of(context.request.scope)
+    assert declared is not None, "every page declares itself"
+    versions = await read_versions(context.site.database, owner, repo) if declared.is_versioned else None
+    if actor.is_anonymous and versions is not None and _may_read(actor, versions.scope):
+        # The hot path of crawlers: what everybody may read needs no further query.
+        known = _answer_known(context, versions, "")
+        if known is not None:
+            return known
     try:
         async with context.site.database.read() as session:
-            return await find_repository(session, actor, owner, repo)
+            repository = await find_repository(session, actor, owner, repo)
     except RepositoryMoved as moved:
         rest = context.path.split("/")[1 + _REPOSITORY_PARTS :]
         target = path_join(moved.owner, moved.name) + "".join(f"/{part}" for part in rest)
         _, mark, query = context.path_and_query.partition("?")
         return redirect(target + mark + query, status=301)
+    if not actor.is_anonymous and versions is not None:
+        known = _answer_known(context, versions, repr(repository))
+        if known is not None:
+            return known
+    context.robots = _robots(declared, repository)
+    await context.pay(declared.cost)
+    return repository
+
+
+def _may_read(actor: Actor, scope: RepositoryScope) -> bool:
+    return decide(actor, Action.REPOSITORY_READ, scope).allowed
+
+
+def _answer_known(context: RequestContext, versions: PageVersions, seen: str) -> Response[bytes] | None:
+    # Before the first push a page tells how a fork is being filled, which has no version.
+    return answer_unchanged(context, f"{versions.text}\0{seen}") if versions.has_refs else None
+
+
+def _robots(declared: Declaration, repository: RepositoryView) -> str:
+    """Return what a search engine is told: nothing of a public page that is not one of endlessly many."""
+    if repository.is_private:
+        return "noindex, nofollow"
+    return "" if declared.cost is Cost.LIGHT else "noindex, nofollow"
 
 
 def header_of(context: RequestContext, actor: Actor, repository: RepositoryView, tab: str) -> dict[str, Any]:

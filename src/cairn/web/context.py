@@ -6,6 +6,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -21,34 +22,37 @@ from cairn.base.clock import Clock, utc_now
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.web.asgi import Scope
+from cairn.web.markup.rendering import TextRenderer
 from cairn.web.site_state import SiteState
 from cairn.web.urls import own_path
 
 if TYPE_CHECKING:
     from cairn.git.engine import Engine
+    from cairn.web.costs import Cost, CostPlaces
+    from cairn.web.freshness import KeptPages
     from cairn.web.rate_limits import RateLimits
     from cairn.web.render import Renderer
 
 WebRequest = Request[Any, Any, State]
 Theme = Literal["auto", "light", "dark"]
 THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
+Contrast = Literal["auto", "more", "less"]
+CONTRASTS: tuple[Contrast, ...] = ("auto", "more", "less")
 
 _SCOPE_KEY = "cairn.context"
 _CSRF_COOKIE = "csrf"
 _FLASH_COOKIE = "flash"
-Contrast = Literal["auto", "more", "less"]
-CONTRASTS: tuple[Contrast, ...] = ("auto", "more", "less")
 ONE_TIME_PARAMETERS = frozenset({"secret", "invitation"})
 """Query parameters of addresses that were mailed: whoever reads one may use it."""
 
 THEME_COOKIE = "cairn_theme"
 """Written by the browser's own script too, so it has no prefix and no HttpOnly."""
+CONTRAST_COOKIE = "cairn_contrast"
+SHORTCUTS_COOKIE = "cairn_shortcuts"
 
 
 class Via(StrEnum):
     """How the caller proved who they are; cross-site checks depend on it."""
-CONTRAST_COOKIE = "cairn_contrast"
-SHORTCUTS_COOKIE = "cairn_shortcuts"
 
     NOTHING = "nothing"
     SESSION = "session"
@@ -112,10 +116,6 @@ class Cookie:
 
 
 @dataclass(frozen=True, slots=True)
-class Flash:
-    """One message for the next page a person sees. ``kind`` picks the colour and the icon."""
-
-@dataclass(frozen=True, slots=True)
 class Appearance:
     """How this browser wants pages; ``auto`` is what its system asks for."""
 
@@ -124,6 +124,10 @@ class Appearance:
     shortcuts: bool = True
     """False where single keys shall do nothing, so that speech input cannot set them off."""
 
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """One message for the next page a person sees. ``kind`` picks the colour and the icon."""
 
     text: str
     kind: Literal["success", "notice", "warning", "danger"] = "success"
@@ -139,10 +143,13 @@ class Site:
     signing_key: bytes
     limits: "RateLimits"
     """What callers may ask for; ``/rate_limit`` answers with ``limits.look(context)``."""
+    cost_places: "CostPlaces"
+    kept_pages: "KeptPages"
     clock: Clock = utc_now
     repository_engine: "Engine | None" = None
     authenticate: "Authenticate | None" = None
     state: SiteState = field(default_factory=SiteState)
+    markup: TextRenderer = field(default_factory=TextRenderer)
 
     @property
     def engine(self) -> "Engine":
@@ -177,8 +184,18 @@ class RequestContext:
     cookies_to_set: list[Cookie] = field(default_factory=list)
     allow_remote_images: bool = False
     """Set by pages that show rendered Markdown: its images may come from other https hosts."""
+    allow_frames: bool = False
+    """Set by pages whose diagrams are drawn in sandboxed frames of this site."""
     fields: Mapping[str, list[Any]] | None = None
     """The parsed form, once it has been read."""
+    page_versions: str = ""
+    """From what the page is made, if its route is versioned and its reader may see it; see ``cairn.web.freshness``."""
+    is_personal: bool = False
+    """The answer holds something for this browser alone: a form's token, a message, a cookie."""
+    robots: str = ""
+    """What search engines are told of this page; empty: that it is welcome."""
+    held: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What is held until the answer has been sent."""
 
     @property
     def actor(self) -> Actor:
@@ -239,8 +256,16 @@ class RequestContext:
             shortcuts=cookies.get(SHORTCUTS_COOKIE) != "off",
         )
 
+    async def pay(self, cost: "Cost") -> None:
+        """Take the places of costly work until the answer is sent, and its points. Errors: RateLimited, CostlyBusy."""
+        if cost.points:
+            self.site.limits.count_cost(self, cost.points)
+            caller = "" if self.actor.is_anonymous else self.actor.label
+            await self.held.enter_async_context(self.site.cost_places.hold(caller, cost))
+
     def set_cookie(self, cookie: Cookie) -> None:
         """Send a cookie with the answer, whatever the answer will be."""
+        self.is_personal = True
         self.cookies_to_set.append(cookie)
 
     def csrf_token(self) -> str:
@@ -248,6 +273,7 @@ class RequestContext:
 
         An anonymous visitor gets a random cookie to bind it to.
         """
+        self.is_personal = True
         proof = self.site.sign("csrf", self._csrf_binding(create=True))
         mask = secrets.token_bytes(len(proof))
         masked = mask + bytes(a ^ b for a, b in zip(mask, proof, strict=True))

@@ -52,9 +52,7 @@ class RateLimits:
         self._anonymous = _rule("api", settings.rate_api_anonymous_per_hour, HOUR_SECONDS, Shape.WINDOW)
         self._pages = _rule("pages", settings.rate_pages_per_minute, MINUTE_SECONDS, Shape.WINDOW)
         self._cost = _rule("cost", settings.rate_costly_per_minute, MINUTE_SECONDS, Shape.BUCKET)
-        self._cost_anonymous = _rule(
-            "cost", settings.rate_costly_anonymous_per_minute, MINUTE_SECONDS, Shape.BUCKET
-        )
+        self._cost_anonymous = _rule("cost", settings.rate_costly_anonymous_per_minute, MINUTE_SECONDS, Shape.BUCKET)
         self._git = _rule("git", settings.rate_git_per_minute, MINUTE_SECONDS, Shape.BUCKET)
 
     def look(self, context: RequestContext) -> RateState:

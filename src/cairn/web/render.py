@@ -1,7 +1,9 @@
 """Pages from Jinja templates: escaping always on, templates of several packages, the helpers every page uses."""
 
+import functools
 import hashlib
-from collections.abc import Mapping
+import secrets
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -10,6 +12,7 @@ from urllib.parse import urlencode
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
+from litestar.response import Stream
 from markupsafe import Markup
 
 from cairn import __version__
@@ -29,12 +32,12 @@ class Renderer:
 
     def __init__(self, packages: tuple[str, ...], static: StaticFiles, *, reload_templates: bool = False) -> None:
         self.static_url = static.url
-        self._environment = Environment(
-            loader=ChoiceLoader([FileSystemLoader(_template_folder(package)) for package in packages]),
-            autoescape=True,
         self.libraries = static.libraries
         self.library_url = static.library_url
         self._static = static
+        self._environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(_template_folder(package)) for package in packages]),
+            autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -44,12 +47,23 @@ class Renderer:
         self._environment.globals |= {
             "icon": icon,
             "static_url": static.url,
+            "library_url": static.library_url,
             "path_join": path_join,
             "version": __version__,
-            "library_url": static.library_url,
             "identicon": identicon,
         }
         self._environment.filters |= {"bytes": human_bytes, "number": human_number, "short": short_oid}
+
+    @functools.cached_property
+    def build(self) -> str:
+        """What a page of this build is made with: changes with every template and static file."""
+        digest = hashlib.sha256(__version__.encode())
+        for name in sorted(self._environment.list_templates()):
+            source, _, _ = self._environment.loader.get_source(self._environment, name)  # type: ignore[union-attr]
+            digest.update(f"\0{name}\0{source}".encode())
+        for name in self._static.names():
+            digest.update(f"\0{self._static.url(name)}".encode())
+        return digest.hexdigest()
 
     def text(self, name: str, values: Mapping[str, Any]) -> str:
         """Return a template filled in; an unknown name or value is an error, never an empty text."""
@@ -74,6 +88,26 @@ def render(
     globals of the Renderer."""
     text = context.site.renderer.text(template, _values(context) | values)
     return Response(content=text, status_code=status, headers=dict(headers or {}), media_type=HTML)
+
+
+def render_around(
+    context: RequestContext, template: str, pieces: AsyncIterator[str], *, name: str, **values: object
+) -> Stream:
+    """Return a page that is sent while a part of it is still being made: ``pieces``, where the template says ``name``.
+
+    The rest of the page stands before the first piece is asked for; what leaves the reader takes the pieces with it.
+    """
+    mark = f"<!--{secrets.token_hex(16)}-->"
+    text = context.site.renderer.text(template, _values(context) | values | {name: Markup(mark)})  # noqa: S704
+    head, _, tail = text.partition(mark)
+
+    async def parts() -> AsyncIterator[str]:
+        yield head
+        async for piece in pieces:
+            yield piece
+        yield tail
+
+    return Stream(parts(), media_type=HTML)
 
 
 def _values(context: RequestContext) -> dict[str, Any]:

@@ -34,7 +34,9 @@ from cairn.base.actor import Actor
 from cairn.base.errors import CairnError, NotFound
 from cairn.web.api import answer_json, decode_body
 from cairn.web.context import RequestContext, WebRequest, context_of
+from cairn.web.costs import Cost
 from cairn.web.forms import require_same_site
+from cairn.web.freshness import finish_page
 
 PUBLIC = Action.SITE_VISIT
 """The action of what everybody may open."""
@@ -68,6 +70,10 @@ class Declaration:
     cross_site_check: bool = True
     sudo: bool = False
     """The change is dangerous: a browser's session must have proved lately who sits there."""
+    cost: Cost = Cost.LIGHT
+    """What answering takes of budgets; paid when the work begins, so that what needs none is free."""
+    is_versioned: bool = False
+    """A page that is the same as long as the repository's versions are: it has a validator (``web.freshness``)."""
 
     @property
     def token_scopes(self) -> frozenset[str]:
@@ -82,14 +88,24 @@ class Routes:
     kind: Kind
 
     def get(
-        self, *paths: str, action: Action, resource: PathNames, status: int = 200, sudo: bool = False
+        self,
+        *paths: str,
+        action: Action,
+        resource: PathNames,
+        status: int = 200,
+        sudo: bool = False,
+        cost: Cost = Cost.LIGHT,
+        is_versioned: bool = False,
     ) -> Callable[[Handler], Any]:
         """Answer GET and HEAD; the handler's session is read-only.
 
+        ``cost`` and ``is_versioned``: see ``Declaration``.
         Of every method: ``sudo`` asks for the password again where it was not given lately (``ask_again``), before the
         handler runs. Tokens and passwords sent with the request are proof enough.
         """
-        return self._route(["GET", "HEAD"], paths, action, resource, status, sudo=sudo)
+        return self._route(
+            ["GET", "HEAD"], paths, action, resource, status, sudo=sudo, cost=cost, is_versioned=is_versioned
+        )
 
     def post(
         self,
@@ -152,8 +168,10 @@ class Routes:
         max_body_bytes: int | None = None,
         cross_site_check: bool = True,
         sudo: bool = False,
+        cost: Cost = Cost.LIGHT,
+        is_versioned: bool = False,
     ) -> Callable[[Handler], HTTPRouteHandler]:
-        declared = Declaration(self.kind, action, resource, max_body_bytes, cross_site_check, sudo)
+        declared = Declaration(self.kind, action, resource, max_body_bytes, cross_site_check, sudo, cost, is_versioned)
 
         def decorate(fn: Handler) -> HTTPRouteHandler:
             return HTTPRouteHandler(
@@ -212,6 +230,7 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
             session = provided.get("session")
             if isinstance(session, AsyncSession) and (response.status_code or status) >= 400:
                 await session.rollback()
+            finish_page(context, response)
             return response
 
     plain = [p for name, p in signature.parameters.items() if name not in wanted and name != "request"]

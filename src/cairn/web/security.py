@@ -33,16 +33,18 @@ PERMISSIONS = (
 _HEAD_ID = re.compile(rb"[A-Za-z0-9:_-]{8,64}")
 
 
-def page_policy(nonce: str, *, allow_remote_images: bool) -> str:
+def page_policy(nonce: str, *, allow_remote_images: bool, allow_frames: bool = False) -> str:
     """Return the content policy of one page: our own styles and images, scripts only with this answer's nonce.
 
-    ``allow_remote_images`` is for pages that show rendered Markdown, whose pictures live elsewhere.
+    ``allow_remote_images`` is for pages that show rendered Markdown, whose pictures live elsewhere; ``allow_frames``
+    for those with diagrams. No page but the one that draws them lets itself be framed.
     """
+    frames = "'self'" if allow_frames else "'none'"
     images = "'self' data: https:" if allow_remote_images else "'self' data:"
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; img-src {images}; "
-        "font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "font-src 'self'; media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+        f"frame-ancestors 'none'; frame-src {frames}"
     )
 
 
@@ -182,13 +184,20 @@ class _Answer:
             found.append((b"cross-origin-resource-policy", b"same-origin"))
         if self._is_secure:
             found.append((b"strict-transport-security", b"max-age=31536000"))
-        if b"content-security-policy" not in had:
+        if b"content-security-policy" not in had and self.status != 304:
+            # Not beside 304: a browser would hold the page that it kept, with an older nonce, to this policy.
             policy = CLOSED_POLICY
             if is_page and context is not None:
-                policy = page_policy(context.nonce, allow_remote_images=context.allow_remote_images)
+                policy = page_policy(
+                    context.nonce,
+                    allow_remote_images=context.allow_remote_images,
+                    allow_frames=context.allow_frames,
+                )
             found.append((b"content-security-policy", policy.encode()))
         if is_page:
-            found.append((b"vary", b"Cookie"))
+            found.append((b"vary", b"Cookie, Authorization"))
+        if context is not None and context.robots:
+            found.append((b"x-robots-tag", context.robots.encode()))
         if b"cache-control" not in had:
             # Whatever does not say so itself is for one person: a proxy on the way must not keep it for the next.
             found.append((b"cache-control", b"private, no-cache"))
