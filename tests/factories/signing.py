@@ -2,9 +2,10 @@
 
 with open_gpg(folder) as gpg:
     key = gpg.make_key("Ada <ada@example.org>")
-    oid = stock.commit({"f": "1"}, "Signed", "-S", env=...)   # or gpg.signs(stock, key).commit(...)
+    oid = gpg.signing(stock, key, email="ada@example.org").commit({"f": "1"}, "Signed")
 """
 
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
 from tests.factories.git_repositories import StockRepository
 
 
@@ -81,12 +83,15 @@ class Gpg:
         """Return a detached signature; ``key`` with an exclamation mark takes that very key."""
         return self.run("--armor", "--detach-sign", "--local-user", key, *options, stdin=data, at=at)
 
-    def signing(self, stock: StockRepository, key: str, *, email: str = "", at: str = "") -> StockRepository:
+    def signing(
+        self, stock: StockRepository, key: str, *, email: str = "", at: str = "", options: str = ""
+    ) -> StockRepository:
         """Return the repository as somebody uses it who signs every commit and tag with a key."""
-        program = self.home / f"gpg-{at or 'now'}"
+        clock = f"--faked-system-time {at}! --ignore-time-conflict" if at else ""
+        words = f'gpg --batch --pinentry-mode loopback --passphrase "" {clock} {options}'
+        program = self.home / f"gpg-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
         if not program.exists():
-            clock = f"--faked-system-time {at}! --ignore-time-conflict" if at else ""
-            program.write_text(f'#!/bin/sh\nexec gpg --batch --pinentry-mode loopback --passphrase "" {clock} "$@"\n')
+            program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
             program.chmod(0o755)
         settings = {
             "user.signingKey": key,
@@ -153,3 +158,10 @@ def _configured(
     if email:
         found["GIT_COMMITTER_EMAIL"] = found["GIT_AUTHOR_EMAIL"] = email
     return replace(stock, environment=found)
+
+
+@pytest.fixture(scope="module")
+def gpg() -> Iterator[Gpg]:
+    """A GnuPG home for the tests of one file."""
+    with open_gpg() as opened:
+        yield opened

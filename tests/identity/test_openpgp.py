@@ -1,21 +1,15 @@
 """OpenPGP keys and signatures as stock gpg makes them, and hostile ones."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.factories.signing import Gpg, open_gpg
+from tests.factories.signing import Gpg, gpg
 
 from cairn.identity.openpgp import OpenPgpInvalid, armor, is_signed_by, parse_certificate, read_signature
 
+__all__ = ["gpg"]
+
 DATA = b"tree 0\n\nmessage\n"
-
-
-@pytest.fixture(scope="module")
-def gpg() -> Iterator[Gpg]:
-    with open_gpg() as opened:
-        yield opened
 
 
 def test_a_key_is_read_with_its_subkeys(gpg: Gpg) -> None:

@@ -30,6 +30,8 @@ from cairn.identity import (
     password_pages,
     profile_pages,
     settings_pages,
+    signing_keys_api,
+    signing_keys_pages,
     sudo,
     token_pages,
 )
@@ -166,6 +168,8 @@ async def open_people(
         *emails_api.make_route_handlers(outbox),
         *account_pages.make_route_handlers(outbox, repositories.list, repositories.delete),
         *settings_pages.route_handlers,
+        *signing_keys_pages.route_handlers,
+        *signing_keys_api.route_handlers,
         *token_pages.make_route_handlers(repositories.find),
         *organization_pages.route_handlers,
         *invitation_pages.make_route_handlers(outbox),

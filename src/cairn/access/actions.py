@@ -61,6 +61,10 @@ class Action(StrEnum):
     ACCOUNT_DELETE = "account:delete"
     ACCOUNT_READ_KEYS = "account:read_keys"
     ACCOUNT_EDIT_KEYS = "account:edit_keys"
+    ACCOUNT_READ_SIGNING_KEYS = "account:read_signing_keys"
+    ACCOUNT_EDIT_SIGNING_KEYS = "account:edit_signing_keys"
+    ACCOUNT_READ_GPG_KEYS = "account:read_gpg_keys"
+    ACCOUNT_EDIT_GPG_KEYS = "account:edit_gpg_keys"
     ACCOUNT_EDIT_TOKENS = "account:edit_tokens"
     ACCOUNT_READ_INVITATIONS = "account:read_invitations"
     ACCOUNT_ANSWER_INVITATIONS = "account:answer_invitations"
@@ -259,6 +263,36 @@ FACTS: dict[Action, ActionFacts] = {
         "write:public_key",
         permission="git_ssh_keys:write",
     ),
+    Action.ACCOUNT_READ_SIGNING_KEYS: _facts(
+        Resource.ACCOUNT,
+        "List the SSH keys whose signatures are an account's own.",
+        "admin:ssh_signing_key",
+        "write:ssh_signing_key",
+        "read:ssh_signing_key",
+        permission="ssh_signing_keys:read",
+    ),
+    Action.ACCOUNT_EDIT_SIGNING_KEYS: _facts(
+        Resource.ACCOUNT,
+        "Add and remove the SSH keys whose signatures are an account's own.",
+        "admin:ssh_signing_key",
+        "write:ssh_signing_key",
+        permission="ssh_signing_keys:write",
+    ),
+    Action.ACCOUNT_READ_GPG_KEYS: _facts(
+        Resource.ACCOUNT,
+        "List an account's own GPG keys.",
+        "admin:gpg_key",
+        "write:gpg_key",
+        "read:gpg_key",
+        permission="gpg_keys:read",
+    ),
+    Action.ACCOUNT_EDIT_GPG_KEYS: _facts(
+        Resource.ACCOUNT,
+        "Add and remove an account's own GPG keys.",
+        "admin:gpg_key",
+        "write:gpg_key",
+        permission="gpg_keys:write",
+    ),
     # No scope grants this: a token must not make tokens.
     Action.ACCOUNT_EDIT_TOKENS: _facts(
         Resource.ACCOUNT, "List, create and revoke an account's own personal tokens; never with a token.", "(none)"
@@ -291,6 +325,9 @@ IMPLIED_SCOPES: dict[str, frozenset[str]] = {
     "admin:repo_hook": frozenset({"write:repo_hook", "read:repo_hook"}),
     "write:repo_hook": frozenset({"read:repo_hook"}),
     "admin:gpg_key": frozenset({"write:gpg_key", "read:gpg_key"}),
+    "write:gpg_key": frozenset({"read:gpg_key"}),
+    "admin:ssh_signing_key": frozenset({"write:ssh_signing_key", "read:ssh_signing_key"}),
+    "write:ssh_signing_key": frozenset({"read:ssh_signing_key"}),
     "admin:org_hook": frozenset(),
     "delete_repo": frozenset(),
     "gist": frozenset(),

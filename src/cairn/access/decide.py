@@ -87,10 +87,15 @@ def require(actor: Actor, action: Action, scope: Scope) -> None:
     Errors: NotFound for what the actor may not see; Unauthenticated if signing in could help; Forbidden says why.
     """
     verdict = decide(actor, action, scope)
-    if verdict.allowed:
-        return
     if not verdict.may_see:
         raise NotFound("Not Found")
+    require_allowed(actor, verdict)
+
+
+def require_allowed(actor: Actor, verdict: Decision) -> None:
+    """Return if ``verdict`` on something that ``actor`` may see allows it; Unauthenticated, Forbidden as above."""
+    if verdict.allowed:
+        return
     if actor.is_anonymous:
         raise Unauthenticated("Sign in to do this.")
     raise Forbidden(verdict.reason)
@@ -264,6 +269,8 @@ _BEYOND_SINGLE_REPOSITORIES = frozenset(
         Action.ACCOUNT_READ_PRIVATE,
         Action.ACCOUNT_READ_EMAILS,
         Action.ACCOUNT_READ_KEYS,
+        Action.ACCOUNT_READ_SIGNING_KEYS,
+        Action.ACCOUNT_READ_GPG_KEYS,
         Action.ORGANIZATION_READ_PRIVATE,
         Action.TEAM_READ,
     }

@@ -57,6 +57,8 @@ PERMISSIONS: dict[str, PermissionFacts] = {
     "email_addresses": PermissionFacts(_ACCOUNT, "The e-mail addresses of the account."),
     "profile": PermissionFacts(_ACCOUNT, "The profile of the account.", (Level.WRITE,)),
     "git_ssh_keys": PermissionFacts(_ACCOUNT, "The SSH keys of the account."),
+    "ssh_signing_keys": PermissionFacts(_ACCOUNT, "The SSH keys that sign for the account."),
+    "gpg_keys": PermissionFacts(_ACCOUNT, "The GPG keys of the account."),
     "notifications": PermissionFacts(_ACCOUNT, "The notifications of the account."),
 }
 """Every permission a token may carry."""

@@ -20,6 +20,7 @@ from pygit2.enums import ConfigLevel, ObjectType
 
 from cairn.base.errors import NotFoundHere, TooLarge
 from cairn.base.settings import MIB
+from cairn.git.armor import signature_start
 from cairn.git.types import ObjectKind, Oid, Signature, show
 
 OBJECT_CACHE_BYTES = 64 * MIB
@@ -39,8 +40,8 @@ _KINDS = {
 FILE_MODE = 0o100644
 EXECUTABLE_MODE = 0o100755
 SYMLINK_MODE = 0o120000
-_TREE_MODE = 0o040000
-_LINK_MODE = 0o160000
+FOLDER_MODE = 0o040000
+SUBMODULE_MODE = 0o160000
 _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
@@ -85,12 +86,12 @@ class TreeEntry:
     @property
     def is_submodule(self) -> bool:
         """True for a link to a commit of another repository."""
-        return self.mode == _LINK_MODE
+        return self.mode == SUBMODULE_MODE
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """An annotated tag; ``tagger`` is missing in some old ones."""
+    """An annotated tag; ``tagger`` is missing in some old ones, ``message`` is without a signature at its end."""
 
     oid: Oid
     name: bytes
@@ -231,13 +232,14 @@ class ObjectReader:
         found = self._get(oid, ObjectKind.TAG)
         assert isinstance(found, pygit2.Tag)
         target = Oid(str(found.target))
+        message = found.raw_message or b""
         return Tag(
             oid,
             found.raw_name or b"",
             target,
             self._kind(target),
             _signature(found.tagger) if found.tagger is not None else None,
-            decode_text(found.raw_message or b"", None),
+            decode_text(message[: signature_start(message)], None),
         )
 
     def _peel(self, oid: Oid) -> tuple[Oid, ObjectKind]:
@@ -256,7 +258,7 @@ class ObjectReader:
         found = self._get(oid)
         tree = found.tree if isinstance(found, pygit2.Commit) else self._get(oid, ObjectKind.TREE)
         assert isinstance(tree, pygit2.Tree)
-        entry = TreeEntry(b"", _TREE_MODE, Oid(str(tree.id)), ObjectKind.TREE)
+        entry = TreeEntry(b"", FOLDER_MODE, Oid(str(tree.id)), ObjectKind.TREE)
         parts = path.split(b"/") if path else []
         for depth, part in enumerate(parts):
             entry = self._child(entry, part, b"/".join(parts[: depth + 1]))
@@ -322,9 +324,9 @@ def _mode_and_kind(digits: bytes) -> tuple[int, ObjectKind]:
     mode = int(digits, 8)
     match stat.S_IFMT(mode):
         case stat.S_IFDIR:
-            return _TREE_MODE, ObjectKind.TREE
+            return FOLDER_MODE, ObjectKind.TREE
         case stat.S_IFLNK:
             return SYMLINK_MODE, ObjectKind.BLOB
         case stat.S_IFREG:
             return EXECUTABLE_MODE if mode & stat.S_IXUSR else FILE_MODE, ObjectKind.BLOB
-    return _LINK_MODE, ObjectKind.COMMIT
+    return SUBMODULE_MODE, ObjectKind.COMMIT

@@ -12,6 +12,7 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from cairn.base.settings import MIB
+from cairn.git.armor import signature_start
 from cairn.git.history import Objects
 from cairn.git.reading import open_repository
 from cairn.git.types import Oid
@@ -20,12 +21,6 @@ SIGNED_BYTES_MAX = MIB
 """Larger commits and tags are not looked into."""
 
 _IDENT = re.compile(rb"[^<>\n]*<([^<>\n]*)>[^<>\n]*")
-_ARMORS = (
-    b"-----BEGIN PGP SIGNATURE-----",
-    b"-----BEGIN PGP MESSAGE-----",
-    b"-----BEGIN SSH SIGNATURE-----",
-    b"-----BEGIN SIGNED MESSAGE-----",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +105,10 @@ def take_tag_apart(oid: Oid, raw: bytes) -> SignedObject:
     """Return a tag up to the signature at its end, and that."""
     head, _, message = raw.partition(b"\n\n")
     email, is_sound = _one_address(head.split(b"\n"), b"tagger ")
-    start = _last_armor(raw, len(raw) - len(message))
-    if start is None:
+    start = len(raw) - len(message) + signature_start(message)
+    if start == len(raw):
         return SignedObject(oid, raw, None, email)
     return SignedObject(oid, raw[:start], raw[start:], email, is_sound=is_sound)
-
-
-def _last_armor(raw: bytes, message_start: int) -> int | None:
-    """Return where the last line begins that opens a signature."""
-    found = [raw.rfind(b"\n" + armor, max(0, message_start - 1)) for armor in _ARMORS]
-    last = max(found)
-    return None if last < 0 else last + 1
 
 
 def _one_address(lines: list[bytes], word: bytes) -> tuple[str, bool]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
+from cairn.identity.gpg_keys import list_gpg_keys_of
 from cairn.identity.models import AccountKind
 from cairn.identity.organization_pages import frame_of
 from cairn.identity.organizations import read_organization
@@ -30,7 +31,7 @@ from cairn.web.routing import PUBLIC, page
 from cairn.web.urls import path_join
 
 PER_PAGE = 30
-KEYS = ".keys"
+KEYS, GPG_KEYS = ".keys", ".gpg"
 FRONT_PAGE_SHOWN = 6
 QUERY_LENGTH_MAX = 100
 _OWN = frozenset({Affiliation.OWNER, Affiliation.COLLABORATOR})
@@ -86,9 +87,11 @@ async def explore(context: RequestContext, session: AsyncSession, actor: Actor) 
 
 @page.get("/{owner:str}", action=Action.ACCOUNT_READ, resource="account")
 async def profile(context: RequestContext, session: AsyncSession, actor: Actor, owner: str) -> Response[Any]:
-    """Show who somebody is and those of their repositories the visitor may see; their SSH keys at ``{login}.keys``."""
-    if owner.endswith(KEYS):  # which no name does: a name has no dot
-        return await _public_keys(session, actor, owner.removesuffix(KEYS))
+    """Show who somebody is and those of their repositories the visitor may see; their keys at ``{login}.keys`` (SSH)
+    and ``{login}.gpg``."""
+    for suffix in (KEYS, GPG_KEYS):
+        if owner.endswith(suffix):  # which no name does: a name has no dot
+            return await _public_keys(session, actor, owner.removesuffix(suffix), suffix)
     try:
         found = await read_profile(session, actor, owner)
     except AccountMoved as moved:
@@ -118,16 +121,19 @@ async def profile(context: RequestContext, session: AsyncSession, actor: Actor, 
     )
 
 
-async def _public_keys(session: AsyncSession, actor: Actor, login: str) -> Response[Any]:
-    """Answer a person's public SSH keys as lines of ``authorized_keys``: what to trust who trusts them."""
+async def _public_keys(session: AsyncSession, actor: Actor, login: str, suffix: str) -> Response[Any]:
+    """Answer a person's public keys, SSH keys as lines of ``authorized_keys``: what to trust who trusts them."""
     try:
         person = await read_profile(session, actor, login)
     except AccountMoved as moved:
-        return redirect(path_join(moved.login + KEYS), status=301)
+        return redirect(path_join(moved.login + suffix), status=301)
     if person.kind is not AccountKind.USER:
         raise NotFound("Not Found")
-    keys = await list_public_keys(session, actor, login)
-    return Response("".join(f"{key.text}\n" for key in keys), media_type="text/plain")
+    if suffix == GPG_KEYS:
+        texts = [key.text for key in await list_gpg_keys_of(session, actor, login)]
+    else:
+        texts = [f"{key.text}\n" for key in await list_public_keys(session, actor, login)]
+    return Response("".join(texts), media_type="text/plain")
 
 
 def _asked(context: RequestContext) -> tuple[str, PageRequest]:

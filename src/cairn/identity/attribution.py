@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cairn.identity.emails import EMAIL_LENGTH_MAX, account_of_noreply
+from cairn.identity.emails import EMAIL_LENGTH_MAX, account_of_noreply, noreply_address
 from cairn.identity.models import Account, AccountEmail, AccountKind
 
 ADDRESSES_MAX = 1000
@@ -76,3 +76,20 @@ async def find_authors(session: AsyncSession, host: str, emails: Iterable[str]) 
         if account_id in by_number:
             found[by_number[account_id]] = author
     return Authors(found)
+
+
+async def addresses_of(session: AsyncSession, host: str, login: str) -> list[str]:
+    """Return the addresses by which commits are an account's: verified ones and its noreply address; none for nobody.
+
+    For choosing commits, never for showing: an address may be private.
+    """
+    # uq_account_login_key, ix_account_email_account_id
+    rows = await session.execute(
+        select(Account.id, Account.login, AccountEmail.email)
+        .outerjoin(AccountEmail, (AccountEmail.account_id == Account.id) & AccountEmail.verified_at.is_not(None))
+        .where(Account.login_key == login.lower(), Account.deleted_at.is_(None))
+    )
+    found: dict[str, None] = {}
+    for account_id, exact_login, email in rows:
+        found |= dict.fromkeys(filter(None, (noreply_address(host, account_id, exact_login), email)))
+    return list(found)

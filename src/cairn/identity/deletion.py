@@ -25,7 +25,16 @@ from cairn.identity.administration import lock_administrators
 from cairn.identity.avatars import discard_picture
 from cairn.identity.email_addresses import notify
 from cairn.identity.events import AccountDeleted
-from cairn.identity.models import Account, AccountEmail, AccountRename, OrganizationInvitation, SshKey, Token
+from cairn.identity.models import (
+    Account,
+    AccountEmail,
+    AccountRename,
+    GpgKey,
+    OrganizationInvitation,
+    SigningKey,
+    SshKey,
+    Token,
+)
 from cairn.identity.names import GHOST_PREFIX
 from cairn.identity.one_time_links import delete_links
 from cairn.identity.organizations import lock_organization
@@ -147,7 +156,7 @@ async def _make_ghost(session: AsyncSession, outbox: Outbox, actor: Actor, accou
     await end_sessions(session, account.id)
     await delete_links(session, account.id)
     places = (Grant, OrganizationMember, TeamMember, OrganizationInvitation)
-    for kind in (Token, SshKey, AccountEmail, AccountRename, *places):
+    for kind in (Token, SshKey, SigningKey, GpgKey, AccountEmail, AccountRename, *places):
         await session.execute(delete(kind).where(kind.account_id == account.id))
     await disown_reserved(session, account.id)
     await reserve_login(session, login, account_id=None)

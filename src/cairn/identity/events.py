@@ -128,6 +128,38 @@ class SshKeyDeleted(Event, frozen=True):
     fingerprint: str
 
 
+class SigningKeyAdded(Event, frozen=True):
+    """Signatures by an SSH key count as the account's."""
+
+    account_id: int
+    key_id: int
+    fingerprint: str
+
+
+class SigningKeyDeleted(Event, frozen=True):
+    """Signatures by an SSH key no longer count as the account's."""
+
+    account_id: int
+    key_id: int
+    fingerprint: str
+
+
+class GpgKeyAdded(Event, frozen=True):
+    """Signatures by a GPG key and its subkeys count as the account's."""
+
+    account_id: int
+    key_id: int
+    fingerprint: str
+
+
+class GpgKeyDeleted(Event, frozen=True):
+    """Signatures by a GPG key no longer count as the account's."""
+
+    account_id: int
+    key_id: int
+    fingerprint: str
+
+
 class OrganizationCreated(Event, frozen=True):
     """An organization exists; who founded it owns it."""
 

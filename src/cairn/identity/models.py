@@ -181,6 +181,73 @@ class SshKey(Base):
     """From where; empty if it was never used, or the door did not tell."""
 
 
+class SigningKey(Base):
+    """A public SSH key whose signatures under commits and tags are its account's; it signs nobody in.
+
+    Not unique over accounts: whoever adds somebody else's key must not keep its owner from adding it. A signature
+    counts for the account whose address the commit carries.
+    """
+
+    __tablename__ = "account_signing_key"
+    __table_args__ = (
+        UniqueConstraint("account_id", "fingerprint"),
+        Index("ix_account_signing_key_fingerprint", "fingerprint"),
+        NUMBERED_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    fingerprint: Mapped[str] = mapped_column(String(80))
+    algorithm: Mapped[str] = mapped_column(String(64))
+    public_key: Mapped[str] = mapped_column(String(4096))
+    """Algorithm and base64 blob, without comment."""
+    title: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class GpgKey(Base):
+    """A public OpenPGP key, or a subkey of one: each has a row, so that a signature's issuer is found in an index.
+
+    What is said here of validity is for people and for naming a reason; whether a signature holds, the certificate in
+    the primary key's row decides. Not unique over accounts, as with signing keys.
+    """
+
+    __tablename__ = "account_gpg_key"
+    __table_args__ = (
+        UniqueConstraint("account_id", "fingerprint"),
+        Index("ix_account_gpg_key_fingerprint", "fingerprint"),
+        Index("ix_account_gpg_key_key_id", "key_id"),
+        Index("ix_account_gpg_key_primary_id", "primary_id"),
+        NUMBERED_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    primary_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("account_gpg_key.id", ondelete="CASCADE"))
+    """The row of the key that this is a subkey of; None for a primary key."""
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """In lower-case hex: 40 digits, of newer kinds 64."""
+    key_id: Mapped[str] = mapped_column(String(16))
+    """The 16 digits by which old signatures name their key: not unique by nature."""
+    title: Mapped[str] = mapped_column(String(255), default="")
+    certificate: Mapped[bytes | None] = mapped_column(LargeBinary(65535))
+    """The whole key with its subkeys, in binary; a subkey has none of its own."""
+    public_key: Mapped[str] = mapped_column(Text)
+    """This key's packet alone, in base64."""
+    emails: Mapped[list[str]] = mapped_column(JSON)
+    """The addresses the key names; none of a subkey."""
+    can_sign: Mapped[bool] = mapped_column(Boolean)
+    can_certify: Mapped[bool] = mapped_column(Boolean)
+    can_encrypt_comms: Mapped[bool] = mapped_column(Boolean)
+    can_encrypt_storage: Mapped[bool] = mapped_column(Boolean)
+    is_revoked: Mapped[bool] = mapped_column(Boolean)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When the key was generated, as it says itself."""
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it was added here."""
+
+
 class LinkPurpose(StrEnum):
     """What a one-time link does."""
 

@@ -28,11 +28,17 @@ async def list_public_keys(session: AsyncSession, actor: Actor, login: str) -> l
     Errors: NotFound if nobody has the name, and for who is suspended: nothing shall go on trusting their keys;
     AccountMoved for a name that was given up.
     """
+    account_id = await read_trusted_account(session, actor, login)
+    # ix_account_ssh_key_account_id
+    rows = await session.scalars(
+        select(SshKey).where(SshKey.account_id == account_id).order_by(SshKey.id).limit(KEYS_MAX)
+    )
+    return [PublicKeyRow(row.id, row.public_key, row.created_at) for row in rows]
+
+
+async def read_trusted_account(session: AsyncSession, actor: Actor, login: str) -> int:
+    """Return whose name it is, if their keys may be trusted at all. Errors: as of list_public_keys."""
     profile = await read_profile(session, actor, login)
     if (await session.get_one(Account, profile.id)).suspended_at is not None:
         raise NotFound("Not Found")
-    # ix_account_ssh_key_account_id
-    rows = await session.scalars(
-        select(SshKey).where(SshKey.account_id == profile.id).order_by(SshKey.id).limit(KEYS_MAX)
-    )
-    return [PublicKeyRow(row.id, row.public_key, row.created_at) for row in rows]
+    return profile.id

@@ -23,6 +23,14 @@ SCOPE_CHOICES = (
     ScopeChoice("admin:public_key", "Add and delete your SSH keys."),
     ScopeChoice("write:public_key", "Add and delete your SSH keys.", parent="admin:public_key"),
     ScopeChoice("read:public_key", "List your SSH keys.", parent="admin:public_key"),
+    ScopeChoice("admin:ssh_signing_key", "Add and delete the SSH keys that sign for you."),
+    ScopeChoice(
+        "write:ssh_signing_key", "Add and delete the SSH keys that sign for you.", parent="admin:ssh_signing_key"
+    ),
+    ScopeChoice("read:ssh_signing_key", "List the SSH keys that sign for you.", parent="admin:ssh_signing_key"),
+    ScopeChoice("admin:gpg_key", "Add and delete your GPG keys."),
+    ScopeChoice("write:gpg_key", "Add and delete your GPG keys.", parent="admin:gpg_key"),
+    ScopeChoice("read:gpg_key", "List your GPG keys.", parent="admin:gpg_key"),
     ScopeChoice("admin:org", "Run the organizations you own: profile, policies, members, teams."),
     ScopeChoice("write:org", "Change members and teams where you may.", parent="admin:org"),
     ScopeChoice("read:org", "See your organizations; the gh command asks for it when you sign in.", parent="admin:org"),

@@ -14,7 +14,7 @@ SECTIONS = (
     ("password", "Password", "lock"),
     ("sessions", "Sessions", "device-desktop"),
     ("tokens", "Tokens", "shield-check"),
-    ("keys", "SSH keys", "key"),
+    ("keys", "Keys", "key"),
     ("organizations", "Organizations", "organization"),
     ("transfers", "Transfers", "repo-push"),
 )

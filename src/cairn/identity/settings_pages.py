@@ -14,8 +14,10 @@ from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
 from cairn.base.ids import RowId
 from cairn.identity.browsers import describe_browser
+from cairn.identity.gpg_keys import list_gpg_keys
 from cairn.identity.sessions import SessionRow, list_sessions, revoke_other_sessions, revoke_session
 from cairn.identity.settings_frame import own_account, show_settings
+from cairn.identity.signing_keys import list_signing_keys
 from cairn.identity.ssh_keys import add_key, delete_key, list_keys
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import blank_form, read_form
@@ -94,9 +96,17 @@ async def end_other_sessions(context: RequestContext, session: AsyncSession, act
 
 @page.get("/settings/keys", action=Action.ACCOUNT_READ_KEYS, resource="none")
 async def keys_page(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
-    """Show every SSH key."""
-    keys = await list_keys(session, actor, own_account(actor))
-    return show_settings(context, "keys.html", "keys", keys=keys)
+    """Show every key: those that sign in, and those that sign commits."""
+    account_id = own_account(actor)
+    return show_settings(
+        context,
+        "keys.html",
+        "keys",
+        keys=await list_keys(session, actor, account_id),
+        signing_keys=await list_signing_keys(session, actor, account_id),
+        gpg_keys=await list_gpg_keys(session, actor, account_id),
+        now=context.site.clock(),
+    )
 
 
 @page.get("/settings/keys/new", action=Action.ACCOUNT_EDIT_KEYS, resource="none", sudo=True)

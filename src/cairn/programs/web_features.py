@@ -23,6 +23,8 @@ from cairn.identity import organization_settings_pages as identity_organization_
 from cairn.identity import organizations_api as identity_organizations_api
 from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
+from cairn.identity import signing_keys_api as identity_signing_keys_api
+from cairn.identity import signing_keys_pages as identity_signing_keys_pages
 from cairn.identity import sudo as identity_sudo
 from cairn.identity import team_pages as identity_team_pages
 from cairn.identity import teams_api as identity_teams_api
@@ -91,8 +93,10 @@ def make_web_features(services: Services) -> WebFeatures:
         *organization_audit.route_handlers,
         *mail_pages.make_route_handlers(services.outbox),
         *identity_settings_pages.route_handlers,
+        *identity_signing_keys_pages.route_handlers,
         *identity_token_pages.make_route_handlers(repositories_for_token),
         *identity_api.make_route_handlers(count_repositories),
+        *identity_signing_keys_api.route_handlers,
         *identity_organizations_api.make_route_handlers(count_repositories),
         *identity_teams_api.route_handlers,
         *memberships_api.make_route_handlers(services.outbox),
