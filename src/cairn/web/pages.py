@@ -14,7 +14,7 @@ from cairn.web.context import CONTRAST_COOKIE, SHORTCUTS_COOKIE, THEME_COOKIE, C
 from cairn.web.forms import Form, blank_form, read_form
 from cairn.web.highlight import highlight_lines
 from cairn.web.icons import icon_names
-from cairn.web.markdown import render_markdown
+from cairn.web.markup.documents import Source, TextKind
 from cairn.web.render import PUT_AWAY_COOKIE, put_away, redirect, render
 from cairn.web.routing import PUBLIC, page
 
@@ -142,7 +142,7 @@ async def components(context: RequestContext, settings: Settings) -> Response[st
             now - timedelta(days=400),
         ],
         code=highlight_lines(_SAMPLE_CODE, "sample.py"),
-        prose=await render_markdown(_SAMPLE_MARKDOWN),
+        prose=await context.site.markup.render(Source(TextKind.MARKDOWN, _SAMPLE_MARKDOWN)),
         signatures=_SIGNATURES,
         authors=_AUTHORS,
         keys=[

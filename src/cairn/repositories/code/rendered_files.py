@@ -1,52 +1,59 @@
-"""Text that is shown rendered: Markdown with its links meaning files of the same revision, and READMEs."""
-
-from typing import Literal
-from urllib.parse import unquote_to_bytes
-
-from markupsafe import Markup
+"""Files that are shown rendered: by their names, with their links meaning files of the same revision."""
 
 from cairn.repositories.code.browse import FileContent
-from cairn.repositories.code.code_links import code_url
-from cairn.repositories.code.revisions import Place, Revision
+from cairn.repositories.code.revisions import Place
 from cairn.web.context import RequestContext
 from cairn.web.highlight import decode_text
-from cairn.web.markdown import render_markdown
+from cairn.web.markup.documents import Rendered, Source, TextKind
+from cairn.web.markup.links import LinkContext
+from cairn.web.markup.rendering import as_it_is
 
-MARKDOWN = (b".md", b".markdown")
+_KINDS = {
+    b"md": TextKind.MARKDOWN,
+    b"markdown": TextKind.MARKDOWN,
+    b"mdown": TextKind.MARKDOWN,
+    b"mkd": TextKind.MARKDOWN,
+    b"rst": TextKind.RST,
+    b"csv": TextKind.CSV,
+    b"tsv": TextKind.TSV,
+    b"ipynb": TextKind.NOTEBOOK,
+}
 """How names of files that are shown rendered end."""
 
 
-async def read_readme(context: RequestContext, base: str, place: Place, readme: FileContent) -> Markup:
-    """Return a folder's README as HTML: rendered if it is Markdown, else its text."""
-    if readme.name.lower().endswith(MARKDOWN):
-        return await read_markdown(context, base, place.revision, place.path, readme)
-    assert readme.data is not None
-    return Markup('<pre class="markdown-plain">{}</pre>').format(decode_text(readme.data))
+def text_kind(name: bytes) -> TextKind | None:
+    """Return what a file of this name is rendered as, None if its source is all there is to show."""
+    return _KINDS.get(name.lower().rpartition(b".")[2]) if b"." in name else None
 
 
-async def read_markdown(
-    context: RequestContext, base: str, revision: Revision, folder_path: bytes, content: FileContent
-) -> Markup:
-    """Render Markdown with its relative links meaning files of the same revision."""
-    context.allow_remote_images = True
+def is_renderable(content: FileContent) -> bool:
+    """Tell whether a file has a rendered view: one that is small enough, no symbolic link, and text."""
+    is_text = content.data is not None and not content.is_binary and not content.is_symlink
+    return is_text and text_kind(content.name) is not None
+
+
+async def render_file(
+    context: RequestContext, base: str, place: Place, content: FileContent, *, folder: bytes, is_for_api: bool = False
+) -> Rendered | None:
+    """Return a file rendered as it would be in ``folder`` of the revision; None if it has no rendered view.
+
+    The page may show pictures from elsewhere, and diagrams in frames. ``is_for_api`` makes every address absolute.
+    """
+    kind = text_kind(content.name)
+    if kind is None or not is_renderable(content):
+        return None
     assert content.data is not None
-
-    def rewrite(address: str, kind: Literal["link", "image"]) -> str:
-        if address.startswith("#"):
-            return address
-        target, mark, fragment = address.partition("#")
-        path = _join(b"" if target.startswith("/") else folder_path, unquote_to_bytes(target))
-        return code_url(base, "raw" if kind == "image" else "blob", revision, path) + mark + fragment
-
-    return await render_markdown(decode_text(content.data), rewrite=rewrite)
+    origin = context.settings.origin if is_for_api else ""
+    links = LinkContext(base, place.revision.name, folder, origin)
+    rendered = await context.site.markup.render(Source(kind, decode_text(content.data), links))
+    context.allow_remote_images = True
+    context.allow_frames |= rendered.has_diagrams
+    return rendered
 
 
-def _join(folder_path: bytes, target: bytes) -> bytes:
-    """Return a relative path made absolute within the repository; ``..`` stops at its root."""
-    parts = folder_path.split(b"/") if folder_path else []
-    for part in target.split(b"/"):
-        if part == b"..":
-            del parts[-1:]
-        elif part not in {b"", b"."}:
-            parts.append(part)
-    return b"/".join(parts)
+async def render_readme(
+    context: RequestContext, base: str, place: Place, readme: FileContent, *, is_for_api: bool = False
+) -> Rendered:
+    """Return the README of the folder at ``place``; as its text if it has no rendered view."""
+    found = await render_file(context, base, place, readme, folder=place.path, is_for_api=is_for_api)
+    return found or as_it_is(decode_text(readme.data or b""))
