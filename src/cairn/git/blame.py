@@ -14,6 +14,7 @@ from cairn.git.store_state import StoreState
 from cairn.git.types import Oid, Signature
 
 OUTPUT_BYTES_MAX = 64 << 20
+DEADLINE_SECONDS = 30
 
 
 class BlamedCommit(msgspec.Struct, array_like=True):
@@ -60,22 +61,35 @@ _decode = msgspec.msgpack.Decoder(Blame).decode
 
 
 async def read_blame(
-    engine: Engine, state: StoreState, commit: Oid, path: bytes, *, ignored: Sequence[Oid] = ()
+    engine: Engine,
+    state: StoreState,
+    commit: Oid,
+    path: bytes,
+    *,
+    ignored: Sequence[Oid] = (),
+    lines: tuple[int, int] | None = None,
 ) -> Blame:
     """Return the commits of a file's lines, kept among the node's answers; renames of the whole file are followed.
 
+    ``lines`` asks for those from the first to the last of these numbers only, all of which the file has.
+
     ``commit`` is proved reachable by the caller and has a file at ``path``. Lines that ``ignored`` commits changed are
-    put down to the commits before them, as far as git can tell; all of these must exist. Errors: the runner's.
+    put down to the commits before them, as far as git can tell; all of these must exist. Errors: the runner's;
+    GitTimedOut after DEADLINE_SECONDS.
     """
 
     async def make() -> bytes:
         options = ("--incremental", *(f"--ignore-rev={oid}" for oid in ignored))
+        if lines is not None:
+            options += (f"-L{lines[0]},{lines[1]}",)
         command = GitCommand(name="blame", options=options, revisions=(commit,), paths=(path,))
         async with engine.view(state) as view:
-            output = await engine.runner.run(command, git_dir=view.path, max_output_bytes=OUTPUT_BYTES_MAX)
+            output = await engine.runner.run(
+                command, git_dir=view.path, max_output_bytes=OUTPUT_BYTES_MAX, deadline_seconds=DEADLINE_SECONDS
+            )
         return await asyncio.to_thread(lambda: _encode(parse_incremental(output)))
 
-    return _decode(await keep_answer(engine, state, make, "blame", commit, path, *ignored))
+    return _decode(await keep_answer(engine, state, make, "blame", commit, path, lines, *ignored))
 
 
 def parse_incremental(output: bytes) -> Blame:

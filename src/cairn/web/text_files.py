@@ -1,7 +1,6 @@
 """A file's bytes as text for people: in which encoding, assumed or said, with which line ends."""
 
 import codecs
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +28,8 @@ ENCODINGS = {
 
 FALLBACK = "Windows-1252"
 _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16LE"), (codecs.BOM_UTF16_BE, "UTF-16BE"))
-_LINE_END = re.compile("\r\n|\r|\n")
+CARRIAGE_RETURN = "\u240d"
+"""What stands for one that ends no line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,14 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _even(text: str) -> tuple[str, LineEnds]:
-    """Return a text with its line ends made ``\\n``, and what they were."""
+    """Return a text with its line ends made ``\\n``, and what they were.
+
+    Lines are what git counts as lines: beside line feeds, a lone carriage return ends none and is shown.
+    """
     if "\r" not in text:
         return text, "LF"
-    kinds = {"\r\n": "CRLF", "\r": "CR", "\n": "LF"}
-    found: set[LineEnds] = {kinds[end] for end in set(_LINE_END.findall(text))}  # type: ignore[misc]
-    return _LINE_END.sub("\n", text), found.pop() if len(found) == 1 else "mixed"
+    if "\n" not in text:
+        return text.replace("\r", "\n"), "CR"
+    pairs = text.count("\r\n")
+    ends: LineEnds = "LF" if not pairs else "CRLF" if pairs == text.count("\n") else "mixed"
+    return text.replace("\r\n", "\n").replace("\r", CARRIAGE_RETURN), ends

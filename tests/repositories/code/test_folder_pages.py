@@ -75,5 +75,5 @@ async def test_a_page_does_not_wait_for_a_long_history_and_says_where_the_rest_i
     assert '<noscript><p class="card-note"><a href="/ada/engine/tree/main/src?x=1&amp;wait=1">' in text
     assert await column(forge, "/tree/main/src?wait=1") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}
     again = (await forge.browser().get("/ada/engine/tree/main/src")).text
-    assert "hx-get" not in again, "what is known costs no wait"
+    assert "aria-busy" not in again, "what is known costs no wait"
     assert await column(forge, "/tree/main/src") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}

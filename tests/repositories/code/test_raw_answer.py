@@ -71,3 +71,64 @@ async def test_a_file_beyond_the_limit_is_refused_with_the_way_out(
         answer = await forge.browser().get(path, headers=headers)
         assert answer.status_code == 413
         assert "clone to get it" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=5-", 5, len(LARGE)),
+        ("bytes=-7", len(LARGE) - 7, len(LARGE)),
+        (f"bytes=10-{10**14}", 10, len(LARGE)),
+        (f"bytes=-{10**14}", 0, len(LARGE)),
+    ],
+)
+async def test_a_range_is_answered_as_players_ask_for_it(
+    forge: Forge, addresses: list[tuple[str, dict[str, str]]], asked: str, start: int, end: int
+) -> None:
+    for path, headers in addresses:
+        answer = await forge.browser().get(path, headers={**headers, "range": asked})
+        assert answer.status_code == 206
+        assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/{len(LARGE)}"
+        assert answer.headers["content-length"] == str(end - start)
+        assert answer.content == LARGE[start:end]
+
+
+async def test_a_range_of_a_small_file_and_what_is_no_range(
+    forge: Forge, addresses: list[tuple[str, dict[str, str]]]
+) -> None:
+    path = "/ada/engine/raw/main/small.txt"
+    whole = await forge.browser().get(path)
+    assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+    etag = whole.headers["etag"]
+    expected = {
+        "bytes=1-2": (206, whole.content[1:3]),
+        "bytes=1-2,3-4": (200, whole.content),
+        "bytes=2-1": (200, whole.content),
+        "bytes=-": (200, whole.content),
+        "lines=1-2": (200, whole.content),
+        f"bytes={len(whole.content)}-": (416, b""),
+        "bytes=-0": (416, b""),
+    }
+    for asked, (status, content) in expected.items():
+        answer = await forge.browser().get(path, headers={"range": asked})
+        assert (asked, answer.status_code, answer.content) == (asked, status, content)
+    for validator, status in ((etag, 206), ('"another"', 200)):
+        answer = await forge.browser().get(path, headers={"range": "bytes=0-0", "if-range": validator})
+        assert answer.status_code == status
+    head = await forge.browser().client.head(path, headers={"range": "bytes=0-0"})
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(whole.content)))
+
+
+async def test_who_has_the_file_hears_that_it_did_not_change(
+    forge: Forge, addresses: list[tuple[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = addresses[0][0]
+    etag = (await forge.browser().client.head(path)).headers["etag"]
+
+    def refuse(*_: object) -> bytes:
+        raise AssertionError("read for nothing")
+
+    monkeypatch.setattr("cairn.repositories.code.browse.Code.blob_chunks", refuse)
+    answer = await forge.browser().get(path, headers={"if-none-match": etag})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)

@@ -1,12 +1,11 @@
-"""Addresses of code: where a path of a revision is shown, the folders above it, the branches to choose from."""
+"""Addresses of code: where a path of a revision is shown, the folders above it, what links lead to."""
+
+import posixpath
 
 from cairn.git.types import show
-from cairn.repositories.code.browse import Code
 from cairn.repositories.code.revisions import Place, Revision
 from cairn.repositories.queries import RepositoryView
 from cairn.web.urls import path_join
-
-_BRANCHES_IN_MENU = 50
 
 
 def code_url(base: str, verb: str, revision: Revision, path: bytes) -> str:
@@ -24,7 +23,16 @@ def crumbs(repository: RepositoryView, base: str, place: Place) -> list[tuple[st
     return links
 
 
-def branch_links(code: Code, base: str, verb: str) -> list[tuple[str, str]]:
-    """Return name and address of the first branches, for a menu."""
-    names = [ref.name.removeprefix(b"refs/heads/") for ref in code.branches[:_BRANCHES_IN_MENU]]
-    return [(show(name), base + path_join(verb, name)) for name in names]
+def link_target(path: bytes, target: bytes) -> bytes | None:
+    """Return the path that a symbolic link at ``path`` leads to, None if that lies outside of the repository."""
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    is_outside = not target or b"\0" in target or found.startswith((b"/", b"../")) or found == b".."
+    if is_outside:
+        return None
+    return b"" if found == b"." else found
+
+
+def link_href(base: str, revision: Revision, path: bytes, target: bytes) -> str:
+    """Return where the page of a symbolic link at ``path`` leads on to; empty for what lies outside."""
+    found = link_target(path, target)
+    return "" if found is None else code_url(base, "blob" if found else "tree", revision, found)

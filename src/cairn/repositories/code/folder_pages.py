@@ -1,5 +1,6 @@
 """Pages of folders: entries, what changed each of them last, the README; the repository's home is its root's."""
 
+import posixpath
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,16 +11,21 @@ from markupsafe import Markup
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.git.engine import Engine
+from cairn.git.folder_listing import ENTRIES_PER_PART, FolderEntry
 from cairn.git.last_commits import LastCommits
-from cairn.git.reading import TreeEntry
+from cairn.git.reading import EXECUTABLE_MODE, FOLDER_MODE, SUBMODULE_MODE, SYMLINK_MODE
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.code.browse import COUNTED_COMMITS_MAX, Code, Folder, open_code
-from cairn.repositories.code.code_links import branch_links, code_url, crumbs
+from cairn.repositories.code.code_links import code_url, crumbs, link_href
 from cairn.repositories.code.history_lists import authors_of
-from cairn.repositories.code.rendered_files import read_readme
+from cairn.repositories.code.rendered_files import render_readme
 from cairn.repositories.code.revisions import Place
+from cairn.repositories.code.submodules import read_submodules, submodule_href
 from cairn.repositories.fork_progress import show_empty, sync_banner
+from cairn.repositories.languages.bar import language_shares
+from cairn.repositories.languages.recorded import load_languages
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
+from cairn.repositories.queries import RepositoryView
 from cairn.web.context import RequestContext
 from cairn.web.render import ago, redirect, render
 from cairn.web.routing import page
@@ -27,22 +33,33 @@ from cairn.web.routing import page
 _PATIENCE_SECONDS = 0.25
 """So long a page waits for the column of last commits; a browser asks for the rest by itself."""
 
+Kind = Literal["folder", "file", "symlink", "submodule"]
+_KINDS: dict[int, Kind] = {FOLDER_MODE: "folder", SUBMODULE_MODE: "submodule", SYMLINK_MODE: "symlink"}
+
 
 @dataclass(slots=True)
 class Row:
-    """One row of a folder table; see ``tree_rows`` in the components."""
+    """One row of a folder table; see ``tree_rows`` in the components.
+
+    ``lead`` stands before the name, ``aside`` behind it: where a link points, which commit a submodule is at;
+    ``aside_href`` may lead there.
+    """
 
     name: str
     href: str
-    kind: Literal["folder", "file", "symlink", "submodule"]
+    kind: Kind
+    lead: str = ""
+    aside: str = ""
+    aside_href: str = ""
+    is_executable: bool = False
     message: str = ""
     message_href: str = ""
     when: Markup | str = ""
 
 
-@page.get("/{owner:str}/{repo:str}", action=Action.REPOSITORY_READ, resource="repository")
+@page.get("/{owner:str}/{repo:str}", action=Action.REPOSITORY_READ, resource="repository", is_versioned=True)
 async def home(
-    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, wait: int = 0
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, wait: int = 0, skip: int = 0
 ) -> Response[Any]:
     """Show the default branch's root, its README and how to clone; how to begin while there is nothing."""
     repository = await open_repository_page(context, actor, owner, repo)
@@ -53,14 +70,29 @@ async def home(
         revision = await code.default_revision()
         if revision is None:
             return await show_empty(context, header, has_refs=bool(code.snapshot.refs))
-        return await _show_folder(context, header, code, Place(revision, b""), is_home=True, waits=bool(wait))
+        header["languages"] = language_shares(await load_languages(context.site.database, repository.id))
+        return await _show_folder(
+            context, header, code, Place(revision, b""), is_home=True, waits=bool(wait), skip=max(0, skip)
+        )
 
 
-@page.get("/{owner:str}/{repo:str}/tree/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
+@page.get(
+    "/{owner:str}/{repo:str}/tree/{address:path}",
+    action=Action.REPOSITORY_READ,
+    resource="repository",
+    is_versioned=True,
+)
 async def folder(
-    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str, wait: int = 0
+    context: RequestContext,
+    actor: Actor,
+    engine: Engine,
+    owner: str,
+    repo: str,
+    address: str,
+    wait: int = 0,
+    skip: int = 0,
 ) -> Response[Any]:
-    """Show a folder of a revision; a file's address is sent on to the file."""
+    """Show a folder of a revision from its entry after ``skip`` on; a file's address is sent on to the file."""
     del address  # read from the raw path, as bytes
     repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
@@ -68,11 +100,11 @@ async def folder(
     header = header_of(context, actor, repository, "code")
     async with open_code(engine, repository.store_id) as code:
         place = await code.place(address_of(context))
-        return await _show_folder(context, header, code, place, is_home=False, waits=bool(wait))
+        return await _show_folder(context, header, code, place, is_home=False, waits=bool(wait), skip=max(0, skip))
 
 
 async def _show_folder(
-    context: RequestContext, header: dict[str, Any], code: Code, place: Place, *, is_home: bool, waits: bool
+    context: RequestContext, header: dict[str, Any], code: Code, place: Place, *, is_home: bool, waits: bool, skip: int
 ) -> Response[Any]:
     """Return the page of a folder, or the redirect to a file; with ``waits`` its last commits are there for certain.
 
@@ -82,48 +114,50 @@ async def _show_folder(
     entry = await code.entry(place)
     if entry.kind is not ObjectKind.TREE:
         return redirect(code_url(base, "blob", place.revision, place.path))
-    found: Folder = await code.folder(entry)
+    found: Folder = await code.folder(entry, skip=skip)
     latest = (await code.history(place, page=1, per_page=1)).commits
     last = None
     if latest:
         last = await code.last_commits(place.path, latest[0].oid, patience_seconds=None if waits else _PATIENCE_SECONDS)
-    readme = None
-    if found.readme is not None:
-        readme = await read_readme(context, base, place, found.readme)
     count = await code.count_commits(place.revision) if is_home else None
-    parent = ""
-    if place.path:
-        parent = code_url(base, "tree", place.revision, place.path.rpartition(b"/")[0])
     return render(
         context,
         "repositories/folder.html",
         **header,
         is_home=is_home,
         revision=place.revision,
+        place_path=place.path,
         crumbs=crumbs(repository, base, place),
-        rows=_rows(context, base, place, found.entries, last),
+        rows=await _rows(context, header, code, place, found, last),
+        skip=skip,
+        earlier_skip=max(0, skip - ENTRIES_PER_PART),
+        total=found.total,
         is_waited_for=last is None and bool(latest),
-        parent=parent,
+        parent=code_url(base, "tree", place.revision, place.path.rpartition(b"/")[0]) if place.path else "",
         latest=latest[0] if latest else None,
         authors=await authors_of(context, latest),
-        readme=readme,
+        readme=None if found.readme is None else await render_readme(context, base, place, found.readme),
         readme_name=show(found.readme.name) if found.readme else "",
-        branches=branch_links(code, base, "tree"),
         branch_count=len(code.branches),
         tag_count=len(code.tags),
         commit_count=count,
         counted_max=COUNTED_COMMITS_MAX,
+        find_href=code_url(base, "find", place.revision, b""),
         history_href=code_url(base, "commits", place.revision, place.path),
     )
 
 
-def _rows(
-    context: RequestContext, base: str, place: Place, entries: list[TreeEntry], last: LastCommits | None
+async def _rows(
+    context: RequestContext, header: dict[str, Any], code: Code, place: Place, found: Folder, last: LastCommits | None
 ) -> list[Row]:
-    now = context.site.clock()
+    base, now = header["base"], context.site.clock()
+    has_submodules = any(entry.mode == SUBMODULE_MODE for entry in found.entries)
+    urls = await read_submodules(code, place.revision) if has_submodules else {}
     rows = []
-    for entry in entries:
+    for entry in found.entries:
         row = _row(base, place, entry)
+        if entry.mode == SUBMODULE_MODE:
+            _add_submodule(context, header["repository"], row, entry, urls.get(_join(place.path, entry.name), ""))
         if last is not None and (commit := last.of(entry.name)) is not None:
             row.message, row.message_href = commit.subject, f"{base}/commit/{commit.oid}"
             row.when = ago(commit.at, now)
@@ -131,19 +165,26 @@ def _rows(
     return rows
 
 
-def _row(base: str, place: Place, entry: TreeEntry) -> Row:
-    path = place.path + b"/" + entry.name if place.path else entry.name
-    kind: Literal["folder", "file", "symlink", "submodule"] = "file"
-    verb = "blob"
-    if entry.kind is ObjectKind.TREE:
-        kind, verb = "folder", "tree"
-    elif entry.is_submodule:
-        return Row(
-            f"{show(entry.name)} @ {entry.oid[:10]}", code_url(base, "tree", place.revision, place.path), "submodule"
-        )
-    elif entry.mode == 0o120000:
-        kind = "symlink"
-    return Row(show(entry.name), code_url(base, verb, place.revision, path), kind)
+def _row(base: str, place: Place, entry: FolderEntry) -> Row:
+    kind = _KINDS.get(entry.mode, "file")
+    path = _join(place.path, posixpath.join(entry.name, entry.below))
+    href = code_url(base, "tree" if kind == "folder" else "blob", place.revision, path.rstrip(b"/"))
+    row = Row(show(entry.name), href, kind, is_executable=entry.mode == EXECUTABLE_MODE)
+    if entry.below:
+        # Folders that hold nothing but the next one are one step.
+        above, _, name = entry.below.rpartition(b"/")
+        row.lead, row.name = show(posixpath.join(entry.name, above)).rstrip("/") + "/", show(name)
+    if kind == "symlink":
+        row.aside, row.aside_href = show(entry.target), link_href(base, place.revision, path, entry.target)
+    return row
+
+
+def _add_submodule(context: RequestContext, repository: RepositoryView, row: Row, entry: FolderEntry, url: str) -> None:
+    row.aside, row.aside_href = entry.oid[:10], submodule_href(url, entry.oid, repository, context.settings)
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
 
 
 route_handlers: list[HTTPRouteHandler] = [home, folder]

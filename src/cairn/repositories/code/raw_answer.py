@@ -1,5 +1,6 @@
-"""Sending a file's bytes: at once if they are few, else piece by piece as the reader takes them."""
+"""Sending a file's bytes: at once if they are few, else piece by piece as the reader takes them; whole or a range."""
 
+import re
 from collections.abc import Mapping
 
 from litestar import Response
@@ -8,6 +9,7 @@ from litestar.response import Stream
 from cairn.base.errors import TooLarge
 from cairn.git.types import Oid
 from cairn.repositories.code.browse import Code
+from cairn.web.api import etag_matches
 from cairn.web.context import RequestContext
 
 WHOLE_BYTES_MAX = 1 << 20
@@ -15,6 +17,8 @@ WHOLE_BYTES_MAX = 1 << 20
 
 RAW_BYTES_MAX = 100 << 20
 """Files beyond this are had by cloning."""
+
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 class RawTooLarge(TooLarge):
@@ -29,14 +33,47 @@ class RawTooLarge(TooLarge):
 async def answer_raw(
     context: RequestContext, code: Code, oid: Oid, *, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response[bytes] | Stream:
-    """Return a blob's bytes as ``media_type``; for HEAD only how many they are. RawTooLarge beyond RAW_BYTES_MAX."""
+    """Return a blob's bytes as ``media_type``; for HEAD only how many they are. RawTooLarge beyond RAW_BYTES_MAX.
+
+    With an ``ETag`` among the headers a reader that has it hears 304. One range is answered with 206, as players ask
+    for it; several, or one of another version, with the whole file (RFC 9110, section 14).
+    """
+    found = {"Accept-Ranges": "bytes", **(headers or {})}
+    etag = found.get("ETag", "")
+    asked = context.request.headers.get("if-none-match", "")
+    if etag and asked and etag_matches(asked, etag):
+        return Response(content=b"", status_code=304, headers=found)
     size = await code.blob_size(oid)
     if size > RAW_BYTES_MAX:
         raise RawTooLarge(size)
+    start, end, status = 0, size, 200
+    wanted = _range(context, size, etag)
+    if wanted is not None:
+        start, end, status = *wanted, 206
+        if start >= end:
+            return Response(content=b"", status_code=416, headers={**found, "Content-Range": f"bytes */{size}"})
+        found["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    found["Content-Type"] = media_type
     if size <= WHOLE_BYTES_MAX:
         data = await code.blob(oid, max_bytes=WHOLE_BYTES_MAX)
-        return Response(content=data, media_type=media_type, headers=dict(headers or {}))
-    sized = {**(headers or {}), "Content-Length": str(size)}
+        return Response(content=data[start:end], status_code=status, headers=found)
+    found["Content-Length"] = str(end - start)
     if context.request.method == "HEAD":
-        return Response(content=b"", media_type=media_type, headers=sized)
-    return Stream(code.blob_chunks(oid), media_type=media_type, headers=sized)
+        return Response(content=b"", status_code=status, headers=found)
+    return Stream(code.blob_chunks(oid, start=start, end=end), status_code=status, headers=found)
+
+
+def _range(context: RequestContext, size: int, etag: str) -> tuple[int, int] | None:
+    """Return the range that is asked for, empty if it lies beyond the file; None where the whole file is the answer."""
+    headers = context.request.headers
+    found = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
+    if context.request.method != "GET" or found is None or found[1] == found[2] == "":
+        return None
+    if headers.get("if-range", etag) != etag:
+        return None
+    if not found[1]:
+        return max(0, size - int(found[2])), size
+    start, last = int(found[1]), int(found[2]) if found[2] else None
+    if last is not None and last < start:
+        return None
+    return start, size if last is None else min(last + 1, size)
