@@ -133,6 +133,7 @@ async def open_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             authenticator=services.authenticator,
             limits=ConnectionLimits(per_address=1000, total=1000),
             rates=services.limits,
+            words=services.words,
         )
         host_key = asyncssh.generate_private_key("ssh-ed25519")
         listener = await stack.enter_async_context(listen_ssh(door, [host_key], host="127.0.0.1", port=0))

@@ -347,6 +347,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 6_000
 
+    rate_search_per_minute: Annotated[
+        int, Meta(ge=0, description="Searches over the API a minute for each token or account; 0: no limit.")
+    ] = 60
+    rate_search_anonymous_per_minute: Annotated[
+        int, Meta(ge=0, description="The same for each address that is not signed in; 0: no limit.")
+    ] = 20
     rate_costly_per_minute: Annotated[
         int,
         Meta(

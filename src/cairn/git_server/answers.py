@@ -61,9 +61,11 @@ class Reply:
         self.is_started = False
         self.sent_bytes = 0
 
-    async def whole(self, body: bytes, content_type: bytes, *, status: int = 200) -> None:
+    async def whole(
+        self, body: bytes, content_type: bytes, *, status: int = 200, headers: Headers | None = None
+    ) -> None:
         """Send a complete answer."""
-        await self._start(status, [(b"content-type", content_type), _length(len(body)), *NO_CACHE])
+        await self._start(status, [(b"content-type", content_type), _length(len(body)), *NO_CACHE, *(headers or [])])
         self.sent_bytes += len(body)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -76,11 +78,18 @@ class Reply:
         else:
             await self._file(answer, content_type)
 
-    async def chunks(self, chunks: AsyncIterator[bytes], content_type: bytes) -> None:
+    async def chunks(
+        self,
+        chunks: AsyncIterator[bytes],
+        content_type: bytes,
+        *,
+        status: int = 200,
+        headers: Headers = NO_CACHE,
+    ) -> None:
         """Send pieces as they come; the answer starts with the first, so that a failure before it can still say so."""
         async for chunk in chunks:
             if not self.is_started:
-                await self._start(200, [(b"content-type", content_type), *NO_CACHE])
+                await self._start(status, [(b"content-type", content_type), *headers])
             self.sent_bytes += len(chunk)
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         if not self.is_started:
@@ -90,7 +99,7 @@ class Reply:
 
     async def refuse(self, error: CairnError) -> None:
         """Answer with the error's status and its sentence as plain text, which git shows as ``remote:`` lines."""
-        status = next((status for family, status in _STATUSES if isinstance(error, family)), 500)
+        status = status_of(error)
         if status == 500:
             _log.error("git_failed", error=error.message, exc_info=error)
         headers: Headers = []
@@ -152,6 +161,11 @@ class Reply:
     async def _start(self, status: int, headers: Headers) -> None:
         self.is_started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+def status_of(error: CairnError) -> int:
+    """Return the HTTP status of an error by its family; 500 for one that explains nothing to a client."""
+    return next((status for family, status in _STATUSES if isinstance(error, family)), 500)
 
 
 def _length(size: int) -> tuple[bytes, bytes]:

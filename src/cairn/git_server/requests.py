@@ -16,6 +16,9 @@ class Verb(StrEnum):
     PUSH = "git-receive-pack"
     ARCHIVE = "git-upload-archive"
     """Over SSH only."""
+    LFS_DOWNLOAD = "git-lfs-authenticate download"
+    LFS_UPLOAD = "git-lfs-authenticate upload"
+    """Over SSH a command with its operation; over HTTP only a name for what is counted."""
 
 
 class Part(StrEnum):
@@ -59,6 +62,7 @@ _VERSION = re.compile(r"(?:^|:)version=([0-9])(?=:|\Z)")
 _PROTOCOL_LENGTH_MAX = 200
 _COMMAND_LENGTH_MAX = 1000
 _COMMAND = re.compile(r"\s*git[ -](upload-pack|receive-pack|upload-archive)\s+(\S.*?)\s*", re.DOTALL)
+_LFS_COMMAND = re.compile(r"\s*(git-lfs-authenticate)\s+(\S.*?)\s+(download|upload)\s*", re.DOTALL)
 _TOKEN = re.compile(r"""'([^']*)'|"([^"\\$`]*)"|\\(['!])|([A-Za-z0-9._/~@%+=:,-]+)""")
 
 
@@ -83,12 +87,17 @@ def requested_version(protocol: str) -> int:
 
 def parse_command(command: str) -> GitCommandLine:
     """Return what a command line asks for, read by git's own quoting and nothing else of a shell; CommandUnknown."""
+    if len(command) <= _COMMAND_LENGTH_MAX and (match := _LFS_COMMAND.fullmatch(command)):
+        return _command_line(Verb(f"{match[1]} {match[3]}"), match[2])
     match = _COMMAND.fullmatch(command) if len(command) <= _COMMAND_LENGTH_MAX else None
     if match is None:
         raise CommandUnknown(f"Cairn runs no {show(command[:60].encode())!r}: only git fetch and git push work here.")
-    path = _unquote(match[2])
-    owner, _, name = path.removeprefix("/").removesuffix("/").partition("/")
-    return GitCommandLine(Verb(f"git-{match[1]}"), owner, name)
+    return _command_line(Verb(f"git-{match[1]}"), match[2])
+
+
+def _command_line(verb: Verb, argument: str) -> GitCommandLine:
+    owner, _, name = _unquote(argument).removeprefix("/").removesuffix("/").partition("/")
+    return GitCommandLine(verb, owner, name)
 
 
 def _unquote(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Git over SSH: keys from the database, two commands, nothing else.
+"""Git over SSH: keys from the database, git's commands and git-lfs's, nothing else.
 
 asyncssh speaks the protocol and verifies signatures. A client may show one key and sign with another, so who it is
 counts only once authentication is complete (``_Door.auth_completed``). There is no shell, terminal, file transfer or
@@ -10,8 +10,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import asyncssh
+import msgspec
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
@@ -31,6 +33,8 @@ from cairn.git_server.ssh_limits import KEYS_PER_CONNECTION_MAX, ConnectionLimit
 from cairn.git_server.upload_archive import serve_archive
 from cairn.identity.authenticate import Authenticated, Authenticator
 from cairn.identity.credentials import KeyCredential
+from cairn.lfs.words import WORD_SECONDS, Operation, Word, Words
+from cairn.repositories.accept_push import begin_push
 from cairn.repositories.git_access import GitDoor, GitTarget
 from cairn.web.rate_limits import RateLimits, whose_share
 
@@ -47,6 +51,8 @@ _ACTIONS = {
     Verb.FETCH: Action.REPOSITORY_READ,
     Verb.PUSH: Action.REPOSITORY_PUSH,
     Verb.ARCHIVE: Action.REPOSITORY_READ,
+    Verb.LFS_DOWNLOAD: Action.REPOSITORY_READ,
+    Verb.LFS_UPLOAD: Action.REPOSITORY_PUSH,
 }
 _log = get_logger(__name__)
 
@@ -70,6 +76,7 @@ class SshDoor:
     authenticator: Authenticator
     limits: ConnectionLimits
     rates: RateLimits
+    words: Words
     observe: GitObserver = unobserved
     connections: "set[_Connection]" = field(default_factory=set)
 
@@ -329,6 +336,8 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
                         await conversation.push()
                     case Verb.ARCHIVE:
                         await _archive(door, channel, resolve)
+                    case Verb.LFS_DOWNLOAD | Verb.LFS_UPLOAD:
+                        await _admit_to_lfs(door, channel, client, command, resolve)
         result = Result.OK
     except (OSError, asyncssh.Error):
         pass  # the channel is closed, or has been open for hours; nobody is left to be told
@@ -364,3 +373,20 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
 async def _archive(door: SshDoor, channel: Channel, resolve: Resolve) -> None:
     target = await resolve()
     await serve_archive(door.engine, target.state, channel, max_bytes=door.settings.max_request_bytes)
+
+
+async def _admit_to_lfs(
+    door: SshDoor, channel: Channel, client: SshClient, command: GitCommandLine, resolve: Resolve
+) -> None:
+    """Tell git-lfs where the repository's large objects are, and give it what to show there."""
+    operation = Operation(command.verb.value.rpartition(" ")[2])
+    target = await resolve()
+    if operation is Operation.UPLOAD:
+        begin_push(target, transport="ssh", settings=door.settings)
+    header = await door.words.make(Word(client.fingerprint, target.repository_id, operation))
+    answer = {
+        "href": f"{door.settings.origin}/{quote(target.owner)}/{quote(target.name)}.git/info/lfs",
+        "header": {"Authorization": header},
+        "expires_in": WORD_SECONDS,
+    }
+    await channel.write(msgspec.json.encode(answer) + b"\n")

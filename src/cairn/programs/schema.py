@@ -20,6 +20,7 @@ import cairn.git.indexes
 import cairn.git.models
 import cairn.identity.models
 import cairn.jobs.models
+import cairn.lfs.models
 import cairn.mail.models
 import cairn.ops.backup.models
 import cairn.ops.models

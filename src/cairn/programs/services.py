@@ -22,6 +22,7 @@ from cairn.identity.key_canary import require_secret_key
 from cairn.identity.last_used import FLUSH_SECONDS, LastUsed
 from cairn.identity.passwords import Passwords
 from cairn.identity.sign_in_limits import SignInLimits
+from cairn.lfs.words import Words
 from cairn.mail.outbox import Outbox
 from cairn.programs.features import MAIL_PACKAGES, load_subscribers
 from cairn.repositories.git_access import GitDoor
@@ -47,6 +48,7 @@ class Services:
     last_used: LastUsed
     authenticator: Authenticator
     git_door: GitDoor
+    words: Words
     outbox: Outbox
     counters: Counters
     limits: RateLimits
@@ -97,6 +99,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     last_used=last_used,
                     authenticator=authenticator,
                     git_door=GitDoor(database, authenticator),
+                    words=Words(database, secrets),
                     outbox=Outbox(settings, secrets, MAIL_PACKAGES),
                     counters=counters,
                     limits=RateLimits(settings, counters),

@@ -57,6 +57,7 @@ async def serve(settings: Settings) -> int:
                 per_address=settings.ssh_connections_per_address, total=settings.ssh_max_connections
             ),
             rates=services.limits,
+            words=services.words,
             observe=metrics.git_finished,
         )
         host_keys = await load_or_create_host_keys(services.database, services.secrets)

@@ -16,6 +16,7 @@ from granian.server.embed import Server
 
 from cairn.base.log import get_logger
 from cairn.base.settings import SettingInvalid, Settings
+from cairn.git_server.lfs_http import LfsHttp
 from cairn.git_server.smart_http import SmartHttp
 from cairn.identity.names import unreserved
 from cairn.identity.web_authentication import WebAuthentication
@@ -102,7 +103,16 @@ async def serve(settings: Settings) -> int:
             limits=services.limits,
             observe=metrics.git_finished,
         )
-        web = _web_app(services, fronts=[git.front, ops.front], observe=metrics.request_finished)
+        lfs = LfsHttp(
+            settings=settings,
+            database=services.database,
+            storage=services.storage,
+            door=services.git_door,
+            words=services.words,
+            limits=services.limits,
+            observe=metrics.git_finished,
+        )
+        web = _web_app(services, fronts=[git.front, lfs.front, ops.front], observe=metrics.request_finished)
         app = InFlight(web)
         await renew(services.database, settings, web.site.state)
         renewing = group.create_task(renew_forever(services.database, settings, web.site.state))
