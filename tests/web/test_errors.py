@@ -9,6 +9,7 @@ from tests.web.support import Running, open_app, user
 from cairn.base import errors as families
 from cairn.base.errors import CairnError, FieldProblem
 from cairn.web.api import DOCUMENTATION_URL
+from cairn.web.costs import CostlyBusy
 from cairn.web.errors import explain
 from cairn.web.routing import PUBLIC, api, page
 
@@ -156,3 +157,17 @@ async def test_what_is_missing_from_a_repository_one_sees_is_named_and_leads_bac
         hidden = await running.client().get("/ada/engine/tree/other")
         assert "ada/secret" not in hidden.text
         assert 'href="/ada/engine"' not in hidden.text
+
+
+async def test_who_is_turned_away_for_others_sake_may_sign_in_and_hears_when_to_come_back(tmp_path: Path) -> None:
+    @page.get("/dear", action=PUBLIC, resource="none")
+    async def dear() -> Response[str]:
+        raise CostlyBusy("Many visitors ask.", retry_after_seconds=5)
+
+    async with open_app(tmp_path, [dear]) as running:
+        answer = await running.client().get("/dear")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert 'href="/login?next=/dear"' in answer.text
+        assert "Many visitors ask." in answer.text
+        signed_in = await running.browser(user(1, "ada")).get("/dear")
+        assert "/login" not in signed_in.text

@@ -1,5 +1,6 @@
 """What every page of a repository begins with: the repository by its name, its tabs, how to clone it."""
 
+import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -18,6 +19,7 @@ from cairn.web.render import redirect
 from cairn.web.routing import Declaration, declaration_of
 from cairn.web.urls import path_join
 
+_OF_A_COMMIT = re.compile(r"/[^/]+/[^/]+/[a-z]+/[0-9a-f]{7,40}(?:/|$)")
 _REPOSITORY_PARTS = 2
 _ADDRESS_PARTS = 3
 
@@ -51,7 +53,7 @@ async def open_repository_page(
         known = _answer_known(context, versions, repr(repository))
         if known is not None:
             return known
-    context.robots = _robots(declared, repository)
+    context.robots = _robots(context, declared, repository)
     await context.pay(declared.cost)
     return repository
 
@@ -65,11 +67,15 @@ def _answer_known(context: RequestContext, versions: PageVersions, seen: str) ->
     return answer_unchanged(context, f"{versions.text}\0{seen}") if versions.has_refs else None
 
 
-def _robots(declared: Declaration, repository: RepositoryView) -> str:
-    """Return what a search engine is told: nothing of a public page that is not one of endlessly many."""
-    if repository.is_private:
+def _robots(context: RequestContext, declared: Declaration, repository: RepositoryView) -> str:
+    """Return what a search engine is told: nothing of a public page that is not one of endlessly many.
+
+    Each page of a branch is there once more for every commit.
+    """
+    is_endless = declared.cost is not Cost.LIGHT or bool(context.request.url.query)
+    if repository.is_private or is_endless or _OF_A_COMMIT.match(context.path):
         return "noindex, nofollow"
-    return "" if declared.cost is Cost.LIGHT else "noindex, nofollow"
+    return ""
 
 
 def header_of(context: RequestContext, actor: Actor, repository: RepositoryView, tab: str) -> dict[str, Any]:

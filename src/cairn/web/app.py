@@ -4,8 +4,8 @@ From outside in: Door (ids, headers) > fronts (git's own paths, static files) > 
 Litestar > body limits > the handler with its transaction.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
@@ -16,11 +16,13 @@ from cairn.base.clock import Clock, utc_now
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.git.places import on_behalf_of
-from cairn.web import pages
+from cairn.web import markup_pages, pages, robots
 from cairn.web.api import ApiConventions, require_known_version
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context
+from cairn.web.costs import OWN_PLACES_MIN, CostPlaces
 from cairn.web.errors import handle_error
+from cairn.web.freshness import KeptPages
 from cairn.web.rate_limits import RateLimits, whose_share
 from cairn.web.render import Renderer
 from cairn.web.routing import check_routes, declaration_of
@@ -78,14 +80,26 @@ def create_app(
     form tokens and flash messages and must be the same on all nodes. ``fronts`` pass through the Door only.
     """
     static = StaticFiles(("cairn.web",))
-    renderer = Renderer(("cairn.web", *packages), static, reload_templates=reload_templates)
-    site = Site(settings, database, renderer, signing_key, limits or RateLimits(settings), clock, engine, authenticate)
     static.report_missing()
+    renderer = Renderer(("cairn.web", *packages), static, reload_templates=reload_templates)
+    shared = settings.costly_anonymous_at_once
+    site = Site(
+        settings,
+        database,
+        renderer,
+        signing_key,
+        limits or RateLimits(settings),
+        CostPlaces(shared=shared, own=max(shared, OWN_PLACES_MIN)),
+        KeptPages(),
+        clock,
+        engine,
+        authenticate,
+    )
     litestar = Litestar(
-        route_handlers=[*pages.route_handlers, *route_handlers],
+        route_handlers=[*pages.route_handlers, *robots.route_handlers, *markup_pages.route_handlers, *route_handlers],
         exception_handlers={Exception: handle_error},
         middleware=[DefineMiddleware(cast("Any", BodyLimits), settings=settings, route_limit=_route_limit)],
-        lifespan=list(lifespan),
+        lifespan=[_rendering(site), *lifespan],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
@@ -96,6 +110,16 @@ def create_app(
     inner = ApiConventions(inner)
     inner = Fronts(inner, [lambda scope: static if scope["path"].startswith(STATIC_PREFIX) else None, *fronts])
     return WebApp(Door(inner, settings=settings, observe=observe), litestar, site)
+
+
+def _rendering(site: Site) -> Lifespan:
+    @asynccontextmanager
+    async def run(app: Litestar) -> AsyncIterator[None]:
+        del app
+        site.markup.spawn()
+        yield
+
+    return run
 
 
 def _route_limit(scope: Scope) -> int | None:
@@ -152,8 +176,9 @@ class Admission:
             response = handle_error(request, error)
             await _as_asgi(response.to_asgi_response(app=None, request=request))(scope, receive, send)
             return
-        with on_behalf_of(whose_share(context.actor, context.client_address)):
-            await self._inner(scope, receive, send)
+        async with context.held:
+            with on_behalf_of(whose_share(context.actor, context.client_address)):
+                await self._inner(scope, receive, send)
 
     def _count(self, context: RequestContext, path: str) -> None:
         if not context.is_api:

@@ -27,6 +27,7 @@ from cairn.base.errors import (
 from cairn.base.log import get_logger
 from cairn.web.api import DOCUMENTATION_URL, JSON
 from cairn.web.context import RequestContext, WebRequest, context_of
+from cairn.web.costs import CostlyBusy
 from cairn.web.render import render
 from cairn.web.security import BodyTooSlow
 from cairn.web.urls import sign_in_url
@@ -57,6 +58,8 @@ class Explained:
     headers: dict[str, str] = field(default_factory=dict)
     missing: str = ""
     """What is absent from a thing that the caller sees; only pages say it."""
+    sign_in_helps: bool = False
+    """Who is signed in may be answered: pages offer it."""
 
 
 def explain(error: Exception) -> Explained:
@@ -78,7 +81,8 @@ def _explain_family(error: CairnError, status: int, title: str) -> Explained:
     message = "Not Found" if isinstance(error, NotFound) else error.message
     problems = error.problems if isinstance(error, Invalid) else ()
     missing = error.message if isinstance(error, NotFoundHere) else ""
-    return Explained(status, title, message, problems, headers, missing)
+    sign_in_helps = status in {401, 403, 404} or isinstance(error, RateLimited | CostlyBusy)
+    return Explained(status, title, message, problems, headers, missing, sign_in_helps)
 
 
 def _explain_litestar(error: HTTPException) -> Explained:
@@ -87,7 +91,7 @@ def _explain_litestar(error: HTTPException) -> Explained:
         return Explained(500, "Something broke", "This is our fault, and it has been logged.")
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     if status == 404:
-        return Explained(404, "Not Found", "Not Found")
+        return Explained(404, "Not Found", "Not Found", sign_in_helps=True)
     extra: Any = error.extra
     names = [str(item["key"]) for item in extra if isinstance(item, dict) and "key" in item] if extra else []
     message = (
@@ -133,5 +137,5 @@ def _answer_page(context: RequestContext, explained: Explained) -> Response[Any]
         headers=explained.headers,
         error=explained,
         repository="/".join(context.path.split("/")[1:3]) if explained.missing else "",
-        sign_in=sign_in_url(context.path_and_query) if is_anonymous and explained.status in {401, 403, 404} else "",
+        sign_in=sign_in_url(context.path_and_query) if is_anonymous and explained.sign_in_helps else "",
     )

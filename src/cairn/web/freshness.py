@@ -17,6 +17,7 @@ from cairn.web.api import etag_matches
 from cairn.web.context import RequestContext, Via
 from cairn.web.rate_limits import caller_name
 from cairn.web.render import HTML, put_away
+from cairn.web.security import PAGE_VARY
 
 LIFETIME_SECONDS = 300
 KEPT_BYTES_MAX = 32 << 20
@@ -84,7 +85,7 @@ def answer_unchanged(context: RequestContext, versions: str) -> Response[bytes] 
     asked = context.request.headers.get("if-none-match", "")
     if asked and etag_matches(asked, etag):
         # Without a content policy: a browser would put the new nonce in place of the one its kept page has.
-        return Response(content=b"", status_code=304, headers={"ETag": etag}, media_type=HTML)
+        return Response(content=b"", status_code=304, headers={"ETag": etag, "Vary": PAGE_VARY}, media_type=HTML)
     if context.actor.is_anonymous and (kept := context.site.kept_pages.find((context.path_and_query, shared))):
         context.allow_remote_images, context.allow_frames = kept.allow_remote_images, kept.allow_frames
         context.robots = kept.robots
@@ -127,7 +128,7 @@ def _identity(context: RequestContext) -> str:
 
 
 def _surroundings(context: RequestContext) -> str:
-    """Return what every page shows besides its own matter: the build, the appearance, announcements, a fragment's frame."""
+    """Return what every page shows besides its own matter: build, appearance, announcements, a fragment's frame."""
     now = context.site.clock()
     state = context.site.state
     headers = context.request.headers

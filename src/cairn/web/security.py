@@ -30,6 +30,9 @@ PERMISSIONS = (
     b"magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
 )
 """What no page here ever asks a browser for."""
+PAGE_VARY = "Cookie, Authorization"
+"""What of a request decides how a page looks, besides its address."""
+
 _HEAD_ID = re.compile(rb"[A-Za-z0-9:_-]{8,64}")
 
 
@@ -195,7 +198,7 @@ class _Answer:
                 )
             found.append((b"content-security-policy", policy.encode()))
         if is_page:
-            found.append((b"vary", b"Cookie, Authorization"))
+            found.append((b"vary", PAGE_VARY.encode()))
         if context is not None and context.robots:
             found.append((b"x-robots-tag", context.robots.encode()))
         if b"cache-control" not in had:
