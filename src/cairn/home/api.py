@@ -2,10 +2,11 @@
 
 from litestar.handlers import HTTPRouteHandler
 
+from cairn.home import search_api
 from cairn.repositories.serializers import API, Json
 from cairn.web.api import ENTERPRISE_VERSION
 from cairn.web.context import RequestContext
-from cairn.web.rate_limits import RateState
+from cairn.web.rate_limits import SEARCH, RateState
 from cairn.web.routing import PUBLIC, api
 
 _ADDRESSES = {
@@ -67,10 +68,11 @@ async def meta(context: RequestContext) -> Json:
 @api.get(f"{API}/rate_limit", action=PUBLIC, resource="none")
 async def rate_limit(context: RequestContext) -> Json:
     """Answer the caller's budget, without using any of it."""
-    state = context.site.limits.look(context)
-    budget = _budget(state)
-    # One window counts all; clients look for theirs by name.
-    return {"resources": {name: dict(budget) for name in _RESOURCES}, "rate": budget}
+    limits = context.site.limits
+    budget, searching = _budget(limits.look(context)), _budget(limits.look(context, resource=SEARCH))
+    # Two windows count all; clients look for theirs by name.
+    resources = {name: dict(searching if "search" in name else budget) for name in _RESOURCES}
+    return {"resources": resources, "rate": budget}
 
 
 def _budget(state: RateState) -> Json:
@@ -83,4 +85,4 @@ def _budget(state: RateState) -> Json:
     }
 
 
-route_handlers: list[HTTPRouteHandler] = [root, meta, rate_limit]
+route_handlers: list[HTTPRouteHandler] = [root, meta, rate_limit, *search_api.route_handlers]

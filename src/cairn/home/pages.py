@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
+from cairn.home import search_pages
 from cairn.identity.gpg_keys import list_gpg_keys_of
 from cairn.identity.models import AccountKind
 from cairn.identity.organization_pages import frame_of
@@ -23,6 +25,7 @@ from cairn.repositories.queries import (
     RepositorySort,
     list_repositories,
 )
+from cairn.repositories.topics import list_topics
 from cairn.repositories.transfer_offers import list_own_offers
 from cairn.web.api import PageRequest, read_page
 from cairn.web.context import RequestContext
@@ -34,6 +37,7 @@ PER_PAGE = 30
 KEYS, GPG_KEYS = ".keys", ".gpg"
 FRONT_PAGE_SHOWN = 6
 QUERY_LENGTH_MAX = 100
+TOPICS_SHOWN = 20
 _OWN = frozenset({Affiliation.OWNER, Affiliation.COLLABORATOR})
 
 _ORDERS = {
@@ -67,22 +71,25 @@ async def front(context: RequestContext, session: AsyncSession, actor: Actor) ->
 
 
 @page.get("/explore", action=PUBLIC, resource="none")
-async def explore(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[str]:
-    """Show every repository the visitor may see, found by a part of its name or description."""
+async def explore(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
+    """Show every repository the visitor may see and what they are about; a search goes on to its own page."""
     text, asked = _asked(context)
+    if text:
+        return redirect(f"/search?{urlencode({'q': text})}")
     order = context.request.query_params.get("sort", "pushed")
     order = order if order in _ORDERS else "pushed"
     sort, descending = _ORDERS[order]
     found = await list_repositories(
         session,
         actor,
-        RepositoryFilter(text=text),
+        RepositoryFilter(),
         sort=sort,
         descending=descending,
         page=asked.page,
         per_page=asked.per_page,
     )
-    return render(context, "home/explore.html", **_listed(found, asked), text=text, order=order, orders=ORDERS)
+    topics = await list_topics(session, actor, limit=TOPICS_SHOWN) if asked.page == 1 else []
+    return render(context, "home/explore.html", **_listed(found, asked), order=order, orders=ORDERS, topics=topics)
 
 
 @page.get("/{owner:str}", action=Action.ACCOUNT_READ, resource="account")
@@ -150,4 +157,4 @@ def _listed(found: RepositoryPage, asked: PageRequest) -> dict[str, Any]:
     }
 
 
-route_handlers: list[HTTPRouteHandler] = [front, explore, profile]
+route_handlers: list[HTTPRouteHandler] = [front, explore, *search_pages.route_handlers, profile]

@@ -27,6 +27,7 @@ from cairn.git.types import RefName, show
 from cairn.identity.models import Account, AccountKind, AccountRename
 from cairn.identity.names import is_login
 from cairn.identity.queries import RepositoryCounts
+from cairn.repositories.languages.bar import colour_of
 from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename
 from cairn.repositories.names import is_repository_name
 
@@ -75,6 +76,11 @@ class RepositoryView:
     """What most of it is written in; None before that is known, or where there is no code."""
     topics: tuple[str, ...] = ()
     """What it is about, in the order its people gave."""
+
+    @property
+    def language_colour(self) -> str:
+        """The colour of its language, as a style sheet writes it."""
+        return colour_of(self.language or "")
 
     @property
     def is_fork(self) -> bool:
@@ -202,10 +208,7 @@ async def list_repositories(
     page: int = 1,
     per_page: int = 30,
 ) -> RepositoryPage:
-    """Return one page of the repositories the actor may read; two statements, however many there are."""
-    # Of an owner: uq_repository_owner_id_name_key; else the indexes that visible() names.
-    seen = visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=wanted.owner_id is None)
-    conditions = [seen, *_conditions(actor, wanted)]
+    """Return one page of the repositories the actor may see; two statements, however many there are."""
     orders: dict[RepositorySort, list[Any]] = {
         # Not the bare column: PostgreSQL would go through all accounts in its index's order, and through the whole list
         # for each of them, as if the count below let it stop early.
@@ -214,21 +217,47 @@ async def list_repositories(
         RepositorySort.UPDATED: [Repository.updated_at],
         RepositorySort.PUSHED: [func.coalesce(Repository.pushed_at, Repository.created_at)],
     }
+    return await page_of_visible(
+        session,
+        actor,
+        _conditions(actor, wanted),
+        order=[column.desc() if descending else column for column in [*orders[sort], Repository.id]],
+        page=page,
+        per_page=per_page,
+        leads=wanted.owner_id is None,
+    )
+
+
+async def page_of_visible(
+    session: AsyncSession,
+    actor: Actor,
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    order: Sequence[Any],
+    page: int,
+    per_page: int,
+    leads: bool = True,
+) -> RepositoryPage:
+    """Return one page of the repositories of which the conditions hold, of those the actor may see, in an order.
+
+    ``leads``: nothing narrows the list to one owner's. Orders may name the owner's ``Account``.
+    """
+    # Of an owner: uq_repository_owner_id_name_key; else the indexes that visible() names.
+    wanted = [visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=leads), *conditions]
     limit = max(1, min(per_page, PER_PAGE_MAX))
-    order = [column.desc() if descending else column for column in [*orders[sort], Repository.id]]
     # The page is chosen first, and the whole list counted by the way: what a row shows besides (roles, counts) is
     # worked out for the page's rows only.
     chosen = await session.execute(
         select(Repository.id, func.count().over())
         .join(Account, Account.id == Repository.owner_id)
-        .where(*conditions)
+        .where(*wanted)
         .order_by(*order)
         .limit(limit)
         .offset((max(page, 1) - 1) * limit)
     )
     counted = {row[0]: row[1] for row in chosen}
     if not counted:
-        total = await session.scalar(select(func.count()).select_from(Repository).where(*conditions)) if page > 1 else 0
+        total = await session.scalar(select(func.count()).select_from(Repository).where(*wanted)) if page > 1 else 0
         return RepositoryPage([], total or 0)
     found = {row[0].id: row for row in await _rows(session, actor, _BY_IDS, repository_ids=list(counted))}
     views = [_view(actor, found[repository_id]) for repository_id in counted if repository_id in found]

@@ -84,15 +84,20 @@ async def set_topics(session: AsyncSession, actor: Actor, repository_id: int, na
     return topics
 
 
-async def list_topics(session: AsyncSession, actor: Actor, *, limit: int = BROWSED_MAX) -> list[tuple[str, int]]:
-    """Return the topics of the repositories the actor may see and how many of those have each, the most used first."""
+async def list_topics(
+    session: AsyncSession, actor: Actor, *, containing: Sequence[str] = (), limit: int = BROWSED_MAX
+) -> list[tuple[str, int]]:
+    """Return the topics of the repositories the actor may see and how many of those have each, the most used first.
+
+    ``containing``: only topics that have all of these in them.
+    """
     # ix_repository_topic_topic_repository_id, and the indexes that visible() names.
     seen = visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=True)
     count = func.count()
     rows = await session.execute(
         select(RepositoryTopic.topic, count)
         .join(Repository, Repository.id == RepositoryTopic.repository_id)
-        .where(seen)
+        .where(seen, *(RepositoryTopic.topic.contains(text, autoescape=True) for text in containing))
         .group_by(RepositoryTopic.topic)
         .order_by(count.desc(), RepositoryTopic.topic)
         .limit(limit)

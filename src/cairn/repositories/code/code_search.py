@@ -7,7 +7,7 @@ and ``in:path`` narrow it, with a hyphen in front they leave out. See ``docs/gui
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -28,6 +28,7 @@ NAMES_FOUND_MAX = 200
 
 FILTERS_MAX = 20
 _QUALIFIERS = frozenset({"path", "language", "lang", "in"})
+_NOT_OFFERED = frozenset({"user", "org", "size", "fork", "symbol", "content", "is", "license", "enterprise"})
 _WHOLE, _CUT = b"\1", b"\0"
 """What a kept answer begins with: whether it is to be kept."""
 
@@ -53,12 +54,19 @@ class CodeQuery:
     other_languages: tuple[str, ...] = ()
 
 
+class FoundName(msgspec.Struct, array_like=True):
+    """A file that is called what was searched for: its path, also as plain text and matches by turns."""
+
+    path: bytes
+    oid: str
+    pieces: list[str]
+
+
 class FoundCode(msgspec.Struct, array_like=True):
     """What a search came to: by content, and paths of files that are called so. ``is_partial`` of a huge tree."""
 
     contents: FoundInFiles
-    names: list[tuple[bytes, list[str]]]
-    """Each path with its pieces: plain text and matches by turns."""
+    names: list[FoundName]
     has_more_names: bool
     is_partial: bool
 
@@ -97,6 +105,31 @@ def read_query(typed: str, *, is_regex: bool = False, is_case_sensitive: bool = 
     if len(words.qualifiers) > FILTERS_MAX:
         raise _refused(f"A search has at most {FILTERS_MAX} filters.")
     return query
+
+
+def read_api_query(typed: str) -> tuple[list[str], CodeQuery]:
+    """Return the repositories that ``repo:`` names, and the rest of a query as GitHub's API writes it.
+
+    ``extension:`` and ``filename:`` are paths here. Errors: QueryRefused for what is not offered.
+    """
+    words = split_query(typed, {"repo", "extension", "filename", *_QUALIFIERS, *_NOT_OFFERED})
+    for one in words.qualifiers:
+        if one.name in _NOT_OFFERED or (one.is_negated and one.name == "repo"):
+            raise _refused(f"{'-' * one.is_negated}{one.name}: is not offered here.")
+    rest = [words.text]
+    for one in words.qualifiers:
+        sign = "-" * one.is_negated
+        if one.name == "extension":
+            rest.append(f'{sign}path:"*.{one.value.removeprefix(".")}"')
+        elif one.name == "filename":
+            rest.append(f'{sign}path:"**/{one.value}"')
+        elif one.name != "repo":
+            rest.append(f'{sign}{one.name}:"{one.value}"')
+    query = read_query(" ".join(rest))
+    if not words.of("in"):
+        # GitHub looks into the files unless told otherwise.
+        query = replace(query, in_names=False)
+    return list(dict.fromkeys(name.lower() for name in words.of("repo"))), query
 
 
 def _places(values: Sequence[str]) -> tuple[bool, bool]:
@@ -189,11 +222,11 @@ async def _search(
     return FoundCode(contents, names[:NAMES_FOUND_MAX], len(names) > NAMES_FOUND_MAX, listed.is_truncated)
 
 
-def _find_names(pattern: LinearRegex, files: Sequence[FileInTree]) -> list[tuple[bytes, list[str]]]:
+def _find_names(pattern: LinearRegex, files: Sequence[FileInTree]) -> list[FoundName]:
     found = []
     for file in files:
         if pattern.found_in(file.path) and (spans := pattern.spans(file.path, most=10)):
-            found.append((file.path, _pieces(file.path, spans)))
+            found.append(FoundName(file.path, file.oid, _pieces(file.path, spans)))
             if len(found) > NAMES_FOUND_MAX:
                 break
     return found

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import database_now
+from cairn.db.database import Database
 from cairn.git.models import Store
 from cairn.jobs.queue import enqueue
 from cairn.repositories.languages.counting import Counted
@@ -37,6 +38,12 @@ async def read_languages(session: AsyncSession, repository_id: int) -> Mapping[s
     return dict(sorted((sizes or {}).items(), key=lambda item: (-item[1], item[0])))
 
 
+async def load_languages(database: Database, repository_id: int) -> Mapping[str, int]:
+    """Return the same in a transaction of its own, for pages that go on to read git."""
+    async with database.read() as session:
+        return await read_languages(session, repository_id)
+
+
 async def counted_tree(session: AsyncSession, repository_id: int) -> str | None:
     """Return the tree that was counted last; None if none was."""
     return await session.scalar(
@@ -50,6 +57,7 @@ async def record_languages(session: AsyncSession, repository_id: int, tree_oid: 
     repository = await session.get(Repository, repository_id, with_for_update=True)
     if repository is None:
         return
+    moment = await database_now(session)
     row = await session.get(RepositoryLanguages, repository_id)
     if row is None:
         row = RepositoryLanguages(repository_id=repository_id)
@@ -57,7 +65,7 @@ async def record_languages(session: AsyncSession, repository_id: int, tree_oid: 
     row.tree_oid = tree_oid
     row.sizes = dict(list(counted.sizes.items())[:LANGUAGES_KEPT_MAX])
     row.is_complete = counted.is_complete
-    row.counted_at = await database_now(session)
+    row.counted_at = moment
     if repository.language != counted.main:
         # Not through the object: pages keep their validator by updated_at, which is for people's changes.
         await session.execute(update(Repository).where(Repository.id == repository_id).values(language=counted.main))
