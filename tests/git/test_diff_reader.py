@@ -8,7 +8,7 @@ from tests.factories.engines import engine
 from tests.factories.git_repositories import StockRepository, init
 from tests.factories.pushes import make_store, push_commit
 
-from cairn.git import diff_reader
+from cairn.git import diff, diff_reader
 from cairn.git.diff import Compared, DiffBounds, DiffTooLarge, FileStatus
 from cairn.git.diff_reader import DiffReader
 from cairn.git.engine import Engine
@@ -55,7 +55,7 @@ async def test_the_list_and_the_moves_are_made_once(
     new = client.commit({"a": "", "b": BODY + "more of it\n"})
     state = await engine.state(await pushed(engine, client))
     runs: list[str] = []
-    real = diff_reader.list_changes
+    real = diff.list_changes
 
     async def counted(*given: object) -> bytes:
         runs.append("list")

@@ -5,14 +5,14 @@ answers, and shared by requests that come together; so is what was moved within 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import msgspec
 
 from cairn.git.diff import Compared, DiffBounds, FileDiff, list_changes, parse_changes, read_hunks
 from cairn.git.engine import Engine
-from cairn.git.fetch_cache import answer_key
 from cairn.git.history import Objects
+from cairn.git.kept_answers import keep_answer
 from cairn.git.moved_lines import MOVED_LINES_MAX, Move, find_moves
 from cairn.git.store_state import StoreState
 
@@ -62,23 +62,10 @@ class DiffReader:
     async def _kept(
         self, what: str, compared: Compared, make: Callable[[Objects], Coroutine[None, None, bytes]]
     ) -> bytes:
-        """Return an answer that this node keeps, made now if it has none; whoever asks meanwhile shares the work."""
-        key = answer_key(
-            f"diff-{what}",
-            self._state.id,
-            self._state.cache_epoch,
-            compared.old,
-            compared.new,
-            compared.ignore_whitespace,
-        )
-        known = self._engine.answers.find(key)
-        if known is not None:
-            return known if isinstance(known, bytes) else await asyncio.to_thread(known.read_bytes)
-
-        async def produce() -> AsyncGenerator[bytes, None]:
-            # A view of its own: the run may outlive the request that began it.
+        async def in_a_view() -> bytes:
+            # One of its own: the run may outlive the request that began it.
             async with self._engine.view(self._state) as view:
-                yield await make(Objects(view.path))
+                return await make(Objects(view.path))
 
-        async with self._engine.answers.fly(key, produce, shared_key=None, is_final=lambda head: True) as flight:
-            return b"".join([chunk async for chunk in flight.chunks()])
+        about = (f"diff-{what}", compared.old, compared.new, compared.ignore_whitespace)
+        return await keep_answer(self._engine, self._state, in_a_view, *about)

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
@@ -11,12 +12,16 @@ from cairn.base.errors import NotFoundHere
 from cairn.git.engine import Engine
 from cairn.git.types import show
 from cairn.repositories.code.browse import open_code
-from cairn.repositories.code.comparing import ComparisonUnknown, compare, read_sides
-from cairn.repositories.code.diff_page import files_changed, first_file
+from cairn.repositories.code.comparing import ComparisonUnknown, relate, where_parted
+from cairn.repositories.code.diff_page import TwoCommits, answer_part, changes
+from cairn.repositories.code.diff_request import read_diff_request
 from cairn.repositories.code.history_lists import authors_of
+from cairn.repositories.code.patch_answer import PLAIN, answer_text, comparison_text, read_sides_and_form
+from cairn.repositories.code.signatures import signatures_of
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext
-from cairn.web.render import redirect, render
+from cairn.web.costs import Cost
+from cairn.web.render import redirect, render, render_around
 from cairn.web.routing import page
 from cairn.web.urls import path_join
 
@@ -57,33 +62,52 @@ async def _form(
     )
 
 
-@page.get("/{owner:str}/{repo:str}/compare/{address:path}", action=Action.REPOSITORY_READ, resource="repository")
+@page.get(
+    "/{owner:str}/{repo:str}/compare/{address:path}",
+    action=Action.REPOSITORY_READ,
+    resource="repository",
+    cost=Cost.HISTORY,
+    is_versioned=True,
+)
 async def comparison(
-    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str, skip: int = 0
-) -> Response[Any]:
-    """Show ``base...head`` (what head did since they parted) or ``base..head`` (how the two differ)."""
+    context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str
+) -> Response[Any] | Stream:
+    """Show ``base...head`` (what head did since they parted) or ``base..head`` (how the two differ); or a part of what
+    changed (``diff_request``)."""
     del address  # read from the raw path, as bytes
     repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, "commits")
     wanted = address_of(context)
+    asked = read_diff_request(context)
     try:
         async with open_code(engine, repository.store_id) as code:
-            sides = await read_sides(code, wanted)
-            found = await compare(code, sides, skip_files=first_file(skip))
+            sides, form = await read_sides_and_form(code, wanted)
+            if form is not None:
+                return await answer_text(context, await comparison_text(code, sides, form), media_type=PLAIN)
             base, head = sides.base.commit_oid, sides.head.commit_oid
+            if asked.is_part:
+                old, _ = await where_parted(code, sides)
+                compared = TwoCommits(base=header["base"], old=old, new=head)
+                return answer_part(changes(context, engine, repository.store_id, compared, asked))
+            found = await relate(code, sides)
             commits = await code.commits_beyond(base, head, max_count=COMMITS_SHOWN_MAX)
+            signatures = await signatures_of(context, code, [commit.oid for commit in commits])
     except (NotFoundHere, ComparisonUnknown) as error:
         left, _, right = show(wanted).partition("...")
         return await _form(context, header, engine, left, right, problem=error.message)
-    return render(
+    compared = TwoCommits(base=header["base"], old=found.old, new=head)
+    return render_around(
         context,
         "repositories/compare.html",
+        changes(context, engine, repository.store_id, compared, asked),
+        name="changes",
         **header,
         sides=sides,
         found=found,
         commits=commits,
+        signatures=signatures,
         authors=await authors_of(context, commits),
         base_href=header["base"] + path_join("tree", sides.base.name),
         head_href=header["base"] + path_join("tree", sides.head.name),
@@ -91,7 +115,6 @@ async def comparison(
         + path_join("compare", sides.base.name + (b"..." if sides.is_direct else b"..") + sides.head.name),
         swapped_href=header["base"]
         + path_join("compare", sides.head.name + (b".." if sides.is_direct else b"...") + sides.base.name),
-        **files_changed(context, found.diff, skip),
     )
 
 

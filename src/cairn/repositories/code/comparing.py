@@ -29,15 +29,15 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """``old`` is what the files are compared with: the base itself, or the commit where the two parted."""
+class Relation:
+    """How two revisions lie to each other. ``old`` is what the files are compared with: the base itself, or the commit
+    where the two parted."""
 
     sides: Sides
     old: Oid
     merge_base: Oid | None
     ahead: int
     behind: int
-    diff: Diff
 
     @property
     def status(self) -> str:
@@ -45,6 +45,13 @@ class Comparison:
         if self.ahead and self.behind:
             return "diverged"
         return "ahead" if self.ahead else "behind" if self.behind else "identical"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Relation):
+    """Two revisions with what differs in their files."""
+
+    diff: Diff
 
 
 async def read_sides(code: Code, address: bytes) -> Sides:
@@ -59,15 +66,26 @@ async def read_sides(code: Code, address: bytes) -> Sides:
     return Sides(await revision_named(code, base), await revision_named(code, head), found == b"..")
 
 
-async def compare(code: Code, sides: Sides, *, skip_files: int = 0, bounds: DiffBounds | None = None) -> Comparison:
-    """Return the comparison with a slice of its files. Errors: ComparisonUnknown for unrelated histories."""
-    base, head = sides.base.commit_oid, sides.head.commit_oid
-    merge_base = await code.merge_base(base, head)
-    old = base if sides.is_direct else merge_base
+async def relate(code: Code, sides: Sides) -> Relation:
+    """Return how two revisions lie to each other. Errors: ComparisonUnknown for unrelated histories."""
+    old, merge_base = await where_parted(code, sides)
+    ahead, behind = await code.ahead_behind(sides.head.commit_oid, sides.base.commit_oid)
+    return Relation(sides, old, merge_base, ahead, behind)
+
+
+async def where_parted(code: Code, sides: Sides) -> tuple[Oid, Oid | None]:
+    """Return what the files of ``head`` are compared with, and the merge base if there is one. Errors: relate's."""
+    merge_base = await code.merge_base(sides.base.commit_oid, sides.head.commit_oid)
+    old = sides.base.commit_oid if sides.is_direct else merge_base
     if old is None:
         raise ComparisonUnknown(
             f"{sides.base.label} and {sides.head.label} have no common history; compare them with two dots"
         )
-    ahead, behind = await code.ahead_behind(head, base)
-    diff = await code.diff_between(old, head, skip_files=skip_files, bounds=bounds)
-    return Comparison(sides, old, merge_base, ahead, behind, diff)
+    return old, merge_base
+
+
+async def compare(code: Code, sides: Sides, *, skip_files: int = 0, bounds: DiffBounds | None = None) -> Comparison:
+    """Return the relation with a slice of the files that differ. Errors: relate's."""
+    found = await relate(code, sides)
+    diff = await code.diff_between(found.old, sides.head.commit_oid, skip_files=skip_files, bounds=bounds)
+    return Comparison(found.sides, found.old, found.merge_base, found.ahead, found.behind, diff)
