@@ -54,8 +54,10 @@ async def test_each_commit_is_paired_with_what_it_became(runner: GitRunner, stoc
         (PairStatus.ADDED, None, stock.oid("new")),
     }
     stocks = stock.git("range-diff", "--no-color", "-s", "main..old", "main..new").decode().splitlines()
-    assert [line.split()[2] for line in stocks] == [pair.status.value for pair in found.pairs]
-    assert [pair.subject.decode() for pair in found.pairs] == [line.split(maxsplit=5)[5] for line in stocks]
+    assert {tuple(line.split()[2:4]) for line in stocks} == {
+        (pair.status.value, f"{pair.new_number or '-'}:") for pair in found.pairs
+    }
+    assert {pair.subject.decode() for pair in found.pairs} == {line.split(maxsplit=5)[5] for line in stocks}
     assert not found.is_equal
     assert [found.count(status) for status in PairStatus] == [1, 1, 1, 1]
 

@@ -6,7 +6,7 @@ in that output, so whole ones come from a list of each side in the same order: i
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -34,7 +34,11 @@ LINE_BYTES_MAX = 2_000
 OUTPUT_BYTES_MAX = 64 * MIB
 DEADLINE_SECONDS = 60
 
-_FORM = 1
+_CREATION_FACTOR = 999
+"""Git's own for versions of one series: commits are paired unless they have nothing in common, which is looked at here.
+By its usual measure a patch of one line is never taken for another version of one."""
+
+_FORM = 2
 """Raise with every change of what is kept."""
 
 _INDENT = b"    "
@@ -166,7 +170,7 @@ async def compare_series(runner: GitRunner, objects: Objects, old: Series, new: 
     reader = _Reader(old_commits, new_commits)
     command = GitCommand(
         name="range-diff",
-        options=("--no-color", "--no-ext-diff", "--no-textconv"),
+        options=("--no-color", "--no-ext-diff", "--no-textconv", f"--creation-factor={_CREATION_FACTOR}"),
         revisions=(span(old.base, old.tip), span(new.base, new.tip)),
     )
     with within_diff_limits():
@@ -180,7 +184,11 @@ async def compare_series(runner: GitRunner, objects: Objects, old: Series, new: 
             async for lines in child.line_batches():
                 await asyncio.to_thread(reader.feed, lines)
             await child.finish()
-    return RangeDiff(reader.pairs, old_merges, new_merges)
+    pairs = reader.pairs
+    if any(pair.status is PairStatus.CHANGED for pair in pairs):
+        subjects = await _subjects(runner, objects, old) | await _subjects(runner, objects, new)
+        pairs = [part for pair in pairs for part in _apart(pair, subjects)]
+    return RangeDiff(pairs, old_merges, new_merges)
 
 
 async def _list(runner: GitRunner, objects: Objects, series: Series, name: str) -> tuple[list[Oid], int]:
@@ -204,8 +212,7 @@ async def _alone(
     """Return the commits of one version as pairs without a partner."""
     if not commits:
         return []
-    read = await read_log(runner, objects, [series.tip], without=[series.base], max_count=COMMITS_MAX)
-    subjects = {commit.oid: commit.subject.encode() for commit in read}
+    subjects = await _subjects(runner, objects, series)
     pairs = []
     for number, oid in enumerate(commits, start=1):
         if status is PairStatus.DROPPED:
@@ -213,6 +220,27 @@ async def _alone(
         else:
             pairs.append(Pair(status, None, None, number, oid, subjects[oid]))
     return pairs
+
+
+async def _subjects(runner: GitRunner, objects: Objects, series: Series) -> dict[str, bytes]:
+    read = await read_log(runner, objects, [series.tip], without=[series.base], max_count=COMMITS_MAX)
+    return {commit.oid: commit.subject.encode() for commit in read}
+
+
+def _apart(pair: Pair, subjects: Mapping[str, bytes]) -> list[Pair]:
+    """Return a changed pair, or its two commits by themselves where they have nothing in common.
+
+    That is: other subjects, and no line that both patches add or remove.
+    """
+    if pair.status is not PairStatus.CHANGED or pair.is_truncated:
+        return [pair]
+    assert pair.old_oid is not None and pair.new_oid is not None, "a changed pair has two sides"  # noqa: PT018
+    old_subject, new_subject = subjects[pair.old_oid], subjects[pair.new_oid]
+    shared = any(line.side is Side.BOTH and line.part in {Part.ADDED, Part.REMOVED} for line in pair.lines)
+    if old_subject == new_subject or shared:
+        return [pair]
+    dropped = Pair(PairStatus.DROPPED, pair.old_number, pair.old_oid, None, None, old_subject)
+    return [dropped, Pair(PairStatus.ADDED, None, None, pair.new_number, pair.new_oid, new_subject)]
 
 
 class _Reader:

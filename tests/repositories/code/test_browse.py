@@ -10,7 +10,7 @@ from cairn.base.errors import NotFound
 from cairn.git.reading import ObjectNotFound
 from cairn.git.types import ObjectKind, Oid
 from cairn.repositories.code import browse
-from cairn.repositories.code.browse import PatchTooLarge, open_code
+from cairn.repositories.code.browse import open_code
 from cairn.repositories.code.revisions import Place
 
 
@@ -86,14 +86,3 @@ async def test_only_what_a_root_reaches_is_proved(forge: Forge, tmp_path: Path) 
         for absent in (theirs, Oid(stock.git("hash-object", "--stdin", stdin=b"nothing").decode().strip())):
             with pytest.raises(NotFound):
                 await code.prove(absent)
-
-
-async def test_a_patch_beyond_the_bound_is_refused(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    ada = await forge.person("ada")
-    repository = await forge.repository(ada, "engine", files={"a": b"x\n" * 100})
-    async with open_code(forge.engine, repository.store_id) as code:
-        commit = await code.commit((await code.place(b"")).revision.commit_oid)
-        assert (await code.patch(commit)).count(b"\n+x") == 100
-        monkeypatch.setattr(browse, "PATCH_BYTES_MAX", 50)
-        with pytest.raises(PatchTooLarge, match="50 bytes"):
-            await code.patch(commit)

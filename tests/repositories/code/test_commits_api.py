@@ -104,7 +104,7 @@ async def test_the_patch_of_a_commit_applies_with_git(forge: Forge, stock: Stock
         copy.git("checkout", "-q", "FETCH_HEAD")
         text = answer.content
         if accept == "patch":
-            assert b"Subject: =?utf-8?" in text
+            assert b"Subject: [PATCH] =?UTF-8?" in text
             # A binary has no lines to mail: git refuses it, so it is left out here.
             text = _without_binary(text)
         copy.git(*command, stdin=_without_binary(text))
@@ -155,3 +155,22 @@ async def test_tags_are_listed_with_the_commit_they_mean(forge: Forge, stock: St
     listed = (await get(forge, "/tags")).json()
     assert [item["name"] for item in listed] == ["v1", "light"]
     assert {item["commit"]["sha"] for item in listed} == {stock.oid("main")}
+
+
+async def test_commits_are_chosen_by_author(forge: Forge, stock: StockRepository) -> None:
+    def listed(answer: Any) -> list[str]:
+        return [commit["commit"]["message"].split("\n")[0] for commit in answer.json()]
+
+    everything = listed(await forge.api().get("/repos/ada/engine/commits"))
+    assert listed(await forge.api().get("/repos/ada/engine/commits?author=ada@example.org")) == everything
+    assert listed(await forge.api().get("/repos/ada/engine/commits?author=nobody@example.org")) == []
+    assert (await forge.api().get("/repos/ada/engine/commits?committer=ada")).status_code == 422
+
+
+async def test_branches_whose_last_commit_it_is(forge: Forge, stock: StockRepository) -> None:
+    tip, older = stock.oid("main"), stock.oid("main~1")
+    found = (await forge.api().get(f"/repos/ada/engine/commits/{tip}/branches-where-head")).json()
+    assert sorted(branch["name"] for branch in found) == ["feature/x", "main"]
+    assert found[0]["commit"]["sha"] == tip
+    assert (await forge.api().get(f"/repos/ada/engine/commits/{older}/branches-where-head")).json() == []
+    assert (await forge.api().get(f"/repos/ada/engine/commits/{'1' * 40}/branches-where-head")).status_code == 422

@@ -1,25 +1,15 @@
 """Git's values as the API writes them, where the routes' tests do not go."""
 
-from datetime import datetime
-from email import message_from_bytes
-from email.header import decode_header, make_header
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.git.diff import FileDiff, FileStatus, Hunk, Line, LineKind
-from cairn.git.reading import Commit
-from cairn.git.types import Oid, Signature
-from cairn.repositories.code.git_serializers import base64_lines, file_json, patch_mail, submodule_urls
+from cairn.git.types import Oid
+from cairn.repositories.code.git_serializers import base64_lines, file_json, submodule_urls
 from cairn.repositories.serializers import Links
 
 OID = Oid("1" * 40)
 LINKS = Links("http://x", "http://x/api", "http://x/o/r")
-
-
-def commit(message: str, name: str = "Ada", *parents: Oid) -> Commit:
-    signature = Signature(name, "ada@example.org", datetime.fromisoformat("2024-05-06T07:08:09+02:00"))
-    return Commit(OID, Oid("2" * 40), parents, signature, signature, message)
 
 
 @given(st.binary(max_size=500))
@@ -51,17 +41,6 @@ def test_a_patch_that_was_cut_is_left_out_rather_than_shown_in_part() -> None:
         FileStatus.MODIFIED, b"f", b"f", 0o100644, 0o100644, OID, OID, None, 9, 0, (hunk,), is_truncated=True
     )
     assert "patch" not in file_json(LINKS, file, old=OID, new=OID)
-
-
-def test_a_mailed_commit_keeps_its_words_whatever_they_are() -> None:
-    mail = message_from_bytes(patch_mail(commit("Größe: a\nb\n\nBody é\nmore", "Zoë\nX-Evil: 1"), b"diff --git\n"))
-    assert str(make_header(decode_header(mail["Subject"]))) == "[PATCH] Größe: a b"
-    assert mail["Date"] == "Mon, 06 May 2024 07:08:09 +0200"
-    # A name with a line end in it makes no header of its own.
-    assert mail["X-Evil"] is None
-    body = mail.get_payload(decode=True)
-    assert isinstance(body, bytes)
-    assert body.startswith("Body é\nmore\n---\n\ndiff --git\n".encode())
 
 
 def test_submodules_are_read_from_what_people_write() -> None:

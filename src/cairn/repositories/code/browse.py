@@ -1,20 +1,22 @@
 """Reading a repository's code for pages and the API: folders, files, history, one commit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from cairn.base.errors import TooLarge
 from cairn.git.blame import Blame, read_blame
 from cairn.git.blob_stream import blob_chunks
-from cairn.git.commands import GitCommand
-from cairn.git.diff import DIFF_LIMITS, EMPTY_TREE, Diff, DiffBounds, read_diff, within_diff_limits
+from cairn.git.diff import Diff, DiffBounds, read_diff
+from cairn.git.diff_reader import DiffReader
 from cairn.git.engine import Engine
+from cairn.git.folder_listing import FolderEntry, read_folder_part
 from cairn.git.history import Objects, count_ahead_behind, count_commits, merge_bases, read_log
+from cairn.git.kept_answers import keep_answer
 from cairn.git.last_commits import LastCommits, read_last_commits
 from cairn.git.node_cache import View
+from cairn.git.path_list import PathList, read_path_list
 from cairn.git.reading import BlobTooLarge, Commit, ObjectNotFound, ObjectReader, Tag, TreeEntry
 from cairn.git.ref_queries import RefSnapshot, RefValue
 from cairn.git.store_state import StoreState
@@ -30,15 +32,13 @@ from cairn.repositories.code.revisions import (
 )
 from cairn.web.api import PAGE_MAX
 
-SHOWN_FILE_BYTES_MAX = 1 << 20
+SHOWN_FILE_BYTES_MAX = 4 << 20
 """Files beyond this are offered raw instead of shown."""
 
 README_BYTES_MAX = 1 << 20
 COMMITS_PER_PAGE = 30
 COUNTED_COMMITS_MAX = 10_000
 """A history is counted exactly up to here; beyond it pages say "more than"."""
-
-PATCH_BYTES_MAX = 8 << 20
 
 IGNORED_REVISIONS_FILE = b".git-blame-ignore-revs"
 """Names commits that blame passes over, as it does elsewhere: reformattings, moves."""
@@ -51,15 +51,12 @@ _BINARY_PROBE_BYTES = 8000
 _PATH_BYTES_MAX = 4096
 
 
-class PatchTooLarge(TooLarge):
-    """A change is larger than what is sent as text."""
-
-
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder of a revision: entries with folders first, and its README if it has one."""
+    """A part of a revision's folder: entries with folders first, how many there are, and its README if it has one."""
 
-    entries: list[TreeEntry]
+    entries: list[FolderEntry]
+    total: int
     readme: "FileContent | None"
 
 
@@ -92,7 +89,7 @@ class CommitPage:
     has_more: bool
 
 
-def _require_possible(path: bytes) -> None:
+def require_possible(path: bytes) -> None:
     """Return if a tree may have this path; ObjectNotFound for what would only make git or the system fail."""
     parts = path.split(b"/") if path else []
     if b"\0" in path or len(path) > _PATH_BYTES_MAX or {b"", b".", b".."}.intersection(parts):
@@ -113,6 +110,11 @@ class Code:
     def close(self) -> None:
         """Release the packs that were read."""
         self._reader.close()
+
+    @property
+    def parts(self) -> tuple[Engine, StoreState, View]:
+        """What questions to the engine begin with: where, which store, at which moment."""
+        return self._engine, self._state, self._view
 
     @property
     def branches(self) -> list[RefValue]:
@@ -172,9 +174,9 @@ class Code:
         """Return the size of one such blob in bytes."""
         return await self._reader.read_blob_size(oid)
 
-    def blob_chunks(self, oid: Oid) -> AsyncIterator[bytes]:
-        """Return such a blob piece by piece; the pieces may be read after this code is closed."""
-        return blob_chunks(self._engine, self._state, oid)
+    def blob_chunks(self, oid: Oid, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Return such a blob, or a range of it, piece by piece; the pieces may be read after this code is closed."""
+        return blob_chunks(self._engine, self._state, oid, start=start, end=end)
 
     async def peel(self, oid: Oid) -> tuple[Oid, ObjectKind]:
         """Return what such an annotated tag finally means; any other object means itself."""
@@ -188,14 +190,20 @@ class Code:
         """Return what stands at a path; ObjectNotFound."""
         return await self._reader.resolve_path(place.revision.commit_oid, place.path)
 
-    async def folder(self, entry: TreeEntry, *, with_readme: bool = True) -> Folder:
-        """Return the folder an entry is."""
+    async def folder(self, entry: TreeEntry, *, skip: int = 0) -> Folder:
+        """Return the folder an entry is, from its entry after ``skip`` on; the README with the first part only."""
         if entry.kind is not ObjectKind.TREE:
             raise ObjectNotFound("this is a file, not a folder")
-        entries = await self._reader.read_tree(entry.oid)
-        entries.sort(key=lambda item: (item.kind is ObjectKind.BLOB, item.name))
-        readme = await self._readme(entries) if with_readme else None
-        return Folder(entries, readme)
+        part = await read_folder_part(self._engine, self._state, self._view, entry.oid, skip=skip)
+        return Folder(part.entries, part.total, None if skip else await self._readme(part.readmes))
+
+    async def paths(self, tree: Oid) -> PathList:
+        """Return every path below such a tree."""
+        return await read_path_list(self._engine, self._state, tree)
+
+    async def keep(self, make: Callable[[], Awaitable[bytes]], *about: object) -> bytes:
+        """Return what ``make`` returns, found or made now; see ``keep_answer``."""
+        return await keep_answer(self._engine, self._state, make, *about)
 
     async def file(self, entry: TreeEntry, *, max_bytes: int = SHOWN_FILE_BYTES_MAX) -> FileContent:
         """Return the file an entry is; its data only up to ``max_bytes``."""
@@ -215,12 +223,14 @@ class Code:
         per_page: int = COMMITS_PER_PAGE,
         since: datetime | None = None,
         until: datetime | None = None,
+        authors: Sequence[str] = (),
     ) -> CommitPage:
         """Return a page (from 1) of the commits that changed a path, or of all, committed between two moments.
 
-        ObjectNotFound for a path that no tree can have.
+        ``authors`` keeps those whose author's ``name <address>`` has one of these texts. ObjectNotFound for a path that
+        no tree can have.
         """
-        _require_possible(place.path)
+        require_possible(place.path)
         found = await read_log(
             self._engine.runner,
             self._objects,
@@ -230,6 +240,7 @@ class Code:
             max_count=per_page + 1,
             since=since,
             until=until,
+            authors=authors,
         )
         return CommitPage(found[:per_page], len(found) > per_page)
 
@@ -261,9 +272,11 @@ class Code:
         except ObjectNotFound:
             return False
 
-    async def blame(self, place: Place, *, ignored: Sequence[Oid]) -> Blame:
-        """Return which commit each line of the file at a place is from."""
-        return await read_blame(self._engine, self._state, place.revision.commit_oid, place.path, ignored=ignored)
+    async def blame(self, place: Place, *, ignored: Sequence[Oid], lines: tuple[int, int] | None = None) -> Blame:
+        """Return which commit each line of the file at a place is from, or each of some of its lines."""
+        return await read_blame(
+            self._engine, self._state, place.revision.commit_oid, place.path, ignored=ignored, lines=lines
+        )
 
     async def count_commits(self, revision: Revision) -> int:
         """Return how many commits a revision has, counted up to COUNTED_COMMITS_MAX."""
@@ -284,6 +297,11 @@ class Code:
             self._engine.runner, self._objects, old=old, new=new, skip_files=skip_files, bounds=bounds
         )
 
+    @property
+    def diffs(self) -> DiffReader:
+        """Reads what changed between two commits, piece by piece."""
+        return DiffReader(self._engine, self._state, self._objects)
+
     async def merge_base(self, one: Oid, other: Oid) -> Oid | None:
         """Return the best common ancestor of two commits, None for unrelated histories."""
         found = await merge_bases(self._engine.runner, self._objects, one, other)
@@ -299,36 +317,13 @@ class Code:
             self._engine.runner, self._objects, [head], without=[base], skip=skip, max_count=max_count
         )
 
-    async def patch(self, commit: Commit) -> bytes:
-        """Return what a commit changed against its first parent as git writes it.
-
-        Errors: PatchTooLarge beyond 8 MiB, DiffTooLarge.
-        """
-        return await self.patch_between(commit.parent_oids[0] if commit.parent_oids else EMPTY_TREE, commit.oid)
-
-    async def patch_between(self, old: Oid, new: Oid) -> bytes:
-        """Return what is different in ``new`` as git writes it; PatchTooLarge beyond 8 MiB, DiffTooLarge."""
-        options = ("-r", "-p", "--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short")
-        command = GitCommand(name="diff-tree", options=options, revisions=(old, new))
-        output = bytearray()
-        with within_diff_limits():
-            async with self._engine.runner.spawn(command, git_dir=self._view.path, limits=DIFF_LIMITS) as child:
-                async for chunk in child.chunks():
-                    output += chunk
-                    if len(output) > PATCH_BYTES_MAX:
-                        raise PatchTooLarge(
-                            f"The change that leads to {new} is larger than the {PATCH_BYTES_MAX:,} bytes sent here; "
-                            "fetch it."
-                        )
-                await child.finish()
-        return bytes(output)
-
-    async def _readme(self, entries: list[TreeEntry]) -> FileContent | None:
-        by_name = {entry.name.lower(): entry for entry in reversed(entries) if entry.mode in _FILE_KINDS}
+    async def _readme(self, candidates: list[FolderEntry]) -> FileContent | None:
+        by_name = {entry.name.lower(): entry for entry in reversed(candidates) if entry.mode in _FILE_KINDS}
         chosen = next((by_name[name] for name in _README_NAMES if name in by_name), None)
         if chosen is None:
             return None
-        found = await self.file(chosen, max_bytes=README_BYTES_MAX)
+        entry = TreeEntry(chosen.name, chosen.mode, Oid(chosen.oid), ObjectKind.BLOB)
+        found = await self.file(entry, max_bytes=README_BYTES_MAX)
         return None if found.data is None or found.is_binary else found
 
 

@@ -5,32 +5,38 @@ from typing import TypeVar
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 
 from cairn.access.actions import Action
 from cairn.base.errors import NotFound
 from cairn.git.diff import DiffBounds
 from cairn.git.engine import Engine
-from cairn.git.reading import Commit
 from cairn.repositories.api_routes import (
     REPOSITORY,
     RepositoryEmpty,
     choose,
     follows_renames,
+    media_type_of,
     plain,
     query_bytes,
+    query_text,
     read_moment,
     read_repository,
     refuse_parameters,
     rest_of_path,
     revision_named,
 )
-from cairn.repositories.code.browse import Code, open_code
-from cairn.repositories.code.git_serializers import branch_json, commit_json, full_branch_json, patch_mail, tag_ref_json
+from cairn.repositories.code.browse import open_code
+from cairn.repositories.code.git_serializers import branch_json, commit_json, full_branch_json, tag_ref_json
+from cairn.repositories.code.history_filter import author_texts
 from cairn.repositories.code.history_lists import authors_of
+from cairn.repositories.code.patch_answer import FORMS, answer_text, commit_text
 from cairn.repositories.code.revisions import Place
+from cairn.repositories.code.signatures import signatures_of
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import Page, PageRequest, media_format, read_page
 from cairn.web.context import RequestContext
+from cairn.web.costs import Cost
 from cairn.web.routing import api
 
 FILES_PER_PAGE = 300
@@ -38,28 +44,44 @@ FILES_PER_PAGE = 300
 T = TypeVar("T")
 
 
-@api.get(f"{REPOSITORY}/commits", action=Action.REPOSITORY_READ, resource="repository")
+@api.get(f"{REPOSITORY}/commits", action=Action.REPOSITORY_READ, resource="repository", cost=Cost.HISTORY)
 @follows_renames
 async def list_commits(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json]:
-    """Answer a page of history, newest first: of ``sha`` (any revision), of ``path``, in a span of time."""
-    refuse_parameters(context, "author", "committer")
+    """Answer a page of history, newest first: of ``sha`` (any revision), of ``path``, by ``author``, in a span of time.
+
+    An author is a login or an address.
+    """
+    refuse_parameters(context, "committer")
     since, until = read_moment(context, "since"), read_moment(context, "until")
     asked = read_page(context)
     repository = await read_repository(context, owner, repo)
     links = links_of(context, repository.owner, repository.name)
+    authors_wanted = await author_texts(context, query_text(context, "author"))
     async with open_code(engine, repository.store_id) as code:
         if not code.snapshot.refs:
             raise RepositoryEmpty
         revision = await revision_named(code, query_bytes(context, "sha"))
         place = Place(revision, query_bytes(context, "path"))
-        found = await code.history(place, page=asked.page, per_page=asked.per_page, since=since, until=until)
+        found = await code.history(
+            place, page=asked.page, per_page=asked.per_page, since=since, until=until, authors=authors_wanted
+        )
+        signatures = await signatures_of(context, code, [commit.oid for commit in found.commits])
     authors = await authors_of(context, found.commits)
-    return Page([commit_json(links, commit, authors) for commit in found.commits], asked, has_next=found.has_more)
+    return Page(
+        [commit_json(links, commit, authors, signatures) for commit in found.commits], asked, has_next=found.has_more
+    )
 
 
-@api.get(f"{REPOSITORY}/commits/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository")
+@api.get(
+    f"{REPOSITORY}/commits/{{address:path}}",
+    action=Action.REPOSITORY_READ,
+    resource="repository",
+    cost=Cost.HISTORY,
+)
 @follows_renames
-async def get_commit(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json] | Response[bytes]:
+async def get_commit(
+    context: RequestContext, engine: Engine, owner: str, repo: str
+) -> Page[Json] | Response[bytes] | Stream:
     """Answer one commit with a page of the files it changed; or its diff, its patch, its id alone."""
     repository = await read_repository(context, owner, repo)
     links = links_of(context, repository.owner, repository.name)
@@ -71,19 +93,33 @@ async def get_commit(context: RequestContext, engine: Engine, owner: str, repo: 
         if wanted == "sha":
             return plain(revision.commit_oid.encode("ascii"), "sha")
         commit = await code.commit(revision.commit_oid)
-        if wanted in {"diff", "patch"}:
-            return await _as_text(code, commit, wanted)
+        if wanted in FORMS:
+            text = commit_text(code, commit, wanted)
+            return await answer_text(context, text, media_type=media_type_of(wanted))
         asked = read_page(context)
         if "per_page" not in context.request.query_params:
             asked = PageRequest(asked.page, FILES_PER_PAGE)
         diff = await code.diff(commit, skip_files=asked.offset, bounds=DiffBounds(files=asked.per_page))
-    body = commit_json(links, commit, await authors_of(context, [commit]), diff)
+        signatures = await signatures_of(context, code, [commit.oid])
+    body = commit_json(links, commit, await authors_of(context, [commit]), signatures, diff)
     return Page(body["files"], asked, total=diff.total_files, body=body)
 
 
-async def _as_text(code: Code, commit: Commit, wanted: str) -> Response[bytes]:
-    patch = await code.patch(commit)
-    return plain(patch if wanted == "diff" else patch_mail(commit, patch), wanted)
+@api.get(
+    f"{REPOSITORY}/commits/{{commit_sha:str}}/branches-where-head",
+    action=Action.REPOSITORY_READ,
+    resource="repository",
+)
+@follows_renames
+async def list_branches_where_head(
+    context: RequestContext, engine: Engine, owner: str, repo: str, commit_sha: str
+) -> list[Json]:
+    """Answer the branches whose last commit this is."""
+    repository = await read_repository(context, owner, repo)
+    links = links_of(context, repository.owner, repository.name)
+    async with open_code(engine, repository.store_id) as code:
+        revision = await revision_named(code, commit_sha.encode("utf-8", "surrogateescape"))
+        return [branch_json(links, ref) for ref in code.branches if ref.oid == revision.commit_oid]
 
 
 @api.get(f"{REPOSITORY}/branches", action=Action.REPOSITORY_READ, resource="repository")
@@ -111,7 +147,8 @@ async def get_branch(context: RequestContext, engine: Engine, owner: str, repo: 
         if ref is None:
             raise NotFound("Branch not found")
         commit = await code.commit(ref.oid)
-    return full_branch_json(links, ref, commit, await authors_of(context, [commit]))
+        signatures = await signatures_of(context, code, [commit.oid])
+    return full_branch_json(links, ref, commit, await authors_of(context, [commit]), signatures)
 
 
 @api.get(f"{REPOSITORY}/tags", action=Action.REPOSITORY_READ, resource="repository")
@@ -131,4 +168,11 @@ def _slice(context: RequestContext, items: Sequence[T]) -> tuple[Sequence[T], Pa
     return items[asked.offset : asked.offset + asked.per_page], asked
 
 
-route_handlers: list[HTTPRouteHandler] = [list_commits, get_commit, list_branches, get_branch, list_tags]
+route_handlers: list[HTTPRouteHandler] = [
+    list_commits,
+    get_commit,
+    list_branches_where_head,
+    list_branches,
+    get_branch,
+    list_tags,
+]

@@ -2,16 +2,19 @@
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 
 from cairn.access.actions import Action
 from cairn.git.diff import DiffBounds
 from cairn.git.engine import Engine
-from cairn.repositories.api_routes import REPOSITORY, follows_renames, plain, read_repository, rest_of_path
-from cairn.repositories.code.browse import PATCH_BYTES_MAX, Code, PatchTooLarge, open_code
+from cairn.repositories.api_routes import REPOSITORY, follows_renames, media_type_of, read_repository, rest_of_path
+from cairn.repositories.code.browse import open_code
 from cairn.repositories.code.commits_api import FILES_PER_PAGE
-from cairn.repositories.code.comparing import Comparison, compare, read_sides
-from cairn.repositories.code.git_serializers import commit_json, file_json, patch_mail
+from cairn.repositories.code.comparing import compare, read_sides
+from cairn.repositories.code.git_serializers import commit_json, file_json
 from cairn.repositories.code.history_lists import authors_of
+from cairn.repositories.code.patch_answer import FORMS, answer_text, comparison_text
+from cairn.repositories.code.signatures import signatures_of
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import Page, PageRequest, media_format, read_page
 from cairn.web.context import RequestContext
@@ -19,14 +22,13 @@ from cairn.web.routing import api
 from cairn.web.urls import path_join
 
 COMMITS_PER_PAGE = 250
-_MAILED_COMMITS_MAX = 250
 
 
 @api.get(f"{REPOSITORY}/compare/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository")
 @follows_renames
 async def compare_revisions(
     context: RequestContext, engine: Engine, owner: str, repo: str
-) -> Page[Json] | Response[bytes]:
+) -> Page[Json] | Response[bytes] | Stream:
     """Answer ``base...head``: a page of commits, oldest first, with the files on the first one; or diff, or patch."""
     repository = await read_repository(context, owner, repo)
     links = links_of(context, repository.owner, repository.name)
@@ -36,11 +38,10 @@ async def compare_revisions(
         asked = PageRequest(asked.page, COMMITS_PER_PAGE)
     async with open_code(engine, repository.store_id) as code:
         sides = await read_sides(code, rest_of_path(context, "compare"))
+        if wanted in FORMS:
+            text = await comparison_text(code, sides, wanted)
+            return await answer_text(context, text, media_type=media_type_of(wanted))
         found = await compare(code, sides, bounds=DiffBounds(files=FILES_PER_PAGE if asked.page == 1 else 0))
-        if wanted == "diff":
-            return plain(await code.patch_between(found.old, sides.head.commit_oid), wanted)
-        if wanted == "patch":
-            return plain(await _mails(code, found), wanted)
         # Oldest first: the last of git's order are the first page.
         end = found.ahead - asked.offset
         start = max(0, end - asked.per_page)
@@ -51,6 +52,7 @@ async def compare_revisions(
         )
         named = [sides.base.commit_oid, *([found.merge_base] if found.merge_base else [])]
         base, *middle = await code.commits(named)
+        signatures = await signatures_of(context, code, [commit.oid for commit in (*commits, base, *middle)])
     authors = await authors_of(context, [*commits, base, *middle])
     html = f"{links.html}{path_join('compare', sides.name)}"
     url = f"{links.api}{path_join('compare', sides.name)}"
@@ -61,32 +63,16 @@ async def compare_revisions(
         "permalink_url": f"{links.html}{path_join('compare', permanent)}",
         "diff_url": f"{html}.diff",
         "patch_url": f"{html}.patch",
-        "base_commit": commit_json(links, base, authors),
-        "merge_base_commit": commit_json(links, middle[0], authors) if middle else None,
+        "base_commit": commit_json(links, base, authors, signatures),
+        "merge_base_commit": commit_json(links, middle[0], authors, signatures) if middle else None,
         "status": found.status,
         "ahead_by": found.ahead,
         "behind_by": found.behind,
         "total_commits": found.ahead,
-        "commits": [commit_json(links, commit, authors) for commit in reversed(commits)],
+        "commits": [commit_json(links, commit, authors, signatures) for commit in reversed(commits)],
         "files": [file_json(links, file, old=found.old, new=sides.head.commit_oid) for file in found.diff.files],
     }
     return Page(body["commits"], asked, total=found.ahead, body=body)
-
-
-async def _mails(code: Code, found: Comparison) -> bytes:
-    """Return the commits as mails for ``git am``, oldest first; PatchTooLarge beyond the bounds of one patch."""
-    sides = found.sides
-    commits = await code.commits_beyond(sides.base.commit_oid, sides.head.commit_oid, max_count=_MAILED_COMMITS_MAX + 1)
-    if len(commits) > _MAILED_COMMITS_MAX:
-        raise PatchTooLarge(f"At most {_MAILED_COMMITS_MAX} commits are sent as mails; fetch them instead.")
-    mails = bytearray()
-    for commit in reversed(commits):
-        if len(commit.parent_oids) > 1:
-            continue  # as git format-patch does
-        mails += patch_mail(commit, await code.patch(commit))
-        if len(mails) > PATCH_BYTES_MAX:
-            raise PatchTooLarge(f"These mails are larger than the {PATCH_BYTES_MAX:,} bytes sent here; fetch them.")
-    return bytes(mails)
 
 
 route_handlers: list[HTTPRouteHandler] = [compare_revisions]

@@ -20,6 +20,7 @@ from cairn.repositories.api_routes import (
 from cairn.repositories.code.browse import Code, open_code
 from cairn.repositories.code.git_serializers import blob_json, git_commit_json, ref_json, tag_json, tree_json
 from cairn.repositories.code.raw_answer import answer_raw
+from cairn.repositories.code.signatures import signatures_of
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import media_format
 from cairn.web.context import RequestContext
@@ -123,7 +124,7 @@ async def get_git_commit(context: RequestContext, engine: Engine, owner: str, re
     links = links_of(context, repository.owner, repository.name)
     async with open_code(engine, repository.store_id) as code:
         oid = await _proved(code, commit_sha, ObjectKind.COMMIT)
-        return git_commit_json(links, await code.commit(oid))
+        return git_commit_json(links, await code.commit(oid), await signatures_of(context, code, [oid]))
 
 
 @api.get(f"{REPOSITORY}/git/tags/{{tag_sha:str}}", action=Action.REPOSITORY_READ, resource="repository")
@@ -134,7 +135,7 @@ async def get_git_tag(context: RequestContext, engine: Engine, owner: str, repo:
     links = links_of(context, repository.owner, repository.name)
     async with open_code(engine, repository.store_id) as code:
         oid = await _proved(code, tag_sha, ObjectKind.TAG)
-        return tag_json(links, await code.tag(oid))
+        return tag_json(links, await code.tag(oid), await signatures_of(context, code, [oid]))
 
 
 async def _proved(code: Code, word: str, wanted: ObjectKind) -> Oid:

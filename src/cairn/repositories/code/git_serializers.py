@@ -4,9 +4,6 @@ account stands beside it only where the address is verified."""
 import base64
 import hashlib
 import posixpath
-import textwrap
-from email.header import Header
-from email.utils import format_datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +16,7 @@ from cairn.git.types import ObjectKind, Oid, Signature
 from cairn.identity.attribution import Authors
 from cairn.identity.schemas import simple_user
 from cairn.repositories.code.browse import FileContent
+from cairn.repositories.code.signatures import Signatures, verification_json
 from cairn.repositories.serializers import Json, Links
 from cairn.web.api import api_time
 from cairn.web.node_ids import make_node_id
@@ -32,14 +30,6 @@ _STATUSES = {
     FileStatus.RENAMED: "renamed",
     FileStatus.COPIED: "copied",
     FileStatus.TYPE_CHANGED: "changed",
-}
-_UNVERIFIED: Json = {
-    # Signatures are not checked here; "unsigned" would be a guess.
-    "verified": False,
-    "reason": "gpgverify_unavailable",
-    "signature": None,
-    "payload": None,
-    "verified_at": None,
 }
 
 
@@ -67,7 +57,7 @@ def _parents(links: Links, commit: Commit, *, git_data: bool) -> list[Json]:
     return found
 
 
-def git_commit_json(links: Links, commit: Commit) -> Json:
+def git_commit_json(links: Links, commit: Commit, signatures: Signatures) -> Json:
     """Return a commit as the git data API has it."""
     return {
         "sha": commit.oid,
@@ -79,7 +69,7 @@ def git_commit_json(links: Links, commit: Commit) -> Json:
         "tree": {"sha": commit.tree_oid, "url": links.git("trees", commit.tree_oid)},
         "message": commit.message.rstrip("\n"),
         "parents": _parents(links, commit, git_data=True),
-        "verification": dict(_UNVERIFIED),
+        "verification": verification_json(signatures, commit.oid),
     }
 
 
@@ -97,7 +87,9 @@ def _account_json(links: Links, signature: Signature, authors: Authors) -> Json 
     return msgspec.structs.asdict(user)
 
 
-def commit_json(links: Links, commit: Commit, authors: Authors, diff: Diff | None = None) -> Json:
+def commit_json(
+    links: Links, commit: Commit, authors: Authors, signatures: Signatures, diff: Diff | None = None
+) -> Json:
     """Return a commit as lists have it; with ``diff`` the files and counts too."""
     url = f"{links.api}/commits/{commit.oid}"
     body: Json = {
@@ -110,7 +102,7 @@ def commit_json(links: Links, commit: Commit, authors: Authors, diff: Diff | Non
             "tree": {"sha": commit.tree_oid, "url": links.git("trees", commit.tree_oid)},
             "url": links.git("commits", commit.oid),
             "comment_count": 0,
-            "verification": dict(_UNVERIFIED),
+            "verification": verification_json(signatures, commit.oid),
         },
         "url": url,
         "html_url": f"{links.html}/commit/{commit.oid}",
@@ -165,36 +157,6 @@ def _range(start: int, count: int) -> str:
     return str(start) if count == 1 else f"{start},{count}"
 
 
-def patch_mail(commit: Commit, patch: bytes) -> bytes:
-    """Return a commit as ``git format-patch`` would mail it, so that ``git am`` takes it.
-
-    Source: git-format-patch(1); the first line's date is a constant there too.
-    """
-    author = f"{_header(commit.author.name)} <{commit.author.email}>"
-    subject = f"[PATCH] {commit.subject}"
-    shown = (
-        textwrap.fill(subject, 75, subsequent_indent=" ", break_long_words=False)
-        if subject.isascii()
-        else _header(subject)
-    )
-    body = commit.message.strip("\n").partition("\n\n")[2]
-    head = [
-        f"From {commit.oid} Mon Sep 17 00:00:00 2001",
-        f"From: {author}",
-        f"Date: {format_datetime(commit.author.at)}",
-        f"Subject: {shown}",
-    ]
-    if not (commit.message + commit.author.name).isascii():
-        head += ["MIME-Version: 1.0", "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: 8bit"]
-    letter = "\n".join(head) + "\n\n" + (f"{body}\n" if body else "") + "---\n\n"
-    return letter.encode("utf-8", "replace") + patch + b"-- \n2.0.0\n\n"
-
-
-def _header(value: str) -> str:
-    one_line = " ".join(value.split())
-    return one_line if one_line.isascii() else Header(one_line, "utf-8").encode()
-
-
 def ref_json(links: Links, ref: RefValue, kind: ObjectKind) -> Json:
     """Return a ref as the git data API has it; its object is the tag, not what the tag means."""
     kind = ObjectKind.TAG if ref.peeled is not None else kind
@@ -211,7 +173,7 @@ def _ref_node_id(links: Links, ref: RefValue) -> str:
     return make_node_id("REF", hashlib.sha256(links.api.encode() + b" " + ref.name).hexdigest()[:32])
 
 
-def tag_json(links: Links, tag: Tag) -> Json:
+def tag_json(links: Links, tag: Tag, signatures: Signatures) -> Json:
     """Return an annotated tag."""
     kind = tag.target_kind.value
     return {
@@ -222,7 +184,7 @@ def tag_json(links: Links, tag: Tag) -> Json:
         "message": tag.message.rstrip("\n"),
         "tagger": signature_json(tag.tagger) if tag.tagger is not None else None,
         "object": {"sha": tag.target_oid, "type": kind, "url": links.git(f"{kind}s", tag.target_oid)},
-        "verification": dict(_UNVERIFIED),
+        "verification": verification_json(signatures, tag.oid),
     }
 
 
@@ -235,13 +197,13 @@ def branch_json(links: Links, ref: RefValue) -> Json:
     }
 
 
-def full_branch_json(links: Links, ref: RefValue, commit: Commit, authors: Authors) -> Json:
+def full_branch_json(links: Links, ref: RefValue, commit: Commit, authors: Authors, signatures: Signatures) -> Json:
     """Return a branch with its commit and protection."""
     name = ref.name.removeprefix(b"refs/heads/")
     url = links.api + path_join("branches", name)
     return {
         "name": text(name),
-        "commit": commit_json(links, commit, authors),
+        "commit": commit_json(links, commit, authors, signatures),
         "_links": {"self": url, "html": links.page("tree", name, b"")},
         "protected": False,
         "protection": {
