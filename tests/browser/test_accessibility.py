@@ -107,6 +107,10 @@ ADMINISTRATION = (
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "high contrast": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light", "contrast": "more"},
+    "high contrast in the dark": {
+        "viewport": {"width": 1280, "height": 800}, "color_scheme": "dark", "contrast": "more",
+    },
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True, "is_mobile": True},
     "phone in the dark": {
         "viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True, "is_mobile": True,

@@ -189,22 +189,3 @@ async def test_without_script_everything_works(chromium: "Browser", site: Site, 
     await plain.page.fill("[name=password]", PASSWORD)
     await plain.page.click("main form button[type=submit]")
     await plain.page.wait_for_selector("summary[aria-label='Your menu, ada']")
-
-
-async def test_the_pages_bring_no_more_than_they_may(visitor: Visitor, site: Site, tmp_path: Path) -> None:
-    """Each page stays below 100 KB with all it loads, compressed or not, and asks no other host."""
-    await visitor.join("ada")
-    await visitor.create("engine")
-    await push(site, tmp_path / "client")
-    for path in ("/", "/ada/engine", "/ada/engine/blob/main/src/store.py", "/ada/engine/commit/main"):
-        responses: list[Any] = []
-        page = await visitor.context.new_page()
-
-        def note(response: Any, found: list[Any] = responses) -> None:
-            found.append(response)
-
-        page.on("response", note)
-        await page.goto(site.origin + path, wait_until="networkidle")
-        sizes = {response.url: len(await response.body()) for response in responses}
-        assert [url for url in sizes if not url.startswith(site.origin)] == []
-        assert (path, sum(sizes.values()) <= 100_000) == (path, True)
