@@ -24,6 +24,9 @@ from cairn.web.counters import Counters, Rule, Shape, Usage
 if TYPE_CHECKING:  # the programs without pages do not carry the framework
     from cairn.web.context import RequestContext
 
+CORE, SEARCH = "core", "search"
+"""What GitHub's headers call the two budgets of the API."""
+
 HOUR_SECONDS = 3600
 MINUTE_SECONDS = 60
 
@@ -50,36 +53,43 @@ class RateLimits:
         self._counters = counters or Counters()
         self._signed_in = _rule("api", settings.rate_api_per_hour, HOUR_SECONDS, Shape.WINDOW)
         self._anonymous = _rule("api", settings.rate_api_anonymous_per_hour, HOUR_SECONDS, Shape.WINDOW)
+        self._searches = _rule("search", settings.rate_search_per_minute, MINUTE_SECONDS, Shape.WINDOW)
+        self._searches_anonymous = _rule(
+            "search", settings.rate_search_anonymous_per_minute, MINUTE_SECONDS, Shape.WINDOW
+        )
         self._pages = _rule("pages", settings.rate_pages_per_minute, MINUTE_SECONDS, Shape.WINDOW)
         self._cost = _rule("cost", settings.rate_costly_per_minute, MINUTE_SECONDS, Shape.BUCKET)
         self._cost_anonymous = _rule("cost", settings.rate_costly_anonymous_per_minute, MINUTE_SECONDS, Shape.BUCKET)
         self._git = _rule("git", settings.rate_git_per_minute, MINUTE_SECONDS, Shape.BUCKET)
 
-    def look(self, context: RequestContext) -> RateState:
-        """Return the caller's budget of API requests without using it."""
+    def look(self, context: RequestContext, *, resource: str | None = None) -> RateState:
+        """Return the caller's budget without using it: of a resource, or of what this request is counted as."""
         now = int(context.site.clock().timestamp())
-        rule = self._api_rule(context)
+        resource = resource or _resource_of(context)
+        rule = self._api_rule(context, resource)
         if rule is None:
-            return RateState(_UNLIMITED, 0, now + HOUR_SECONDS)
+            return RateState(_UNLIMITED, 0, now + HOUR_SECONDS, resource)
         usage = self._counters.look(rule, caller_name(context))
-        # A caller who has used nothing is told an hour, as GitHub does.
-        left = math.ceil(usage.full_in_seconds) if usage.used else HOUR_SECONDS
-        return RateState(rule.limit, min(usage.used, rule.limit), now + left)
+        # A caller who has used nothing is told the whole window, as GitHub does.
+        left = math.ceil(usage.full_in_seconds) if usage.used else rule.seconds
+        return RateState(rule.limit, min(usage.used, rule.limit), now + left, resource)
 
     def count_api(self, context: RequestContext) -> None:
         """Use one request of the caller's budget. Errors: RateLimited."""
-        rule = self._api_rule(context)
+        resource = _resource_of(context)
+        rule = self._api_rule(context, resource)
         if rule is None:
             return
         usage = self._counters.take(rule, caller_name(context))
         if usage.wait_seconds:
             # Clients know their limit by these words.
             who = context.actor.label if context.actor.is_signed_in else context.client_address
-            raise _limited(f"API rate limit exceeded for {who}: {rule.limit:,} requests an hour.", usage)
+            what = "searches a minute" if resource == SEARCH else "requests an hour"
+            raise _limited(f"API rate limit exceeded for {who}: {rule.limit:,} {what}.", usage)
 
     def give_back(self, context: RequestContext) -> None:
         """Return one API request to the caller's budget: a 304 is free."""
-        rule = self._api_rule(context)
+        rule = self._api_rule(context, _resource_of(context))
         if rule is not None and self._counters.look(rule, caller_name(context)).used:
             self._counters.add(rule, caller_name(context), -1)
 
@@ -123,10 +133,18 @@ class RateLimits:
         if usage.wait_seconds:
             raise _limited(message, usage)
 
-    def _api_rule(self, context: RequestContext) -> Rule | None:
-        return self._signed_in if context.actor.account_id is not None else self._anonymous
+    def _api_rule(self, context: RequestContext, resource: str) -> Rule | None:
+        is_known = context.actor.account_id is not None
+        if resource == SEARCH:
+            return self._searches if is_known else self._searches_anonymous
+        return self._signed_in if is_known else self._anonymous
 
 
+def _resource_of(context: RequestContext) -> str:
+    return SEARCH if context.path.startswith(_SEARCH_PREFIX) else CORE
+
+
+_SEARCH_PREFIX = "/api/v3/search/"
 _UNLIMITED = 1_000_000_000
 """What GitHub's headers say where there is no limit."""
 
