@@ -55,7 +55,7 @@ async def test_history_is_cut_at_moments_and_filters_are_never_ignored(forge: Fo
     assert shas(await get(forge, "/commits?until=2023-01-01T00:00:00Z")) == []
     assert len(shas(await get(forge, "/commits?since=2023-01-01T00:00:00Z"))) == 2
     assert len(shas(await get(forge, "/commits?since=2023-01-01T00:00:00+02:00"))) == 2
-    for query in ("since=yesterday", "author=ada", "committer=ada"):
+    for query in ("since=yesterday", "committer=ada"):
         assert (await get(forge, f"/commits?{query}")).status_code == 422, query
 
 
@@ -158,19 +158,19 @@ async def test_tags_are_listed_with_the_commit_they_mean(forge: Forge, stock: St
 
 
 async def test_commits_are_chosen_by_author(forge: Forge, stock: StockRepository) -> None:
-    def listed(answer: Any) -> list[str]:
-        return [commit["commit"]["message"].split("\n")[0] for commit in answer.json()]
-
-    everything = listed(await forge.api().get("/repos/ada/engine/commits"))
-    assert listed(await forge.api().get("/repos/ada/engine/commits?author=ada@example.org")) == everything
-    assert listed(await forge.api().get("/repos/ada/engine/commits?author=nobody@example.org")) == []
-    assert (await forge.api().get("/repos/ada/engine/commits?committer=ada")).status_code == 422
+    everything = shas(await get(forge, "/commits"))
+    assert everything
+    assert shas(await get(forge, "/commits?author=ADA@example.org")) == everything
+    assert shas(await get(forge, "/commits?author=nobody@example.org")) == []
 
 
 async def test_branches_whose_last_commit_it_is(forge: Forge, stock: StockRepository) -> None:
     tip, older = stock.oid("main"), stock.oid("main~1")
-    found = (await forge.api().get(f"/repos/ada/engine/commits/{tip}/branches-where-head")).json()
-    assert sorted(branch["name"] for branch in found) == ["feature/x", "main"]
-    assert found[0]["commit"]["sha"] == tip
-    assert (await forge.api().get(f"/repos/ada/engine/commits/{older}/branches-where-head")).json() == []
-    assert (await forge.api().get(f"/repos/ada/engine/commits/{'1' * 40}/branches-where-head")).status_code == 422
+    wanted = stock.git("branch", "--format=%(refname:short)", "--points-at", "main").decode().split()
+    found = (await get(forge, f"/commits/{tip}/branches-where-head")).json()
+    assert [branch["name"] for branch in found] == wanted
+    assert all(branch["commit"]["sha"] == tip for branch in found)
+    pointing = stock.git("branch", "--format=%(refname:short)", "--points-at", older).decode().split()
+    found = (await get(forge, f"/commits/{older}/branches-where-head")).json()
+    assert [branch["name"] for branch in found] == pointing
+    assert (await get(forge, f"/commits/{'1' * 40}/branches-where-head")).status_code in {404, 422}

@@ -40,6 +40,7 @@ from cairn.web.costs import Cost
 from cairn.web.routing import api
 
 FILES_PER_PAGE = 300
+_WHERE_HEAD = b"/branches-where-head"
 
 T = TypeVar("T")
 
@@ -82,7 +83,12 @@ async def list_commits(context: RequestContext, engine: Engine, owner: str, repo
 async def get_commit(
     context: RequestContext, engine: Engine, owner: str, repo: str
 ) -> Page[Json] | Response[bytes] | Stream:
-    """Answer one commit with a page of the files it changed; or its diff, its patch, its id alone."""
+    """Answer one commit with a page of the files it changed; or its diff, its patch, its id alone.
+
+    ``/branches-where-head`` after it asks for the branches that end with it.
+    """
+    if rest_of_path(context, "commits").endswith(_WHERE_HEAD):
+        return await _branches_where_head(context, engine, owner, repo)
     repository = await read_repository(context, owner, repo)
     links = links_of(context, repository.owner, repository.name)
     wanted = media_format(context.request.headers.get("accept", ""))
@@ -105,21 +111,15 @@ async def get_commit(
     return Page(body["files"], asked, total=diff.total_files, body=body)
 
 
-@api.get(
-    f"{REPOSITORY}/commits/{{commit_sha:str}}/branches-where-head",
-    action=Action.REPOSITORY_READ,
-    resource="repository",
-)
-@follows_renames
-async def list_branches_where_head(
-    context: RequestContext, engine: Engine, owner: str, repo: str, commit_sha: str
-) -> list[Json]:
-    """Answer the branches whose last commit this is."""
+async def _branches_where_head(context: RequestContext, engine: Engine, owner: str, repo: str) -> Page[Json]:
+    """Answer the branches whose last commit this is; a router cannot tell the word at the end from a ref's name."""
     repository = await read_repository(context, owner, repo)
     links = links_of(context, repository.owner, repository.name)
+    name = rest_of_path(context, "commits").removesuffix(_WHERE_HEAD)
     async with open_code(engine, repository.store_id) as code:
-        revision = await revision_named(code, commit_sha.encode("utf-8", "surrogateescape"))
-        return [branch_json(links, ref) for ref in code.branches if ref.oid == revision.commit_oid]
+        revision = await revision_named(code, name)
+        found = [branch_json(links, ref) for ref in code.branches if ref.oid == revision.commit_oid]
+    return Page(found, PageRequest(1, max(1, len(found))))
 
 
 @api.get(f"{REPOSITORY}/branches", action=Action.REPOSITORY_READ, resource="repository")
@@ -171,7 +171,6 @@ def _slice(context: RequestContext, items: Sequence[T]) -> tuple[Sequence[T], Pa
 route_handlers: list[HTTPRouteHandler] = [
     list_commits,
     get_commit,
-    list_branches_where_head,
     list_branches,
     get_branch,
     list_tags,
