@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Resource(StrEnum):
@@ -340,6 +341,7 @@ IMPLIED_SCOPES: dict[str, frozenset[str]] = {
 KNOWN_SCOPES: frozenset[str] = frozenset(IMPLIED_SCOPES).union(*IMPLIED_SCOPES.values())
 
 
+@lru_cache(maxsize=1024)
 def effective_scopes(scopes: frozenset[str]) -> frozenset[str]:
     """Return the scopes with everything they imply."""
     found = set(scopes)

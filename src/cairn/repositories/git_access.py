@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cairn.access.actions import Action
-from cairn.access.decide import decide, require
+from cairn.access.decide import decide, require_allowed
 from cairn.access.grants import ROLE_OF_RANK, role_rank_sql
 from cairn.access.roles import Visibility
 from cairn.access.scopes import RepositoryScope
@@ -144,9 +144,11 @@ class GitDoor:
             if moved is not None:
                 target = await self._find(prepared, *moved, was_renamed=True)
         actor = target.actor if target is not None else await self._known(prepared)
-        if target is not None and decide(actor, action, target.scope).may_see:
-            require(actor, action, target.scope)
-            return target
+        if target is not None:
+            verdict = decide(actor, action, target.scope)
+            if verdict.may_see:
+                require_allowed(actor, verdict)
+                return target
         # Absent and hidden are one answer, with or without a credential.
         if not actor.is_anonymous:
             if not name:
