@@ -166,7 +166,14 @@ async def components(context: RequestContext, settings: Settings) -> Response[st
 HOTKEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Everywhere",
-        (("?", "The keys of the page you are on"), ("g h", "Front page"), ("g e", "Explore"), ("Esc", "Close a menu")),
+        (
+            ("?", "The keys of the page you are on"),
+            ("/", "Search: in the page's own field, if it has one"),
+            ("s", "Search all of Cairn"),
+            ("g h", "Front page"),
+            ("g e", "Explore"),
+            ("Esc", "Close a menu"),
+        ),
     ),
     (
         "In a repository",

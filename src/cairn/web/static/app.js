@@ -99,7 +99,8 @@ const keysOf = (element) => element.dataset.hotkey.split(", ");
 const hotkeys = () => [...document.querySelectorAll("[data-hotkey]")];
 
 function press(keys) {
-  const element = hotkeys().find((one) => keysOf(one).includes(keys));
+  // The last has it: what a page offers stands behind what every page does.
+  const element = hotkeys().findLast((one) => keysOf(one).includes(keys) && (one.checkVisibility() || !one.matches("input")));
   if (!element) return !document.dispatchEvent(new CustomEvent("hotkey", { detail: keys, cancelable: true }));
   if (element.matches("input, textarea, select")) element.focus();
   else element.click();
