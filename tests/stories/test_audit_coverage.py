@@ -27,6 +27,8 @@ UNRECORDED: dict[tuple[str, str], str] = {
         "POST",
         "/password/forgot",
     ): "a stranger asks for a mail and could fill the log; the link's use is recorded",
+    ("POST", "/api/v3/markdown"): "answers what it was sent, rendered; keeps nothing",
+    ("POST", "/api/v3/markdown/raw"): "answers what it was sent, rendered; keeps nothing",
     ("POST", "/settings/emails/resend"): "sends the same link to the same address again; its use is recorded",
 }
 """Addresses that may change something without an entry, each with the reason."""

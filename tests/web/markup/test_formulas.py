@@ -19,6 +19,12 @@ def test_formulas_become_mathml(latex: str, has: str) -> None:
     assert has in to_mathml(latex, is_display=True)
 
 
+def test_a_matrix_with_an_exponent_is_one_base() -> None:
+    html = to_mathml(r"\begin{pmatrix}a\end{pmatrix}^{-1}", is_display=True)
+    assert html.count("<msup><mrow><mo>(</mo><mtable>") == 1
+    assert "</mtable><mo>)</mo></mrow><mrow>" in html
+
+
 def test_a_formula_carries_its_source() -> None:
     assert 'alttext="a^2"' in to_mathml("a^2", is_display=False)
 

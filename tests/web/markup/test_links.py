@@ -44,7 +44,7 @@ def test_a_mail_address_is_no_picture() -> None:
 
 
 def test_html_that_leaves_the_site_has_whole_addresses() -> None:
-    away = LinkContext("/ada/engine", b"main", b"", "https://forge.test")
+    away = LinkContext("https://forge.test/ada/engine", b"main")
     assert lead_address("a.md", "link", away) == "https://forge.test/ada/engine/blob/main/a.md"
     assert lead_address("../../issues", "link", away) == "https://forge.test/ada/engine/issues"
 

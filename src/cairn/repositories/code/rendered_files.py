@@ -33,27 +33,27 @@ def is_renderable(content: FileContent) -> bool:
 
 
 async def render_file(
-    context: RequestContext, base: str, place: Place, content: FileContent, *, folder: bytes, is_for_api: bool = False
+    context: RequestContext, base: str, place: Place, content: FileContent, *, folder: bytes
 ) -> Rendered | None:
     """Return a file rendered as it would be in ``folder`` of the revision; None if it has no rendered view.
 
-    The page may show pictures from elsewhere, and diagrams in frames. ``is_for_api`` makes every address absolute.
+    ``base`` is the repository's path, or its whole address where the HTML leaves the site. The page may then show
+    pictures from elsewhere, and diagrams in frames.
     """
     kind = text_kind(content.name)
     if kind is None or not is_renderable(content):
         return None
     assert content.data is not None
-    origin = context.settings.origin if is_for_api else ""
-    links = LinkContext(base, place.revision.name, folder, origin)
+    links = LinkContext(base, place.revision.name, folder)
     rendered = await context.site.markup.render(Source(kind, decode_text(content.data), links))
     context.allow_remote_images = True
     context.allow_frames |= rendered.has_diagrams
+    if rendered.is_passing:
+        context.page_versions = ""  # the next reader may be shown more
     return rendered
 
 
-async def render_readme(
-    context: RequestContext, base: str, place: Place, readme: FileContent, *, is_for_api: bool = False
-) -> Rendered:
+async def render_readme(context: RequestContext, base: str, place: Place, readme: FileContent) -> Rendered:
     """Return the README of the folder at ``place``; as its text if it has no rendered view."""
-    found = await render_file(context, base, place, readme, folder=place.path, is_for_api=is_for_api)
+    found = await render_file(context, base, place, readme, folder=place.path)
     return found or as_it_is(decode_text(readme.data or b""))

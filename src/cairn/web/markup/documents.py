@@ -69,6 +69,8 @@ class Rendered:
     outline: tuple[Heading, ...] = ()
     notice: str = ""
     has_diagrams: bool = False
+    is_passing: bool = False
+    """True where it is shown as it is for what may be otherwise a little later."""
 
 
 def render_document(source: Source) -> Rendered:

@@ -50,6 +50,9 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
 }
 """Every element that may stand in a formula, with what it may say of itself: nothing that leads or acts."""
 
+_PARTS = {"mfrac": 2, "mover": 2, "mroot": 2, "msub": 2, "msubsup": 3, "msup": 2, "munder": 2, "munderover": 3}
+"""How many parts these have, the base first; browsers set none with more."""
+
 _VALUE = re.compile(r"[\w .,%#+-]{1,100}")
 _UNKNOWN_COMMAND = re.compile(r"\\[A-Za-z]+")
 
@@ -99,10 +102,13 @@ def _write(element: "Element", out: list[str], depth: int) -> None:
         out += [f"<{tag}", *(Markup(' {}="{}"').format(name, value) for name, value in said), ">"]
     if element.text:
         out.append(_text(element.text))
-    for child in element:
+    # The library gives a matrix in brackets as three bases of its exponent.
+    surplus = len(element) - _PARTS.get(tag, len(element))
+    for number, child in enumerate(element):
+        out.append("<mrow>" if surplus > 0 and number == 0 else "")
         _write(child, out, depth + 1)
-        if child.tail:
-            out.append(_text(child.tail))
+        out.append(_text(child.tail or ""))
+        out.append("</mrow>" if surplus > 0 and number == surplus else "")
     if allowed is not None:
         out.append(f"</{tag}>")
 

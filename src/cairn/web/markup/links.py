@@ -24,15 +24,13 @@ _LEVELS_TO_REPOSITORY = 2  # ``/blob/REVISION``: so many folders stand between a
 class LinkContext(msgspec.Struct, frozen=True):
     """The place a text has on the site.
 
-    ``repository`` is the repository's path (``/ada/engine``), ``revision`` what the page's address calls the revision,
-    ``folder`` the text's own folder in it, all as git has them. ``origin`` stands before every address where the HTML
-    leaves the site.
+    ``repository`` is the repository's path (``/ada/engine``), with the origin before it where the HTML leaves the site;
+    ``revision`` is what the page's address calls the revision, ``folder`` the text's own folder in it, as git has them.
     """
 
     repository: str
     revision: bytes
     folder: bytes = b""
-    origin: str = ""
 
     def lead(self, address: str, kind: AddressKind) -> str:
         """Return where a relative address leads: a page for links, the bytes for images.
@@ -44,17 +42,9 @@ class LinkContext(msgspec.Struct, frozen=True):
         path, question, query = rest.partition("?")
         target, above = _join(b"" if path.startswith("/") else self.folder, unquote_to_bytes(path))
         if above >= _LEVELS_TO_REPOSITORY:
-            return (
-                self.origin
-                + self.repository
-                + (path_join(target) if target else "")
-                + question
-                + query
-                + mark
-                + fragment
-            )
+            return self.repository + (path_join(target) if target else "") + question + query + mark + fragment
         here = path_join("raw" if kind == "image" else "blob", self.revision)
-        found = self.origin + self.repository + here + (path_join(target) if target else "")
+        found = self.repository + here + (path_join(target) if target else "")
         if kind == "image":
             return found + mark + fragment
         if fragment and target.lower().endswith(_RENDERED) and not _LINE.fullmatch(fragment):

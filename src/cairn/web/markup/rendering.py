@@ -72,7 +72,7 @@ class TextRenderer:
         if (kept := self._kept.get(key)) is not None:
             return kept
         if self._waiting >= WAITING_MAX:
-            return as_it_is(source.text, _BUSY)
+            return as_it_is(source.text, _BUSY, is_passing=True)
         self._waiting += 1
         try:
             async with self._places:
@@ -87,16 +87,16 @@ class TextRenderer:
             outcome = await self._outcome(_announcement(source), request)
         except RenderProcessUnavailable as error:
             get_logger(__name__).error("markup_unavailable", exc_info=error)
-            return as_it_is(source.text, _BUSY)
+            return as_it_is(source.text, _BUSY, is_passing=True)
         except TimeoutError:
-            return self._kept.put(key, as_it_is(source.text, _TOO_SLOW), seconds=PROBLEM_SECONDS_KEPT)
+            return self._kept.put(key, as_it_is(source.text, _TOO_SLOW, is_passing=True), seconds=PROBLEM_SECONDS_KEPT)
         except _Ended:
             # The timer's signal leaves no trace but the time; anything sooner is another bound, or a fault of ours.
             is_slow = time.monotonic() - started >= SECONDS_MAX * 0.75
             if not is_slow:
                 get_logger(__name__).warning("markup_ended", kind=source.kind.value, characters=len(source.text))
             why = _TOO_SLOW if is_slow else _REASONS[Problem.FAULT]
-            return self._kept.put(key, as_it_is(source.text, why), seconds=PROBLEM_SECONDS_KEPT)
+            return self._kept.put(key, as_it_is(source.text, why, is_passing=True), seconds=PROBLEM_SECONDS_KEPT)
         if outcome.problem is None:
             found = Rendered(SafeHtml(outcome.html), outcome.outline, outcome.notice, outcome.has_diagrams)
             return self._kept.put(key, found)
@@ -148,10 +148,10 @@ def _announcement(source: Source) -> Announcement:
     return Announcement(source.kind, has_formulas, tuple(languages))
 
 
-def as_it_is(text: str, why: str = "") -> Rendered:
+def as_it_is(text: str, why: str = "", *, is_passing: bool = False) -> Rendered:
     """Return a text with nothing in it meaning anything, and the reason."""
     shown = Markup('<pre class="markdown-plain">{}</pre>').format(text[:TEXT_BYTES_MAX])
-    return Rendered(SafeHtml(shown), notice=why)
+    return Rendered(SafeHtml(shown), notice=why, is_passing=is_passing)
 
 
 class _Kept:
