@@ -15,6 +15,10 @@ _COLUMNS = (
     ("git_undo_pack", "created_at"),
     ("git_undo_pack", "expires_at"),
     ("git_store", "collect_after"),
+    ("lfs_upload", "expires_at"),
+    ("lfs_object", "wanted_at"),
+    ("lfs_blob", "condemned_at"),
+    ("lfs_usage", "collected_at"),
 )
 _EARLIER = {
     "postgresql": "{column} - make_interval(secs => {seconds})",

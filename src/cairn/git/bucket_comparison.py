@@ -12,7 +12,7 @@ Memory: one listing page and BATCH_ROWS rows, however many keys there are.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -50,10 +50,15 @@ class Comparison:
     unknown_keys: tuple[str, ...]
 
 
-async def compare_bucket(database: Database, storage: Storage) -> Comparison:
+CompareFolder = Callable[[Database, Storage], Awaitable[Comparison]]
+"""Compares a folder that is not the engine's; what it finds counts like the rest."""
+
+
+async def compare_bucket(database: Database, storage: Storage, *, others: Sequence[CompareFolder] = ()) -> Comparison:
     """Compare everything, delete what is unknown and old unless held, and keep the result for the readiness page.
 
-    Errors: the storage's, the database's. Safe beside everything else, and to repeat.
+    ``others`` compare the folders of other features. Errors: the storage's, the database's. Safe beside everything
+    else, and to repeat.
     """
     unknown: list[str] = []
     unknown_count = deleted = 0
@@ -62,8 +67,14 @@ async def compare_bucket(database: Database, storage: Storage) -> Comparison:
             strays = await _unknown(database, folder, keys)
             unknown_count += len(strays)
             unknown += strays[: _TOLD_MAX - len(unknown)]
-            deleted += await _delete_unless_held(database, storage, strays)
+            deleted += await delete_unless_held(database, storage, strays)
     missing_count, missing = await _find_missing(database, storage)
+    for compare in others:
+        found = await compare(database, storage)
+        missing_count, unknown_count = missing_count + found.missing, unknown_count + found.unknown
+        deleted += found.deleted
+        missing += found.missing_keys[: _TOLD_MAX - len(missing)]
+        unknown += found.unknown_keys[: _TOLD_MAX - len(unknown)]
     await _keep_result(database, missing=missing_count, unknown=unknown_count)
     if missing_count:
         _log.error("bucket_keys_missing", count=missing_count, keys=missing)
@@ -150,7 +161,8 @@ async def _known(session: AsyncSession, folder: str, store_id: int, keys: Sequen
     return known.union(*uploads)
 
 
-async def _delete_unless_held(database: Database, storage: Storage, keys: Sequence[str]) -> int:
+async def delete_unless_held(database: Database, storage: Storage, keys: Sequence[str]) -> int:
+    """Delete keys that no row knows, unless deletion is held; return how many."""
     if not keys:
         return 0
     async with database.read() as session:

@@ -72,6 +72,7 @@ _GRAMMARS = {
                 "--disk-usage",
             ),
             *("--since=<count>", "--until=<count>", "--missing=print", "--ignore-missing"),
+            *("--filter=blob:limit=<count>", "--filter=object:type=blob"),
         ),
         end_of_options=True,
         paths=True,

@@ -65,7 +65,9 @@ async def _mark(session: AsyncSession) -> int:
     # ix_git_pack_state_created_at. Whoever would name a pack anew locks its row too, and only a live one may be named.
     found = await session.scalars(
         select(Pack)
-        .where(Pack.state == PackState.CONDEMNED, Pack.condemned_at < before, ~named, ~spared_by_a_pin())
+        .where(
+            Pack.state == PackState.CONDEMNED, Pack.condemned_at < before, ~named, ~spared_by_a_pin(Pack.condemned_at)
+        )
         .order_by(Pack.store_id, Pack.id)
         .limit(BATCH_PACKS)
         .with_for_update()

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, CursorResult, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from cairn.base.errors import Conflict
 from cairn.base.ids import random_id
 from cairn.db.clock import database_now, now
 from cairn.db.database import Database
-from cairn.git.models import Pack, Pin
+from cairn.git.models import Pin
 
 LOOK_BACK = timedelta(hours=1)
 """A pin reaches back so far: a transaction that was open when the pin was set notes the time at which it condemned,
@@ -59,9 +60,9 @@ async def drop_expired_pins(session: AsyncSession) -> None:
     await session.execute(delete(Pin).where(Pin.expires_at <= await database_now(session)))
 
 
-def spared_by_a_pin() -> ColumnElement[bool]:
-    """Return the condition under which a condemned row of ``git_pack`` may not be deleted yet."""
-    return exists().where(Pin.expires_at > now(), Pin.since <= Pack.condemned_at)
+def spared_by_a_pin(condemned_at: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
+    """Return the condition under which a row that was condemned at that time may not be deleted yet."""
+    return exists().where(Pin.expires_at > now(), Pin.since <= condemned_at)
 
 
 async def oldest_pin(session: AsyncSession) -> datetime | None:

@@ -52,7 +52,7 @@ from cairn.git_server.requests import Verb
 from cairn.identity.authenticate import BadCredentials
 from cairn.identity.credentials import Credential, KeyCredential, parse_authorization
 from cairn.lfs.locks import LOCKS_AT_ONCE, PathLocked, create_lock, list_locks, release_lock
-from cairn.lfs.objects import StoredObject, find_object, find_objects
+from cairn.lfs.objects import StoredObject, find_object, find_objects, note_wanted
 from cairn.lfs.quotas import QuotaExceeded, Room, require_size, room_of
 from cairn.lfs.uploads import Incoming, receive_object
 from cairn.lfs.words import Operation, Word, Words, is_word
@@ -207,6 +207,8 @@ class LfsHttp:
                 room = await room_of(
                     session, self._settings, repository_id=target.repository_id, owner_id=target.scope.owner_id
                 )
+        if is_upload:
+            await note_wanted(self._database, target.repository_id, found.values())
         links = _Links(self._settings, self._storage, target, call.authorization)
         objects = [
             await (links.download(wanted, found) if room is None else links.upload(wanted, found, room))

@@ -13,7 +13,9 @@ Authorize = Callable[[AsyncSession, Action], Awaitable[Actor]]
 """Returns who asks, as they are in this transaction, if they may do that to the repository; raises as ``authorize``."""
 
 # By name: its package stands above.
-REPOSITORY = table("repository", column("id", BigInteger), column("owner_id", BigInteger))
+REPOSITORY = table(
+    "repository", column("id", BigInteger), column("owner_id", BigInteger), column("store_id", BigInteger)
+)
 
 
 async def hold_repository(session: AsyncSession, repository_id: int) -> int:

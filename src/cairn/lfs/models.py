@@ -48,6 +48,8 @@ class LfsObject(Base):
     oid: Mapped[str] = mapped_column(HashHex, ForeignKey("lfs_blob.sha256"), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    wanted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When a client last sent it, or heard (to a day) that it need not: it may be about to push what names it."""
 
 
 class LfsUsage(Base):

@@ -6,24 +6,31 @@ proved (``uploads``), and a fork, which begins with its parent's.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.db.clock import now
+from cairn.db.database import Database
 from cairn.lfs.authorization import hold_repository
 from cairn.lfs.models import LfsBlob, LfsLock, LfsObject, LfsUsage
 
 OIDS_AT_ONCE = 500
+WANTED_NOTED_EVERY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object that a repository has: its SHA-256 in hex, its size in bytes, and the key of its bytes."""
+    """An object that a repository has: its SHA-256 in hex, its size in bytes, and the key of its bytes.
+
+    ``wanted_at`` is when a client last sent it, or was told that it need not.
+    """
 
     oid: str
     size: int
     key: str
+    wanted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +53,26 @@ async def find_objects(session: AsyncSession, repository_id: int, oids: Collecti
     for start in range(0, len(wanted), OIDS_AT_ONCE):
         # Primary keys of lfs_object and lfs_blob.
         rows = await session.execute(
-            select(LfsObject.oid, LfsObject.size, LfsBlob.key)
+            select(LfsObject.oid, LfsObject.size, LfsBlob.key, LfsObject.wanted_at)
             .join(LfsBlob, LfsBlob.sha256 == LfsObject.oid)
             .where(LfsObject.repository_id == repository_id, LfsObject.oid.in_(wanted[start : start + OIDS_AT_ONCE]))
         )
-        found |= {oid: StoredObject(oid, size, key) for oid, size, key in rows}
+        found |= {oid: StoredObject(oid, size, key, wanted_at) for oid, size, key, wanted_at in rows}
     return found
+
+
+async def note_wanted(database: Database, repository_id: int, objects: Collection[StoredObject]) -> None:
+    """Somebody was told just now that these are here: collection leaves them to a push that may be about to come."""
+    before = await database.now() - WANTED_NOTED_EVERY
+    oids = [found.oid for found in objects if found.wanted_at < before]
+    for start in range(0, len(oids), OIDS_AT_ONCE):
+        async with database.write() as session:
+            await session.execute(
+                update(LfsObject)
+                .where(LfsObject.repository_id == repository_id, LfsObject.oid.in_(oids[start : start + OIDS_AT_ONCE]))
+                .values(wanted_at=now())
+                .execution_options(synchronize_session=False)
+            )
 
 
 async def usage_of(session: AsyncSession, repository_id: int) -> Usage:
@@ -63,7 +84,7 @@ async def usage_of(session: AsyncSession, repository_id: int) -> Usage:
 async def add_object(session: AsyncSession, repository_id: int, oid: str, size: int) -> None:
     """The repository has an object that it had not; who calls holds its row."""
     await _grow(session, repository_id, Usage(1, size))
-    session.add(LfsObject(repository_id=repository_id, oid=oid, size=size, created_at=now()))
+    session.add(LfsObject(repository_id=repository_id, oid=oid, size=size, created_at=now(), wanted_at=now()))
     await session.flush()
 
 
@@ -82,9 +103,12 @@ async def remove_objects(session: AsyncSession, repository_id: int, oids: Sequen
 async def inherit_objects(session: AsyncSession, *, parent_id: int, fork_id: int) -> None:
     """The fork has every object that its parent has: who may fork a repository may read all of them."""
     await hold_repository(session, fork_id)
-    rows = select(literal(fork_id), LfsObject.oid, LfsObject.size, now()).where(LfsObject.repository_id == parent_id)
+    if await usage_of(session, parent_id) == Usage():
+        return
+    rows = select(literal(fork_id), LfsObject.oid, LfsObject.size, now(), now())
+    rows = rows.where(LfsObject.repository_id == parent_id)
     has = select(LfsObject.oid).where(LfsObject.repository_id == fork_id)
-    columns = ["repository_id", "oid", "size", "created_at"]
+    columns = ["repository_id", "oid", "size", "created_at", "wanted_at"]
     await session.execute(insert(LfsObject).from_select(columns, rows.where(LfsObject.oid.not_in(has))))
     objects, object_bytes = (
         await session.execute(

@@ -23,7 +23,7 @@ from cairn.db.clock import database_now, now
 from cairn.db.database import Database
 from cairn.identity.models import Account
 from cairn.lfs.authorization import REPOSITORY, Authorize, hold_repository
-from cairn.lfs.models import BlobState, LfsBlob, LfsUpload
+from cairn.lfs.models import BlobState, LfsBlob, LfsObject, LfsUpload
 from cairn.lfs.objects import StoredObject, add_object, find_object
 from cairn.lfs.quotas import require_size, room_of
 from cairn.storage.errors import StorageNotFound
@@ -224,7 +224,10 @@ class _Landing:
         key = await self._enter_blob(session, size)
         if is_new:
             await add_object(session, repository_id, oid, size)
-        return StoredObject(oid, size, key)
+        else:
+            of_this = (LfsObject.repository_id == repository_id, LfsObject.oid == oid)
+            await session.execute(update(LfsObject).where(*of_this).values(wanted_at=now()))
+        return StoredObject(oid, size, key, await database_now(session))
 
     async def _enter_blob(self, session: AsyncSession, size: int) -> str:
         """Return the key of the object's bytes, whose row is live: this upload's if there are no others."""

@@ -21,6 +21,7 @@ from cairn.git.undo_packs import expire_undo_packs
 from cairn.jobs.context import JobContext
 from cairn.jobs.queue import enqueue
 from cairn.jobs.registry import handler, scheduled
+from cairn.lfs.bucket_comparison import compare_lfs
 
 COLLECT_KIND = "ops.collect"
 _COLLECTION_SECONDS = 6 * 3600
@@ -50,7 +51,7 @@ async def delete_old_undo_packs(context: JobContext) -> None:
 @scheduled("ops.compare_bucket", every=timedelta(days=7))
 async def compare_bucket_and_tables(context: JobContext) -> None:
     """Hold bucket and tables against each other."""
-    found = await compare_bucket(context.database, context.service(Engine).storage)
+    found = await compare_bucket(context.database, context.service(Engine).storage, others=[compare_lfs])
     _log.info("bucket_compared", missing=found.missing, unknown=found.unknown, deleted=found.deleted)
 
 

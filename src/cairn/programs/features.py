@@ -13,6 +13,7 @@ JOBS = (
     "cairn.audit.jobs",
     "cairn.identity.jobs",
     "cairn.mail.jobs",
+    "cairn.lfs.jobs",
     "cairn.repositories.fork_jobs",
     "cairn.repositories.languages.jobs",
     "cairn.repositories.transfer_jobs",

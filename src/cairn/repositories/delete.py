@@ -12,6 +12,7 @@ from cairn.base.actor import Actor
 from cairn.events.emit import emit
 from cairn.git.engine import Engine
 from cairn.identity.models import Account
+from cairn.lfs.objects import forget_repository
 from cairn.repositories.events import RepositoryDeleted
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.network import leave_network
@@ -30,6 +31,7 @@ async def delete_repository(session: AsyncSession, engine: Engine, actor: Actor,
     full_name = f"{owner.login}/{repository.name}"
     owner_id, store_id = repository.owner_id, repository.store_id
     await leave_network(session, repository)
+    await forget_repository(session, repository_id)
     await session.execute(delete(Grant).where(Grant.repository_id == repository_id))
     await session.execute(delete(RepositoryRename).where(RepositoryRename.repository_id == repository_id))
     await session.execute(delete(Repository).where(Repository.id == repository_id))

@@ -34,6 +34,7 @@ from cairn.git.types import ZERO_OID, RefName
 from cairn.identity.authenticate import refresh_actor
 from cairn.identity.models import Account, AccountKind
 from cairn.jobs.queue import enqueue
+from cairn.lfs.objects import inherit_objects
 from cairn.repositories.create import NewRepository, check_texts, insert_repository, list_possible_owners
 from cairn.repositories.events import RepositoryForked
 from cairn.repositories.languages.recorded import ask_for_count
@@ -280,6 +281,8 @@ async def _finish(session: AsyncSession, fork_id: int) -> None:
     fork = await session.get_one(Repository, fork_id)
     parent = None if fork.parent_id is None else await session.get(Repository, fork.parent_id)
     fork.pushed_at = None if parent is None else parent.pushed_at
+    if parent is not None:
+        await inherit_objects(session, parent_id=parent.id, fork_id=fork_id)
     await ask_for_count(session, fork_id)
     await session.execute(
         delete(RepositoryWork).where(RepositoryWork.repository_id == fork_id, RepositoryWork.kind == WorkKind.FILL)

@@ -30,6 +30,7 @@ from cairn.git.store_state import lock_stores
 from cairn.git.types import ZERO_OID, Oid, RefName, Signature, show
 from cairn.identity.models import Account
 from cairn.identity.queries import commit_email
+from cairn.lfs.objects import inherit_objects
 from cairn.repositories.accept_push import make_within
 from cairn.repositories.network import OPENNESS
 from cairn.repositories.queries import RepositoryView, branch_ref, find_repository_by_id
@@ -128,7 +129,9 @@ async def sync_fork(
         # No ref of the fork reaches it yet: only a base pack keeps it, and a fork that narrows meanwhile loses those.
         if not await is_covered(session, fork.store_id, [upstream.oid]):
             raise BaseMoved
-        return await allowed(session, moving)
+        refusals = await allowed(session, moving)
+        await inherit_objects(session, parent_id=parent.id, fork_id=fork.id)
+        return refusals
 
     if staged.updates:
         outcomes = await engine.land(staged, push_id=random_id(), actor=actor.label, within=within)

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("oid", base.HashHex, nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("created_at", base.UtcDateTime(), nullable=False),
+        sa.Column("wanted_at", base.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["repository_id"], ["repository.id"], name="fk_lfs_object_repository_id", ondelete="CASCADE"
         ),
