@@ -14,6 +14,7 @@ HIGHLIGHT_BYTES_MAX = 512 << 10
 LINE_BYTES_MAX = 20_000
 """One line longer than this (minified code) makes lexers slow: the text is shown plain."""
 
+_NO_LANGUAGE = "Text only"
 _PATIENCE_SECONDS = 4
 _VERSION = 1
 """To be raised with every change here that makes other HTML of the same text."""
@@ -69,7 +70,7 @@ def highlight_text(text: str, name: str) -> list[Markup]:
 def language_of(text: str, name: str) -> str:
     """Return the language whose lexer colours a text, empty where it stays plain for what it is or for its size."""
     lexer = _lexer_for(name, text[:1000]) if is_highlightable(text.encode("utf-8", "replace")) else None
-    return "" if lexer is None else str(lexer.name)
+    return "" if lexer is None or lexer.name == _NO_LANGUAGE else str(lexer.name)
 
 
 def is_known_language(name: str) -> bool:

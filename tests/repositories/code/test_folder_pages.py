@@ -77,3 +77,46 @@ async def test_a_page_does_not_wait_for_a_long_history_and_says_where_the_rest_i
     again = (await forge.browser().get("/ada/engine/tree/main/src")).text
     assert "aria-busy" not in again, "what is known costs no wait"
     assert await column(forge, "/tree/main/src") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}
+
+
+async def test_single_folders_are_one_row_and_each_kind_says_what_it_is(forge: Forge, tmp_path: Path) -> None:
+    ada = await forge.person("ada")
+    repository = await forge.repository(ada, "engine")
+    made = init(tmp_path / "stock")
+    commit = made.commit({"src/main/java/A.java": "", "run": "x", ".gitmodules": ""})
+    for name, target in (("in", b"src/main"), ("out", b"/etc/passwd")):
+        oid = made.git("hash-object", "-w", "--stdin", stdin=target).decode().strip()
+        made.git("update-index", "--add", "--cacheinfo", f"120000,{oid},{name}")
+    made.git("update-index", "--chmod=+x", "run")
+    made.git("update-index", "--add", "--cacheinfo", f"160000,{commit},vendor")
+    made.write(".gitmodules", '[submodule "v"]\n\tpath = vendor\n\turl = ../mill.git\n')
+    made.git("add", ".gitmodules")
+    made.git("commit", "-q", "-m", "everything")
+    await forge.push_refs(repository, made, "refs/heads/main")
+    text = (await get(forge, "")).text
+    assert 'href="/ada/engine/tree/main/src/main/java"' in text
+    assert '<span class="tree-lead">src/main/</span>java' in text
+    assert f'@ <a href="/ada/mill/tree/{commit}">{commit[:10]}</a>' in text
+    assert 'href="/ada/engine/blob/main/vendor"' in text
+    assert '→ <a href="/ada/engine/blob/main/src/main">src/main</a>' in text
+    assert "→ /etc/passwd" in text
+    assert text.count(">executable<") == 1
+
+
+async def test_a_very_large_folder_comes_in_parts_and_says_so(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cairn.git.folder_listing.ENTRIES_PER_PART", 10)
+    monkeypatch.setattr(folder_pages, "ENTRIES_PER_PART", 10)
+    ada = await forge.person("ada")
+    await forge.repository(ada, "engine", files={f"many/{number:03}": b"" for number in range(25)} | {"x": b""})
+    path, seen = "/ada/engine/tree/main/many", []
+    while path:
+        text = html.unescape((await forge.browser().get(path)).text)
+        names = re.findall(r'class="tree-file"><td class="tree-name"><a[^>]*>.*?<span>(\d+)</span>', text)
+        assert f"Entries {len(seen) + 1} to {len(seen) + len(names)} of 25" in text
+        seen += names
+        later = re.search(r'rel="next" href="([^"]+)"', text)
+        path = later[1] if later else ""
+    assert seen == [f"{number:03}" for number in range(25)]
+    beyond = await get(forge, "/tree/main/many?skip=99")
+    assert "25 entries, none so far down" in beyond.text
+    assert "Entries" not in (await get(forge, "")).text

@@ -89,19 +89,19 @@ async def paths(
     repository = await open_repository_page(context, actor, owner, repo)
     if isinstance(repository, Response):
         return repository
-    headers = {"Vary": "Accept-Encoding"}
+    headers = {"Vary": "Accept-Encoding", "Content-Type": "text/plain; charset=utf-8"}
     async with open_code(engine, repository.store_id) as code:
         tree = await _tree(code, await code.place(address_of(context)))
         headers["ETag"] = f'W/"{tree}"'
         asked = context.request.headers.get("if-none-match", "")
         if asked and etag_matches(asked, headers["ETag"]):
-            return Response(content=b"", status_code=304, headers=headers, media_type="text/plain")
+            return Response(content=b"", status_code=304, headers=headers)
         found = await code.paths(tree)
     if "gzip" in context.request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
-        return Response(content=found.packed, headers=headers, media_type="text/plain; charset=utf-8")
+        return Response(content=found.packed, headers=headers)
     text = await asyncio.to_thread(found.text)
-    return Response(content=text, headers=headers, media_type="text/plain; charset=utf-8")
+    return Response(content=text, headers=headers)
 
 
 async def _tree(code: Code, place: Place) -> Oid:

@@ -1,6 +1,5 @@
 """Pages of folders: entries, what changed each of them last, the README; the repository's home is its root's."""
 
-import posixpath
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -167,13 +166,13 @@ async def _rows(
 
 def _row(base: str, place: Place, entry: FolderEntry) -> Row:
     kind = _KINDS.get(entry.mode, "file")
-    path = _join(place.path, posixpath.join(entry.name, entry.below))
-    href = code_url(base, "tree" if kind == "folder" else "blob", place.revision, path.rstrip(b"/"))
+    path = _join(place.path, _join(entry.name, entry.below) if entry.below else entry.name)
+    href = code_url(base, "tree" if kind == "folder" else "blob", place.revision, path)
     row = Row(show(entry.name), href, kind, is_executable=entry.mode == EXECUTABLE_MODE)
     if entry.below:
         # Folders that hold nothing but the next one are one step.
-        above, _, name = entry.below.rpartition(b"/")
-        row.lead, row.name = show(posixpath.join(entry.name, above)).rstrip("/") + "/", show(name)
+        above, _, name = _join(entry.name, entry.below).rpartition(b"/")
+        row.lead, row.name = show(above) + "/", show(name)
     if kind == "symlink":
         row.aside, row.aside_href = show(entry.target), link_href(base, place.revision, path, entry.target)
     return row
