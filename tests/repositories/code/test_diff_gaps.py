@@ -32,8 +32,11 @@ FILE = FileDiff(FileStatus.MODIFIED, b"a", b"a", 0o100644, 0o100644, Oid("1" * 4
 )
 def test_a_gap_is_unfolded_from_both_sides_or_whole(lines: GapLines | None, ways: list[str]) -> None:
     found = linked(Gap("gap", lines, "def f():"), FILE, DiffRequest(path="/x"))
-    assert [way for way, _, _, _ in found.links] == ways
-    assert all(words and icon and address.startswith("/x?file=") for _, words, icon, address in found.links)
+    assert [link.grow for link in found.links] == ways
+    for link in found.links:
+        assert link.words
+        assert link.href.startswith("/x?file=")
+        assert "&part=1" in link.part
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def numbers(text: str, side: str) -> list[int]:
 
 def links(text: str) -> dict[str, str]:
     """Return the ways to unfold the gaps of a text: where it has several, the last one's."""
-    return {way: html.unescape(address) for address, way in re.findall(r'href="([^"]*)" data-grow="(\w+)"', text)}
+    return {way: html.unescape(address) for way, address in re.findall(r'data-grow="(\w+)" data-part="([^"]*)"', text)}
 
 
 async def test_lines_come_in_place_of_the_gap(forge: Forge, page: str) -> None:
@@ -77,6 +80,11 @@ async def test_lines_come_in_place_of_the_gap(forge: Forge, page: str) -> None:
     rest = await get(forge, links(up)["all"])
     assert numbers(rest, "R") == list(range(25, 78))
     assert 'class="diff-gap"' not in rest
+
+
+async def test_without_a_script_the_link_leads_to_the_whole_file(forge: Forge, page: str) -> None:
+    [address] = set(re.findall(r'href="([^"#]*)#[^"]*R5" data-grow', await get(forge, page)))
+    assert numbers(await get(forge, address), "R") == list(range(1, 402))
 
 
 async def test_after_added_lines_both_sides_keep_their_numbers(forge: Forge, page: str) -> None:

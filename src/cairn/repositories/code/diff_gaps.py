@@ -9,7 +9,7 @@ from cairn.git.types import show
 from cairn.repositories.code.browse import Code
 from cairn.repositories.code.diff_files import is_submodule
 from cairn.repositories.code.diff_request import DiffRequest, GapLines, file_key
-from cairn.repositories.code.diff_rows import COLOURED_BYTES_MAX, Block, Gap, TextReader, plain_rows
+from cairn.repositories.code.diff_rows import COLOURED_BYTES_MAX, Block, Gap, GapLink, TextReader, plain_rows
 
 STEP_LINES = 20
 ALL_LINES_MAX = 1000
@@ -26,9 +26,10 @@ def linked(gap: Gap, file: FileDiff, request: DiffRequest) -> Gap:
         return gap
     hidden = None if lines.end is None else lines.end - lines.start + 1
 
-    def link(grow: str, words: str, icon: str) -> tuple[str, str, str, str]:
+    def link(grow: str, words: str, icon: str) -> GapLink:
         key = file_key(file.path)
-        return grow, words, icon, request.address(file=key, gap=lines.word, grow=grow, part=1)
+        whole = f"{request.address(file=key, context='all')}#diff-{key}R{lines.start}"
+        return GapLink(grow, words, icon, whole, request.address(file=key, gap=lines.word, grow=grow, part=1))
 
     links = []
     if lines.start > 1 and (hidden is None or hidden > STEP_LINES):

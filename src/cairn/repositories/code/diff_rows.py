@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -75,6 +75,17 @@ class Block:
         return [new for _, new in self.pairs if new is not None]
 
 
+class GapLink(NamedTuple):
+    """A way to unfold hidden lines: its word, what it does in words, its icon, a page that shows them, and the address
+    of what a script puts in the gap's place."""
+
+    grow: str
+    words: str
+    icon: str
+    href: str
+    part: str
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Unchanged lines that are not shown, above the hunk that ``heading`` (its function or section) belongs to.
@@ -85,8 +96,8 @@ class Gap:
     kind: Literal["gap"]
     lines: GapLines | None
     heading: str
-    links: tuple[tuple[str, str, str, str], ...] = ()
-    """Ways to unfold them: the way's word, what it does in words, its icon, its address."""
+    links: tuple[GapLink, ...] = ()
+    """Ways to unfold them."""
 
 
 @dataclass(slots=True)

@@ -1,5 +1,5 @@
 // What changed: further files as they come into sight, hidden lines in place, a filter, the keyboard. Every address that
-// is asked for here is a link's own.
+// is asked for here stands in the page, beside one that needs no script.
 
 const changes = document.getElementById("changes");
 
@@ -26,7 +26,7 @@ async function put(part, address, place) {
 const showGap = (link) => {
   const gap = link.closest("tbody");
   const heading = gap.querySelector(".diff-heading").textContent;
-  return put(gap, link.href, (found) => {
+  return put(gap, link.dataset.part, (found) => {
     const parts = [...found.querySelectorAll("tbody")];
     const left = parts.findLast((part) => part.classList.contains("diff-gap"))?.querySelector(".diff-heading");
     if (left && !left.textContent) left.textContent = heading;
@@ -159,13 +159,12 @@ function pathOf(item, tree) {
   return names.join("/").toLowerCase();
 }
 
-// j and k go from file to file, n and p from change to change.
+// j and k go from file to file, n and p from change to change; app.js hears the keys and knows when not to.
 const stops = { j: [".diff-file", 1], k: [".diff-file", -1], n: [".diff-change", 1], p: [".diff-change", -1] };
 
-document.addEventListener("keydown", (event) => {
-  const stop = stops[event.key];
-  if (!stop || !changes || event.metaKey || event.ctrlKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+document.addEventListener("hotkey", (event) => {
+  const stop = changes && stops[event.detail];
+  if (!stop) return;
   const [kind, step] = stop;
   const all = [...changes.querySelectorAll(kind)].filter((one) => one.checkVisibility());
   const top = (one) => Math.round(one.getBoundingClientRect().top);
