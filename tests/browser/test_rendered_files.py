@@ -25,7 +25,7 @@ NOTEBOOK = (
 FILES: dict[str, str | bytes] = {
     "README.md": EVERYTHING.read_text("utf-8"),
     "docs/guide.md": "# Guide\n\n" + "Words.\n\n" * 80 + "## How it turns\n\nBy water.\n",
-    "docs/guide.rst": "Guide\n=====\n\n.. note:: Turn it.\n\nPart\n----\n\n``code`` and :math:`a^2`.\n\n.. code:: python\n\n   x = 1\n",
+    "docs/guide.rst": "Guide\n=====\n\n.. note:: Turn it.\n\nPart\n----\n\n:math:`a`.\n\n.. code:: c\n\n   x = 1;\n",
     "stones.csv": "name;mass;note\n" + "".join(f"stone {n};{n};a note on it\n" for n in range(40)),
     "count.ipynb": NOTEBOOK,
     "logo.svg": LOGO,
