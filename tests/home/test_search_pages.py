@@ -58,8 +58,9 @@ async def test_topics_lead_to_what_one_may_see(forge: Forge) -> None:
         seen = (await forge.browser().get(path)).text
         assert 'href="/search?q=topic:stone-mill"' in seen
         assert "hidden-thing" not in seen
-        assert 'git<span class="count">1</span>' in seen
         own = (await forge.browser(ada).get(path)).text
         assert "hidden-thing" in own
-        assert 'git<span class="count">2</span>' in own
+        if path == "/topics":
+            assert 'git<span class="count">1</span>' in seen
+            assert 'git<span class="count">2</span>' in own
     assert 'href="/ada/engine"' in (await forge.browser().get("/search?q=topic:stone-mill")).text

@@ -12,7 +12,7 @@ from cairn.base.actor import ANONYMOUS, Actor
 from cairn.base.clock import utc_now
 from cairn.db.database import Database
 from cairn.repositories.search import SearchOrder, SearchRefused, read_search, search_repositories
-from cairn.repositories.topics import list_topics, set_topics
+from cairn.repositories.topics import list_lively_topics, list_topics, set_topics
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ async def test_what_is_hidden_changes_neither_results_nor_counts(place: Place) -
         assert await list_topics(session, place.ben) == [("python", 2), ("grain", 1)]
         assert await list_topics(session, place.ben, containing=["plan"]) == []
         assert await list_topics(session, place.ada, containing=["rai"]) == [("grain", 2)]
+        assert await list_lively_topics(session, place.ada, limit=2) == ["grain", "python"]
+        assert await list_lively_topics(session, ANONYMOUS, limit=9) == ["python", "grain"]
 
 
 async def test_what_is_called_so_comes_first(place: Place) -> None:

@@ -25,7 +25,7 @@ from cairn.repositories.queries import (
     RepositorySort,
     list_repositories,
 )
-from cairn.repositories.topics import list_topics
+from cairn.repositories.topics import list_lively_topics
 from cairn.repositories.transfer_offers import list_own_offers
 from cairn.web.api import PageRequest, read_page
 from cairn.web.context import RequestContext
@@ -88,7 +88,7 @@ async def explore(context: RequestContext, session: AsyncSession, actor: Actor) 
         page=asked.page,
         per_page=asked.per_page,
     )
-    topics = await list_topics(session, actor, limit=TOPICS_SHOWN) if asked.page == 1 else []
+    topics = await list_lively_topics(session, actor, limit=TOPICS_SHOWN) if asked.page == 1 else []
     return render(context, "home/explore.html", **_listed(found, asked), order=order, orders=ORDERS, topics=topics)
 
 

@@ -15,6 +15,7 @@ from cairn.repositories.search_words import split_query
 from cairn.repositories.topics import list_topics
 from cairn.web.api import PageRequest, read_page
 from cairn.web.context import RequestContext
+from cairn.web.costs import Cost
 from cairn.web.render import render
 from cairn.web.routing import PUBLIC, page
 
@@ -66,9 +67,10 @@ async def _people(session: AsyncSession, actor: Actor, q: str, asked: PageReques
     return (await search_accounts(session, actor, AccountSearch(words=words), per_page=PEOPLE_SHOWN)).items
 
 
-@page.get("/topics", action=PUBLIC, resource="none")
+@page.get("/topics", action=PUBLIC, resource="none", cost=Cost.HISTORY)
 async def topics(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[str]:
     """Show what the repositories that the visitor may see are about, the most common first."""
+    await context.pay(Cost.HISTORY)  # every topic of every repository is counted
     return render(context, "home/topics.html", topics=await list_topics(session, actor))
 
 

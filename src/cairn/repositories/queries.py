@@ -208,7 +208,7 @@ async def list_repositories(
     page: int = 1,
     per_page: int = 30,
 ) -> RepositoryPage:
-    """Return one page of the repositories the actor may see; two statements, however many there are."""
+    """Return one page of the repositories the actor may see; three statements at most."""
     orders: dict[RepositorySort, list[Any]] = {
         # Not the bare column: PostgreSQL would go through all accounts in its index's order, and through the whole list
         # for each of them, as if the count below let it stop early.
@@ -225,6 +225,7 @@ async def list_repositories(
         page=page,
         per_page=per_page,
         leads=wanted.owner_id is None,
+        names_owner=sort is RepositorySort.FULL_NAME,
     )
 
 
@@ -237,31 +238,30 @@ async def page_of_visible(
     page: int,
     per_page: int,
     leads: bool = True,
+    names_owner: bool = False,
 ) -> RepositoryPage:
     """Return one page of the repositories of which the conditions hold, of those the actor may see, in an order.
 
-    ``leads``: nothing narrows the list to one owner's. Orders may name the owner's ``Account``.
+    ``leads``: nothing narrows the list to one owner's. ``names_owner``: the order names the owner's ``Account``.
     """
     # Of an owner: uq_repository_owner_id_name_key; else the indexes that visible() names.
     wanted = [visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=leads), *conditions]
     limit = max(1, min(per_page, PER_PAGE_MAX))
-    # The page is chosen first, and the whole list counted by the way: what a row shows besides (roles, counts) is
-    # worked out for the page's rows only.
-    chosen = await session.execute(
-        select(Repository.id, func.count().over())
-        .join(Account, Account.id == Repository.owner_id)
-        .where(*wanted)
-        .order_by(*order)
-        .limit(limit)
-        .offset((max(page, 1) - 1) * limit)
-    )
-    counted = {row[0]: row[1] for row in chosen}
-    if not counted:
-        total = await session.scalar(select(func.count()).select_from(Repository).where(*wanted)) if page > 1 else 0
-        return RepositoryPage([], total or 0)
-    found = {row[0].id: row for row in await _rows(session, actor, _BY_IDS, repository_ids=list(counted))}
-    views = [_view(actor, found[repository_id]) for repository_id in counted if repository_id in found]
-    return RepositoryPage([view for view in views if view is not None], next(iter(counted.values())))
+    offset = (max(page, 1) - 1) * limit
+    # The page is chosen first: what a row shows besides (roles, counts) is worked out for its rows only. The whole is
+    # counted by itself: to count it by the way, a database would keep and sort all of it.
+    ids = select(Repository.id)
+    if names_owner:
+        ids = ids.join(Account, Account.id == Repository.owner_id)
+    chosen = (await session.scalars(ids.where(*wanted).order_by(*order).limit(limit).offset(offset))).all()
+    total = offset + len(chosen)
+    if len(chosen) == limit or (offset and not chosen):
+        total = await session.scalar(select(func.count()).select_from(Repository).where(*wanted)) or 0
+    if not chosen:
+        return RepositoryPage([], total)
+    found = {row[0].id: row for row in await _rows(session, actor, _BY_IDS, repository_ids=list(chosen))}
+    views = [_view(actor, found[repository_id]) for repository_id in chosen if repository_id in found]
+    return RepositoryPage([view for view in views if view is not None], total)
 
 
 async def list_owned(session: AsyncSession, account_id: int) -> list[tuple[int, str]]:

@@ -67,7 +67,7 @@ async def search_repositories(
     page: int = 1,
     per_page: int = 30,
 ) -> RepositoryPage:
-    """Return one page of the repositories that the actor may see and that match; two statements, however many."""
+    """Return one page of the repositories that the actor may see and that match; three statements at most."""
     columns: dict[SearchOrder, list[tuple[Any, bool]]] = {
         SearchOrder.BEST: [(_rank(wanted.text), False), (_pushed(), True)],
         SearchOrder.UPDATED: [(_pushed(), True)],

@@ -20,6 +20,7 @@ from cairn.repositories.queries import load_scope, lock_repository
 
 TOPICS_MAX = 20
 BROWSED_MAX = 100
+LIVELY_MAX = 1000
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -89,7 +90,7 @@ async def list_topics(
 ) -> list[tuple[str, int]]:
     """Return the topics of the repositories the actor may see and how many of those have each, the most used first.
 
-    ``containing``: only topics that have all of these in them.
+    ``containing``: only topics that have all of these in them. Goes through all of them: see ``list_lively_topics``.
     """
     # ix_repository_topic_topic_repository_id, and the indexes that visible() names.
     seen = visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=True)
@@ -103,3 +104,23 @@ async def list_topics(
         .limit(limit)
     )
     return [(topic, number) for topic, number in rows]
+
+
+async def list_lively_topics(session: AsyncSession, actor: Actor, *, limit: int) -> list[str]:
+    """Return the most used topics of the LIVELY_MAX repositories the actor may see that were pushed to last."""
+    # ix_repository_visibility_pushed_at, primary key of repository_topic.
+    lively = (
+        select(Repository.id)
+        .where(visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=True), Repository.topics != "")
+        .order_by(Repository.pushed_at.desc())
+        .limit(LIVELY_MAX)
+        .subquery()
+    )
+    rows = await session.execute(
+        select(RepositoryTopic.topic)
+        .join(lively, lively.c.id == RepositoryTopic.repository_id)
+        .group_by(RepositoryTopic.topic)
+        .order_by(func.count().desc(), RepositoryTopic.topic)
+        .limit(limit)
+    )
+    return [topic for (topic,) in rows]

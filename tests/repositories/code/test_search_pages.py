@@ -112,7 +112,7 @@ async def test_results_come_in_pages_by_file(engine_repository: Forge) -> None:
     await engine_repository.repository(ada, "many", files=files)
     pages = [list(await found(engine_repository, f"q=stone&page={page}", name="many")) for page in (1, 2, 3, 4)]
     assert [len(page) for page in pages] == [20, 20, 5, 0]
-    assert sum(pages, []) == sorted(files)
+    assert [path for page in pages for path in page] == sorted(files)
     text = (await engine_repository.browser().get("/ada/many/search?q=stone")).text
     assert "<strong>45 matches</strong> in 45 files" in text
 

@@ -39,7 +39,10 @@ async def test_code_is_counted_in_bytes_the_most_first(forge: Forge) -> None:
 
 
 async def test_a_repository_says_what_its_files_are(forge: Forge) -> None:
-    rules = b"*.inc linguist-language=php\n*.sql linguist-detectable\n*.js linguist-detectable=false\nvendor/** -linguist-vendored\n"
+    rules = (
+        b"*.inc linguist-language=php\n*.sql linguist-detectable\n"
+        b"*.js linguist-detectable=false\nvendor/** -linguist-vendored\n"
+    )
     found = await counted(
         forge,
         {
