@@ -90,6 +90,16 @@ def test_a_revoked_key_has_signed_nothing(gpg: Gpg) -> None:
     assert not is_signed_by(revoked.data, signature, DATA)
 
 
+@pytest.mark.parametrize("reason", [2, 3])
+def test_a_key_that_was_only_replaced_has_signed_what_it_signed_before(gpg: Gpg, reason: int) -> None:
+    key = gpg.make_key(f"Replaced {reason} <replaced@example.org>", at="20240101T000000")
+    before, after = (gpg.sign(key, DATA, at=at) for at in ("20240110T000000", "20240301T000000"))
+    gpg.revoke(key, reason=reason, at="20240201T000000")
+    revoked = parse_certificate(gpg.export(key)).data
+    assert is_signed_by(revoked, before, DATA)
+    assert not is_signed_by(revoked, after, DATA)
+
+
 def test_weak_hashes_do_not_count(gpg: Gpg) -> None:
     key = gpg.make_key("Weak <weak@example.org>", "rsa2048")
     signature = gpg.sign(key, DATA, "--digest-algo", "SHA1")

@@ -12,7 +12,9 @@ import httpx2
 from tests.stories.browser import Browser, forms_of
 from tests.stories.installation import PASSWORD, Installation, git, working_copy
 
-ALL_SCOPES = ("repo", "user", "admin:public_key", "delete_repo", "admin:org")
+ALL_SCOPES = (
+    *("repo", "user", "admin:public_key", "admin:ssh_signing_key", "admin:gpg_key", "delete_repo", "admin:org"),
+)
 NARROW_SCOPES = ("read:user",)
 
 

@@ -58,6 +58,8 @@ FORKING = {"/api/v3/repos/{owner}/{repo}/forks", "/{owner}/{repo}/fork"}
 """Also a creation, under the own account."""
 NUMBERS_OF_NOTHING = {
     "key_id",
+    "gpg_key_id",
+    "ssh_signing_key_id",
     "pat_id",
     "invitation_id",
     "announcement_id",

@@ -21,6 +21,10 @@ EMAILS = frozenset({"user", "email_addresses:write"})
 READS_EMAILS = frozenset({"user", "user:email", "email_addresses:read", "email_addresses:write"})
 KEYS = frozenset({"admin:public_key", "write:public_key", "git_ssh_keys:write"})
 READS_KEYS = KEYS | {"read:public_key", "git_ssh_keys:read"}
+SIGNS = frozenset({"admin:ssh_signing_key", "write:ssh_signing_key", "ssh_signing_keys:write"})
+READS_SIGNS = SIGNS | {"read:ssh_signing_key", "ssh_signing_keys:read"}
+GPG = frozenset({"admin:gpg_key", "write:gpg_key", "gpg_keys:write"})
+READS_GPG = GPG | {"read:gpg_key", "gpg_keys:read"}
 READS = frozenset({"user", "read:user"})
 ORGANIZATIONS = frozenset({"admin:org", "write:org"})
 READS_ORGANIZATIONS = ORGANIZATIONS | {"read:org"}
@@ -31,6 +35,12 @@ MAY: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("*", "/api/v3/user/emails", EMAILS),
     ("*", "/api/v3/user/email/", EMAILS),
     ("*", "/settings/emails", EMAILS),
+    ("GET", "/api/v3/user/ssh_signing_keys", READS_SIGNS),
+    ("*", "/api/v3/user/ssh_signing_keys", SIGNS),
+    ("*", "/settings/keys/signing", SIGNS),
+    ("GET", "/api/v3/user/gpg_keys", READS_GPG),
+    ("*", "/api/v3/user/gpg_keys", GPG),
+    ("*", "/settings/keys/gpg", GPG),
     ("GET", "/settings/keys/new", KEYS),
     ("GET", "/api/v3/user/keys", READS_KEYS),
     ("GET", "/settings/keys", READS_KEYS),
@@ -86,7 +96,7 @@ async def tokens_of(people: People) -> dict[str, str]:
 async def status_of(people: People, route: DeclaredRoute, token: str) -> int:
     """Return what a token gets at a route; nothing is sent along, so that what is allowed changes nothing."""
     path = route.path.replace("{username}", "ada").replace("{key_id}", "999999").replace("{account_id}", "1")
-    path = path.replace("{token_id}", "1")
+    path = path.replace("{token_id}", "1").replace("{gpg_key_id}", "999999").replace("{ssh_signing_key_id}", "999999")
     client = people.program(token)
     if route.declaration.kind == "api":
         return (await client.request(route.method, path, json={} if route.method != "GET" else None)).status_code

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import asyncssh
 import httpx2
 import pytest
+from pysequoia import Tsk
 from tests.stories.installation import Installation, installation, ssh_key
 from tests.stories.people import Cast, Person, Rank, make_cast, tables_of
 from tests.stories.route_table import route_table
@@ -61,6 +62,7 @@ ADDRESSES = {
     "/blob/": "main/README.md",
     "/blame/": "main/README.md",
     "/compare/": "main...main",
+    "/range-diff/": "main...main",
     "/raw/": "main/README.md",
     "/tree/": "main/src",
 }
@@ -135,7 +137,7 @@ class World:
             "commit_sha": self.cast.head,
             "file_sha": self.cast.blob,
             "tag_sha": self.cast.tag,
-            "key_id": "999999",
+            **dict.fromkeys(("key_id", "gpg_key_id", "ssh_signing_key_id"), "999999"),
             "secret": "unknown",
             "file_name": "ada.svg",
             "org": ORGANIZATION,
@@ -228,7 +230,14 @@ def _has_scope(person: Person, action: Action) -> bool:
 TAKING_A_KEY = {
     *(("POST", "/api/v3/user/keys"), ("POST", "/settings/keys/new")),
     *(("POST", "/api/v3/repos/{owner}/{repo}/keys"), ("POST", "/{owner}/{repo}/settings/keys")),
+    *(("POST", "/api/v3/user/ssh_signing_keys"), ("POST", "/settings/keys/signing/new")),
 }
+TAKING_A_GPG_KEY = {("POST", "/api/v3/user/gpg_keys"), ("POST", "/settings/keys/gpg/new")}
+
+
+def gpg_key() -> str:
+    """Return a new public key."""
+    return str(Tsk.generate("Somebody <somebody@example.test>").extract_certificate())
 
 
 def ask(world: World, person: Person, route: DeclaredRoute, repository: str, *, is_filled: bool) -> httpx2.Response:
@@ -237,6 +246,8 @@ def ask(world: World, person: Person, route: DeclaredRoute, repository: str, *, 
     body = BODIES.get((route.method, route.path), {}) if is_filled else {}
     if (route.method, route.path) in TAKING_A_KEY and is_filled:
         body = {"title": "laptop", "key": asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()}
+    if (route.method, route.path) in TAKING_A_GPG_KEY and is_filled:
+        body = {"name": "laptop", "armored_public_key": gpg_key()}
     body = {
         name: value.replace("{repo}", repository) if isinstance(value, str) else value for name, value in body.items()
     }
@@ -323,7 +334,8 @@ def test_nobody_without_the_right_gets_anywhere(world: World, repository: str) -
 def _names_nothing(route: DeclaredRoute) -> bool:
     """Tell whether the sample values name nothing for anybody: one-time links, keys by number, who is no member."""
     return bool(
-        route.parameters & {"secret", "key_id", "token_id", "pat_id", "avatar_id", "announcement_id", "invitation_id"}
+        route.parameters & {"secret", "token_id", "pat_id", "avatar_id", "announcement_id", "invitation_id"}
+        or route.parameters & {"key_id", "gpg_key_id", "ssh_signing_key_id"}
         or {"org", "username"} <= route.parameters
         or {"slug", "repo"} <= route.parameters
         or route.path
@@ -385,6 +397,8 @@ CHILD_FIELDS = {
     "/settings/tokens/revoke": ("id", "SELECT id FROM account_token WHERE account_id = ?"),
     "/settings/tokens/regenerate": ("id", "SELECT id FROM account_token WHERE account_id = ?"),
     "/settings/keys/delete": ("id", "SELECT id FROM account_ssh_key WHERE account_id = ?"),
+    "/settings/keys/signing/delete": ("id", "SELECT id FROM account_signing_key WHERE account_id = ?"),
+    "/settings/keys/gpg/delete": ("id", "SELECT id FROM account_gpg_key WHERE account_id = ?"),
     "/settings/emails/remove": ("email", "SELECT email FROM account_email WHERE account_id = ?"),
 }
 """Forms that name a child row: the field, and where another account's rows of that kind are."""
@@ -395,6 +409,8 @@ NAMES_NO_CHILD = {"/settings/account/delete", "/settings/profile/picture/remove"
 """Forms about the caller's own account that name no row of it."""
 CHILD_PARAMETERS = {
     "key_id": "SELECT id FROM account_ssh_key WHERE account_id = ?",
+    "ssh_signing_key_id": "SELECT id FROM account_signing_key WHERE account_id = ?",
+    "gpg_key_id": "SELECT id FROM account_gpg_key WHERE account_id = ?",
     "token_id": "SELECT id FROM account_token WHERE account_id = ?",
 }
 """Path parameters that name a child row of the caller's account."""
@@ -404,6 +420,9 @@ def test_ids_of_somebody_elses_things_are_absent(world: World) -> None:
     """A3: the child is only found through its parent; a known id is worth nothing to another account."""
     cast, stan = world.cast, world.cast.people["stan"]
     assert cast.people["ada"].api.post("/api/v3/user/keys", json={"title": "k", "key": world.key_line}).is_success
+    signing = {"title": "k", "key": world.key_line}
+    assert cast.people["ada"].api.post("/api/v3/user/ssh_signing_keys", json=signing).is_success
+    assert cast.people["ada"].api.post("/api/v3/user/gpg_keys", json={"armored_public_key": gpg_key()}).is_success
     owner = cast.rows("SELECT id FROM account WHERE login = 'ada'")[0][0]
     before = tables_of(cast.database, without=VOLATILE)
     tried = 0

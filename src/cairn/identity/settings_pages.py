@@ -10,6 +10,8 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
+from cairn.access.decide import decide
+from cairn.access.scopes import AccountScope
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
 from cairn.base.ids import RowId
@@ -98,13 +100,19 @@ async def end_other_sessions(context: RequestContext, session: AsyncSession, act
 async def keys_page(context: RequestContext, session: AsyncSession, actor: Actor) -> Response[Any]:
     """Show every key: those that sign in, and those that sign commits."""
     account_id = own_account(actor)
+
+    def may(action: Action) -> bool:
+        return decide(actor, action, AccountScope(account_id)).allowed  # a token may reach one list and not another
+
     return show_settings(
         context,
         "keys.html",
         "keys",
         keys=await list_keys(session, actor, account_id),
-        signing_keys=await list_signing_keys(session, actor, account_id),
-        gpg_keys=await list_gpg_keys(session, actor, account_id),
+        signing_keys=await list_signing_keys(session, actor, account_id)
+        if may(Action.ACCOUNT_READ_SIGNING_KEYS)
+        else [],
+        gpg_keys=await list_gpg_keys(session, actor, account_id) if may(Action.ACCOUNT_READ_GPG_KEYS) else [],
         now=context.site.clock(),
     )
 

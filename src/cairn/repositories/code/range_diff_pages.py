@@ -1,6 +1,7 @@
 """The page and the operation that compare two versions of a series: which commit became which, and how."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -11,7 +12,7 @@ from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFoundHere, TooLarge
 from cairn.git.engine import Engine
-from cairn.git.range_diff import Pair, PairStatus, Part, RangeDiff, Side
+from cairn.git.range_diff import Pair, PairStatus, Part, PatchLine, RangeDiff, Side
 from cairn.git.runner import GitTimedOut
 from cairn.git.types import show
 from cairn.repositories.api_routes import read_repository
@@ -77,10 +78,19 @@ def shown_pairs(found: RangeDiff) -> list[ShownPair]:
             pair,
             STATUSES[pair.status],
             decode_text(pair.subject),
-            [Row(SIDES[line.side], PARTS[line.part], decode_text(line.content), line.cut_bytes) for line in pair.lines],
+            [
+                Row(SIDES[line.side], PARTS[line.part], decode_text(line.content), line.cut_bytes)
+                for line, following in zip_longest(pair.lines, pair.lines[1:])
+                if not _is_empty_gap(line, following)
+            ],
         )
         for pair in found.pairs
     ]
+
+
+def _is_empty_gap(line: PatchLine, following: PatchLine | None) -> bool:
+    """Tell whether a line says only what the heading after it says better."""
+    return line.side is Side.GAP and following is not None and following.part is Part.HEADING
 
 
 @page.get("/{owner:str}/{repo:str}/range-diff", action=Action.REPOSITORY_READ, resource="repository")
