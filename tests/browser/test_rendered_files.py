@@ -13,7 +13,7 @@ from tests.factories.git_repositories import init
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-EVERYTHING = Path(__file__).parents[1] / "web/markup/everything.md"
+EVERYTHING = Path(__file__).parents[1] / "web/markup/everything.txt"
 LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="10" fill="#0f6a5e"/></svg>'
 )
