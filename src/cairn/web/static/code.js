@@ -136,7 +136,7 @@ if (area && tools) {
     const lines = [];
     for (let number = chosen[0]; number <= chosen[1]; number += 1) {
       const row = document.getElementById(`L${number}`);
-      if (row) lines.push(row.querySelector(".code-text").textContent);
+      if (row) lines.push(row.querySelector(".code-text").textContent.replace("\n", ""));
     }
     await navigator.clipboard.writeText(lines.join("\n"));
     say(`${wordsOf(chosen)} copied`);

@@ -120,6 +120,7 @@ function optionOf({ path, positions }, index) {
 }
 
 let selected = 0;
+let ranked = null;
 
 function select(index) {
   const options = list.children;
@@ -133,7 +134,8 @@ function select(index) {
 }
 
 function show(paths, lowered) {
-  const { matches, total } = rank(paths, lowered, input.value, most);
+  ranked = input.value;
+  const { matches, total } = rank(paths, lowered, ranked, most);
   list.replaceChildren(...matches.map(optionOf));
   for (const option of list.children) option.setAttribute("aria-selected", "false");
   none.textContent = input.value ? "No file is like that." : "There are no files.";
@@ -179,7 +181,7 @@ async function begin() {
   input.form.addEventListener("submit", (event) => {
     event.preventDefault();
     cancelAnimationFrame(frame);
-    show(paths, lowered);
+    if (input.value !== ranked) show(paths, lowered);
     list.children[selected]?.click();
   });
   show(paths, lowered);
