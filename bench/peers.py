@@ -121,6 +121,73 @@ def http_peer(folder: Path, *, at_once: int = _FCGI_CHILDREN) -> Iterator[HttpPe
 
 
 @contextmanager
+def cgit_peer(folder: Path, repository: Path, *, at_once: int = _FCGI_CHILDREN) -> Iterator[str]:
+    """Run cgit behind nginx and fcgiwrap over one bare repository until the block ends; yield its address.
+
+    Without cgit's own cache: what it answers is worked out each time, as what it is compared with is.
+    """
+    nginx, fcgiwrap, port = find_program("nginx"), find_program("fcgiwrap"), free_port()
+    script = Path("/usr/lib/cgit/cgit.cgi")
+    if not script.exists():
+        raise FileNotFoundError("install cgit (Debian package) to measure")
+    folder.mkdir(parents=True)
+    socket = folder / "cgit.sock"
+    settings = folder / "cgitrc"
+    options = ["enable-blame=1", "enable-log-filecount=0", "cache-size=0", "virtual-root=/", "snapshots="]
+    settings.write_text("\n".join([*options, "repo.url=code", f"repo.path={repository}"]) + "\n")
+    wrap = ServerProcess(
+        [str(fcgiwrap), "-c", str(at_once), "-s", f"unix:{socket}"],
+        log=folder / "fcgiwrap.log",
+        is_ready=socket.exists,
+        environ={
+            **os.environ,
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+        },
+    )
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"""
+        {"user root;" if os.geteuid() == 0 else ""}
+        worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log error;
+        events {{ worker_connections 1024; }}
+        http {{
+          access_log off; client_body_temp_path {folder}/body; fastcgi_temp_path {folder}/fastcgi;
+          proxy_temp_path {folder}/proxy; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+          server {{
+            listen 127.0.0.1:{port};
+            location / {{
+              fastcgi_pass unix:{socket};
+              include /etc/nginx/fastcgi_params;
+              fastcgi_param SCRIPT_FILENAME {script};
+              fastcgi_param SCRIPT_NAME "";
+              fastcgi_param PATH_INFO $uri;
+              fastcgi_param QUERY_STRING $args;
+              fastcgi_param CGIT_CONFIG {settings};
+              fastcgi_param GIT_CONFIG_COUNT 1;
+              fastcgi_param GIT_CONFIG_KEY_0 safe.directory;
+              fastcgi_param GIT_CONFIG_VALUE_0 "*";
+            }}
+          }}
+        }}
+        """
+    )
+    front = ServerProcess(
+        [str(nginx), "-c", str(config), "-p", str(folder)],
+        log=folder / "nginx.out",
+        is_ready=lambda: accepts_connections(port),
+    )
+    try:
+        wrap.start()
+        front.start()
+        yield f"http://127.0.0.1:{port}/code"
+    finally:
+        front.stop()
+        wrap.stop()
+
+
+@contextmanager
 def ssh_peer(folder: Path, *, key: Path) -> Iterator[SshPeer]:
     """Run a private sshd that accepts ``key`` for the present user until the block ends."""
     sshd, port = find_program("sshd"), free_port()

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from tests.factories.forge import Forge
-from tests.factories.git_repositories import init
+from tests.factories.git_repositories import StockRepository, init
 
 from cairn.base.errors import NotFound
 from cairn.git.reading import ObjectNotFound
+from cairn.git.runner import GitRunner
 from cairn.git.types import ObjectKind, Oid
 from cairn.repositories.code import browse
 from cairn.repositories.code.browse import open_code
@@ -86,3 +87,22 @@ async def test_only_what_a_root_reaches_is_proved(forge: Forge, tmp_path: Path) 
         for absent in (theirs, Oid(stock.git("hash-object", "--stdin", stdin=b"nothing").decode().strip())):
             with pytest.raises(NotFound):
                 await code.prove(absent)
+
+
+async def test_the_last_commit_of_a_path_is_asked_of_git_once(
+    forge: Forge, stock: StockRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_code(forge.engine, 1) as code:
+        place = await code.place(b"main/src/mill.py")
+        nowhere = await code.place(b"main/nothing")
+        root = await code.place(b"main")
+        first = await code.latest(place)
+        assert await code.latest(nowhere) == []
+        count = await code.count_commits(root.revision)
+        assert first[0].oid == stock.git("log", "-1", "--format=%H", "main", "--", "src/mill.py").decode().strip()
+        assert count == int(stock.git("rev-list", "--count", "main"))
+        monkeypatch.setattr(GitRunner, "spawn", None)
+        assert await code.latest(place) == first
+        assert await code.latest(nowhere) == []
+        assert [commit.oid for commit in await code.latest(root)] == [stock.oid("main")]
+        assert await code.count_commits(root.revision) == count

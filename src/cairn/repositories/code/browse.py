@@ -244,6 +244,18 @@ class Code:
         )
         return CommitPage(found[:per_page], len(found) > per_page)
 
+    async def latest(self, place: Place) -> list[Commit]:
+        """Return the last commit that changed a path, asked of git once for each commit; none if none did."""
+        oid = place.revision.commit_oid
+        if place.path:
+
+            async def make() -> bytes:
+                found = (await self.history(place, page=1, per_page=1)).commits
+                return found[0].oid.encode("ascii") if found else b""
+
+            oid = Oid((await self.keep(make, "latest", oid, place.path)).decode("ascii"))
+        return [await self.commit(oid)] if oid else []
+
     async def last_commits(self, folder: bytes, tip: Oid, *, patience_seconds: float | None) -> LastCommits | None:
         """Return which commit changed each entry of a folder last, or None if that takes longer than is waited.
 
@@ -279,10 +291,14 @@ class Code:
         )
 
     async def count_commits(self, revision: Revision) -> int:
-        """Return how many commits a revision has, counted up to COUNTED_COMMITS_MAX."""
-        return await count_commits(
-            self._engine.runner, self._objects, [revision.commit_oid], max_count=COUNTED_COMMITS_MAX
-        )
+        """Return how many commits a revision has, counted up to COUNTED_COMMITS_MAX; once for each commit."""
+        oid = revision.commit_oid
+
+        async def make() -> bytes:
+            counted = await count_commits(self._engine.runner, self._objects, [oid], max_count=COUNTED_COMMITS_MAX)
+            return b"%d" % counted
+
+        return int(await self.keep(make, "count", oid, COUNTED_COMMITS_MAX))
 
     async def diff(self, commit: Commit, *, skip_files: int = 0, bounds: DiffBounds | None = None) -> Diff:
         """Return what a commit changed against its first parent, from the file after ``skip_files`` on."""

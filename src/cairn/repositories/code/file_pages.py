@@ -99,7 +99,7 @@ async def file(
         entry = await code.entry(place)
         if entry.kind is ObjectKind.TREE:
             return redirect(code_url(base, "tree", place.revision, place.path))
-        commits = await code.history(place, page=1, per_page=1)
+        latest = await code.latest(place)
         content = await _content(code, entry)
         if entry.is_submodule:
             url = (await read_submodules(code, place.revision)).get(place.path, "")
@@ -120,8 +120,8 @@ async def file(
         encodings=list(ENCODINGS),
         lines_per_part=LINES_PER_PART,
         copies_whole=content.size_bytes <= WHOLE_BYTES_MAX,
-        latest=commits.commits[0] if commits.commits else None,
-        authors=await authors_of(context, commits.commits),
+        latest=latest[0] if latest else None,
+        authors=await authors_of(context, latest),
         raw_href=code_url(base, "raw", place.revision, place.path),
         history_href=code_url(base, "commits", place.revision, place.path),
         blame_href=code_url(base, "blame", place.revision, place.path),

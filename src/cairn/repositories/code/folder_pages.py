@@ -114,7 +114,7 @@ async def _show_folder(
     if entry.kind is not ObjectKind.TREE:
         return redirect(code_url(base, "blob", place.revision, place.path))
     found: Folder = await code.folder(entry, skip=skip)
-    latest = (await code.history(place, page=1, per_page=1)).commits
+    latest = await code.latest(place)
     last = None
     if latest:
         last = await code.last_commits(place.path, latest[0].oid, patience_seconds=None if waits else _PATIENCE_SECONDS)
