@@ -93,6 +93,8 @@ QUERIES = {
 @pytest.mark.parametrize("query", QUERIES)
 async def test_a_query_finds_what_it_says(place: Place, query: str) -> None:
     assert await place.names(query) == QUERIES[query]
+    for order in SearchOrder:
+        assert sorted(await place.names(query, order=order)) == sorted(QUERIES[query])
 
 
 async def test_what_is_hidden_changes_neither_results_nor_counts(place: Place) -> None:

@@ -69,7 +69,8 @@ async def search_repositories(
 ) -> RepositoryPage:
     """Return one page of the repositories that the actor may see and that match; three statements at most."""
     columns: dict[SearchOrder, list[tuple[Any, bool]]] = {
-        SearchOrder.BEST: [(_rank(wanted.text), False), (_pushed(), True)],
+        # A constant is no order: MariaDB would take it for a column.
+        SearchOrder.BEST: [*([(_rank(wanted.text), False)] if wanted.text else []), (_pushed(), True)],
         SearchOrder.UPDATED: [(_pushed(), True)],
         SearchOrder.NAME: [(Repository.name_key, False)],
         SearchOrder.CREATED: [(Repository.created_at, True)],
@@ -92,8 +93,6 @@ def _pushed() -> ColumnElement[Any]:
 
 
 def _rank(text: str) -> ColumnElement[int]:
-    if not text:
-        return literal(0)
     name = Repository.name_key
     hyphened = text.replace(" ", "-")
     return case(
