@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cairn.git.diff import FileDiff, FileStatus, Hunk, Line, LineKind
 from cairn.git.types import Oid
-from cairn.repositories.code.git_serializers import base64_lines, file_json, submodule_urls
+from cairn.repositories.code.git_serializers import base64_lines, file_json
 from cairn.repositories.serializers import Links
 
 OID = Oid("1" * 40)
@@ -41,12 +41,3 @@ def test_a_patch_that_was_cut_is_left_out_rather_than_shown_in_part() -> None:
         FileStatus.MODIFIED, b"f", b"f", 0o100644, 0o100644, OID, OID, None, 9, 0, (hunk,), is_truncated=True
     )
     assert "patch" not in file_json(LINKS, file, old=OID, new=OID)
-
-
-def test_submodules_are_read_from_what_people_write() -> None:
-    text = (
-        '[submodule "a"]\n\tpath = vendor/a\n\turl=https://x/a\n'
-        '[submodule "b"]\nurl = ../b\n path = b\n[other]\nurl = z\n'
-    )
-    assert submodule_urls(text) == {"vendor/a": "https://x/a", "b": "../b"}
-    assert submodule_urls("\0" + "\n" * 100_000 + "=" * 100_000) == {}

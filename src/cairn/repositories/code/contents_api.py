@@ -1,6 +1,5 @@
 """Files and folders over REST: ``contents`` and ``readme``, as JSON, or the file itself."""
 
-import posixpath
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
@@ -8,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from cairn.access.actions import Action
 from cairn.base.errors import NotFound, TooLarge
 from cairn.git.engine import Engine
-from cairn.git.reading import TreeEntry
+from cairn.git.reading import SYMLINK_MODE, TreeEntry
 from cairn.git.tree_listing import ListedEntry
 from cairn.git.types import ObjectKind
 from cairn.repositories.api_routes import (
@@ -22,19 +21,23 @@ from cairn.repositories.api_routes import (
     revision_named,
 )
 from cairn.repositories.code.browse import Code, open_code
-from cairn.repositories.code.git_serializers import entry_json, file_content_json, submodule_urls, text
+from cairn.repositories.code.code_links import link_target
+from cairn.repositories.code.git_serializers import entry_json, file_content_json, text
+from cairn.repositories.code.markup_api import answer_html
 from cairn.repositories.code.raw_answer import answer_raw
+from cairn.repositories.code.rendered_files import render_file, render_readme
 from cairn.repositories.code.revisions import Place
+from cairn.repositories.code.submodules import read_submodules
 from cairn.repositories.serializers import Json, Links, links_of
 from cairn.web.api import media_format
 from cairn.web.context import RequestContext
+from cairn.web.highlight import decode_text
+from cairn.web.markup.rendering import as_it_is
 from cairn.web.routing import api
 
 CONTENT_BYTES_MAX = 1 << 20
 """Files beyond this have no content in JSON; they are there as raw."""
 FOLDER_ENTRIES_MAX = 10_000
-_GITMODULES_BYTES_MAX = 64 << 10
-_SYMLINK_MODE = 0o120000
 
 
 class FolderTooLarge(TooLarge):
@@ -59,7 +62,7 @@ async def contents(context: RequestContext, engine: Engine, owner: str, repo: st
         if entry.kind is ObjectKind.TREE:
             return await _folder(context, code, links, place, entry)
         if entry.is_submodule:
-            urls = await _submodules(code, place)
+            urls = await read_submodules(code, place.revision)
             return entry_json(
                 links,
                 revision.name,
@@ -67,9 +70,9 @@ async def contents(context: RequestContext, engine: Engine, owner: str, repo: st
                 kind="submodule",
                 oid=entry.oid,
                 size_bytes=0,
-                submodule_url=urls.get(text(place.path)),
+                submodule_url=urls.get(place.path),
             )
-        if entry.mode == _SYMLINK_MODE:
+        if entry.mode == SYMLINK_MODE:
             return await _link(context, code, links, place, entry)
         return await _file(context, code, links, place, entry)
 
@@ -98,6 +101,9 @@ async def _readme(context: RequestContext, engine: Engine, owner: str, repo: str
         raise NotFound("There is no README here.")
     if media_format(context.request.headers.get("accept", "")) == "raw":
         return plain(found.readme.data, "raw")
+    if media_format(context.request.headers.get("accept", "")) == "html":
+        rendered = await render_readme(context, links.html, Place(revision, path), found.readme)
+        return answer_html(rendered, media_type_of("html"))
     return file_content_json(links, revision.name, _join(path, found.readme.name), found.readme)
 
 
@@ -105,6 +111,9 @@ async def _file(context: RequestContext, code: Code, links: Links, place: Place,
     if media_format(context.request.headers.get("accept", "")) == "raw":
         return await answer_raw(context, code, entry.oid, media_type=media_type_of("raw"))
     content = await code.file(entry, max_bytes=CONTENT_BYTES_MAX)
+    if media_format(context.request.headers.get("accept", "")) == "html" and content.data is not None:
+        rendered = await render_file(context, links.html, place, content, folder=place.path.rpartition(b"/")[0])
+        return answer_html(rendered or as_it_is(decode_text(content.data)), media_type_of("html"))
     return file_content_json(links, place.revision.name, place.path, content)
 
 
@@ -112,13 +121,13 @@ async def _link(context: RequestContext, code: Code, links: Links, place: Place,
     """Answer the file a link leads to; the link itself if it leads to no file of this revision."""
     content = await code.file(entry, max_bytes=CONTENT_BYTES_MAX)
     target = content.data or b""
-    path = posixpath.normpath(_join(posixpath.dirname(place.path), target))
-    if target and not target.startswith(b"/") and not path.startswith(b".."):
+    path = link_target(place.path, target)
+    if path is not None:
         try:
             found = await code.entry(Place(place.revision, path))
         except NotFound:
             found = entry
-        if found.kind is ObjectKind.BLOB and found.mode != _SYMLINK_MODE:
+        if found.kind is ObjectKind.BLOB and found.mode != SYMLINK_MODE:
             return await _file(context, code, links, place, found)
     if media_format(context.request.headers.get("accept", "")) == "raw":
         return plain(target, "raw")
@@ -135,7 +144,7 @@ async def _folder(context: RequestContext, code: Code, links: Links, place: Plac
             f"This folder has more than {FOLDER_ENTRIES_MAX:,} entries; read it with the git trees API."
         )
     has_submodules = any(item.kind is ObjectKind.COMMIT for item in listed.entries)
-    urls = await _submodules(code, place) if has_submodules else {}
+    urls = await read_submodules(code, place.revision) if has_submodules else {}
     entries = [_listed(links, place, item, urls) for item in listed.entries]
     if media_format(context.request.headers.get("accept", "")) != "object":
         return entries
@@ -143,12 +152,12 @@ async def _folder(context: RequestContext, code: Code, links: Links, place: Plac
     return body | {"entries": entries}
 
 
-def _listed(links: Links, place: Place, item: ListedEntry, urls: dict[str, str]) -> Json:
+def _listed(links: Links, place: Place, item: ListedEntry, urls: dict[bytes, str]) -> Json:
     path = _join(place.path, item.path)
     kind = "file"
     if item.kind is ObjectKind.TREE:
         kind = "dir"
-    elif item.mode == _SYMLINK_MODE:
+    elif item.mode == SYMLINK_MODE:
         kind = "symlink"
     elif item.kind is ObjectKind.COMMIT:
         body = entry_json(
@@ -158,21 +167,11 @@ def _listed(links: Links, place: Place, item: ListedEntry, urls: dict[str, str])
             kind="submodule",
             oid=item.oid,
             size_bytes=0,
-            submodule_url=urls.get(text(path)),
+            submodule_url=urls.get(path),
         )
         # GitHub says "file" in lists, and clients know it.
         return body | {"type": "file"}
     return entry_json(links, place.revision.name, path, kind=kind, oid=item.oid, size_bytes=item.size_bytes or 0)
-
-
-async def _submodules(code: Code, place: Place) -> dict[str, str]:
-    """Return path to address of the revision's submodules, as far as it says so."""
-    try:
-        entry = await code.entry(Place(place.revision, b".gitmodules"))
-        content = await code.file(entry, max_bytes=_GITMODULES_BYTES_MAX)
-    except NotFound:
-        return {}
-    return submodule_urls(text(content.data or b""))
 
 
 def _join(folder: bytes, name: bytes) -> bytes:

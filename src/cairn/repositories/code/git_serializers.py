@@ -304,18 +304,3 @@ def file_content_json(links: Links, ref: bytes, path: bytes, content: FileConten
     if content.data is None:
         return body | {"encoding": "none", "content": ""}
     return body | {"encoding": "base64", "content": base64_lines(content.data)}
-
-
-def submodule_urls(gitmodules: str) -> dict[str, str]:
-    """Return path to url of a ``.gitmodules`` file; what cannot be read is left out."""
-    found: dict[str, str] = {}
-    values: dict[str, str] = {}
-    for line in gitmodules.splitlines():
-        word = line.strip()
-        if word.startswith("["):
-            values = {}
-        name, _, value = word.partition("=")
-        values[name.strip()] = value.strip()
-        if {"path", "url"} <= values.keys():
-            found[values["path"]] = values["url"]
-    return found

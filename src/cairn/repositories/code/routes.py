@@ -15,6 +15,7 @@ from cairn.repositories.code import (
     folder_pages,
     git_data_api,
     history_pages,
+    markup_api,
     range_diff_pages,
     ref_pages,
     search_pages,
@@ -37,5 +38,6 @@ API: tuple[HTTPRouteHandler, ...] = (
     *compare_api.route_handlers,
     *contents_api.route_handlers,
     *git_data_api.route_handlers,
+    *markup_api.route_handlers,
     *contributors_api.route_handlers,
 )
