@@ -6,11 +6,15 @@ import asyncssh
 from tests.factories.forge import Forge
 from tests.factories.organizations import make_organization
 from tests.factories.repositories import make_repository
+from tests.factories.signing import Gpg, gpg
 
 from cairn.access.roles import Role, Visibility
 from cairn.base.clock import utc_now
+from cairn.identity.gpg_keys import add_gpg_key
 from cairn.identity.models import AccountRename
 from cairn.identity.ssh_keys import add_key
+
+__all__ = ["gpg"]
 
 PAGE_BYTES_MAX = 100_000
 
@@ -154,6 +158,19 @@ async def test_a_persons_public_keys_are_lines_and_nothing_else(forge: Forge) ->
     assert (empty.status_code, empty.text) == (200, "")
 
 
+async def test_a_persons_gpg_keys_are_what_gpg_imports(forge: Forge, gpg: Gpg) -> None:
+    ada = await forge.person("ada")
+    fingerprints = [gpg.make_key(f"Ada {number} <ada@example.test>") for number in range(2)]
+    async with forge.database.write() as session:
+        for fingerprint in fingerprints:
+            await add_gpg_key(session, ada.actor, ada.account.id, title="my laptop", text=gpg.export(fingerprint))
+    answer = await forge.browser().get("/ADA.gpg")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    shown = gpg.run("--show-keys", "--with-colons", stdin=answer.content).decode()
+    assert [line.split(":")[9].lower() for line in shown.splitlines() if line.startswith("fpr:")] == fingerprints
+    assert "my laptop" not in answer.text
+
+
 async def test_whose_keys_nobody_may_trust_has_none(forge: Forge) -> None:
     """Absent, suspended, deleted, an organization: all the same. An old name leads to the new one."""
     ada, sue = await forge.person("ada"), await forge.person("sue", suspended_at=utc_now())
@@ -164,6 +181,8 @@ async def test_whose_keys_nobody_may_trust_has_none(forge: Forge) -> None:
         session.add(AccountRename(login_key="lovelace", account_id=ada.account.id))
         session.add(AccountRename(login_key="suzanne", account_id=sue.account.id))
     for name in ("nobody", "sue", "acme", "ada.keys", "", "%00", "a" * 50):
-        assert (await forge.browser().get(f"/{name}.keys")).status_code == 404, name
-    moved = await forge.browser().get("/Lovelace.keys")
-    assert (moved.status_code, moved.headers["location"]) == (301, "/ada.keys")
+        for suffix in ("keys", "gpg"):
+            assert (await forge.browser().get(f"/{name}.{suffix}")).status_code == 404, name
+    for suffix in ("keys", "gpg"):
+        moved = await forge.browser().get(f"/Lovelace.{suffix}")
+        assert (moved.status_code, moved.headers["location"]) == (301, f"/ada.{suffix}")

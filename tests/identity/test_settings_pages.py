@@ -28,6 +28,8 @@ PAGES = (
     "/settings/tokens/new",
     "/settings/keys",
     "/settings/keys/new",
+    "/settings/keys/signing/new",
+    "/settings/keys/gpg/new",
 )
 
 
@@ -59,7 +61,7 @@ async def test_no_form_of_the_settings_works_for_a_visitor(people: People) -> No
     """Every POST below /settings, with a valid form token of the visitor's own."""
     posts = [route.path for route in declared_routes(people.running.app.litestar) if route.method == "POST"]
     paths = [path for path in posts if path.startswith("/settings")]
-    assert len(paths) == 20
+    assert len(paths) == 24
     for path in paths:
         assert (
             await people.browser().submit(path.replace("{token_id}", "1"), {"id": "1"}, page="/login")

@@ -13,14 +13,12 @@ from functools import cached_property
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
-import asyncssh
 import httpx2
 import pytest
-from pysequoia import Tsk
 from tests.stories.installation import Installation, installation, ssh_key
 from tests.stories.people import Cast, Person, Rank, make_cast, tables_of
 from tests.stories.route_table import route_table
-from tests.stories.walked_bodies import BODIES
+from tests.stories.walked_bodies import body_of, gpg_key
 
 from cairn.access.actions import IMPLIED_SCOPES, Action, Resource
 from cairn.identity.names import RESERVED_LOGINS, is_login
@@ -79,12 +77,13 @@ REFUSED_FOR_WHAT_IT_IS = {
     "/api/v3/orgs/{org}/teams/{slug}/repos/{owner}/{repo}": "hidden",
     "/api/v3/repos/{owner}/{repo}/keys/{key_id}": "hidden",
     "/{owner}/{repo}/settings/keys/delete": "hidden",
+    "/{owner}/{repo}/settings/lfs/unlock": "hidden",
     "/{owner}/{repo}/settings/access/teams": "error 422",
     "/{owner}/{repo}/settings/access/teams/remove": "hidden",
     "/api/cairn/v1/repos/{owner}/{repo}/purge": "hidden",
     "/{owner}/{repo}/settings/purge": "hidden",
 }
-"""What even an owner is refused: the repository of the test is no fork, has no keys and belongs to no
+"""What even an owner is refused: the repository of the test is no fork, has no keys, no locks and belongs to no
 organization; and a purge reaches the forks of others, so it is for administrators of the site."""
 
 
@@ -227,27 +226,10 @@ def _has_scope(person: Person, action: Action) -> bool:
     return not action.facts.token_scopes or bool(reached & action.facts.token_scopes)
 
 
-TAKING_A_KEY = {
-    *(("POST", "/api/v3/user/keys"), ("POST", "/settings/keys/new")),
-    *(("POST", "/api/v3/repos/{owner}/{repo}/keys"), ("POST", "/{owner}/{repo}/settings/keys")),
-    *(("POST", "/api/v3/user/ssh_signing_keys"), ("POST", "/settings/keys/signing/new")),
-}
-TAKING_A_GPG_KEY = {("POST", "/api/v3/user/gpg_keys"), ("POST", "/settings/keys/gpg/new")}
-
-
-def gpg_key() -> str:
-    """Return a new public key."""
-    return str(Tsk.generate("Somebody <somebody@example.test>").extract_certificate())
-
-
 def ask(world: World, person: Person, route: DeclaredRoute, repository: str, *, is_filled: bool) -> httpx2.Response:
     """Send one request as a person would: a form with its token, or JSON."""
     url = world.url(route, repository)
-    body = BODIES.get((route.method, route.path), {}) if is_filled else {}
-    if (route.method, route.path) in TAKING_A_KEY and is_filled:
-        body = {"title": "laptop", "key": asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()}
-    if (route.method, route.path) in TAKING_A_GPG_KEY and is_filled:
-        body = {"name": "laptop", "armored_public_key": gpg_key()}
+    body = body_of(route.method, route.path) if is_filled else {}
     body = {
         name: value.replace("{repo}", repository) if isinstance(value, str) else value for name, value in body.items()
     }

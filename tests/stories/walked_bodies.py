@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import asyncssh
+from pysequoia import Tsk
+
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/v3/repos/{owner}/{repo}"): {"description": "changed"},
     ("PATCH", "/api/v3/repositories/{repository_id}"): {"description": "changed"},
@@ -35,6 +38,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/settings/tokens/fine-grained/new"): {"name": "made", "lifetime": "30", "reach": "public"},
     ("POST", "/settings/keys/delete"): {"id": "1"},
     ("POST", "/{owner}/{repo}/settings/keys/delete"): {"id": "999999"},
+    ("POST", "/{owner}/{repo}/settings/lfs/unlock"): {"id": "0" * 32},
     ("POST", "/admin/announcements"): {"text": "Hello"},
     ("POST", "/admin/registration"): {"mode": "open"},
     ("POST", "/admin/users/new"): {"login": "newcomer", "email": "newcomer@example.org", "password": "a horse battery"},
@@ -69,3 +73,24 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/orgs/{org}/teams/{slug}/settings/delete"): {"slug": "core"},
 }
 """A body that would be accepted: what is refused must be refused for who asks, not for what was sent."""
+
+TAKING_A_KEY = {
+    *(("POST", "/api/v3/user/keys"), ("POST", "/settings/keys/new")),
+    *(("POST", "/api/v3/repos/{owner}/{repo}/keys"), ("POST", "/{owner}/{repo}/settings/keys")),
+    *(("POST", "/api/v3/user/ssh_signing_keys"), ("POST", "/settings/keys/signing/new")),
+}
+TAKING_A_GPG_KEY = {("POST", "/api/v3/user/gpg_keys"), ("POST", "/settings/keys/gpg/new")}
+
+
+def body_of(method: str, path: str) -> dict[str, Any]:
+    """Return the body for a route, a new key in it where it takes one; nothing where none is wanted."""
+    if (method, path) in TAKING_A_KEY:
+        return {"title": "laptop", "key": asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()}
+    if (method, path) in TAKING_A_GPG_KEY:
+        return {"name": "laptop", "armored_public_key": gpg_key()}
+    return BODIES.get((method, path), {})
+
+
+def gpg_key() -> str:
+    """Return a new public GPG key."""
+    return str(Tsk.generate("Somebody <somebody@example.test>").extract_certificate())
