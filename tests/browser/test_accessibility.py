@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STRANGER = (
     "/",
     "/explore",
+    "/topics",
+    "/search?q=nothing-at-all",
     "/login",
     "/join",
     "/password/forgot",
