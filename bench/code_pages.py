@@ -66,6 +66,13 @@ class Reader:
 
     def get(self, path: str) -> Answer:
         """Ask for a path below the address; RuntimeError for anything but 200."""
+        try:
+            return self._get(path)
+        except http.client.RemoteDisconnected:
+            self._connection.close()  # it was idle for too long; the next request opens another
+            return self._get(path)
+
+    def _get(self, path: str) -> Answer:
         started = time.perf_counter()
         self._connection.request("GET", self._parts.path + path, headers=self._headers)
         answer = self._connection.getresponse()

@@ -3,6 +3,8 @@
 The shapes are from Octicons 19.42.0, copyright (c) GitHub Inc., MIT licence: see ``static/icons-licence.txt``.
 """
 
+import functools
+
 from markupsafe import Markup
 
 _SHAPES: dict[str, str] = {
@@ -472,6 +474,7 @@ _SHAPES: dict[str, str] = {
 }
 
 
+@functools.lru_cache(maxsize=1000)  # a folder of a thousand entries has a thousand of them
 def icon(name: str, size: int = 16, label: str = "") -> Markup:
     """Return an icon as inline SVG: hidden from screen readers, unless ``label`` says what it means by itself."""
     shape = Markup(_SHAPES[name])  # noqa: S704 (a constant of this file)
