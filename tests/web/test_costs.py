@@ -2,12 +2,18 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from litestar import Response
+from tests.web.support import open_app, user
 
+from cairn.access.actions import Action
+from cairn.web.context import RequestContext
 from cairn.web.costs import Cost, CostlyBusy, CostPlaces
+from cairn.web.routing import page
 
 NOBODY = ""
 
@@ -121,3 +127,54 @@ async def test_no_place_is_ever_lost_or_given_twice(steps: list[tuple[str, Cost,
     await asyncio.sleep(0)
     assert not places._held
     assert not places._waiters
+
+
+class Slow:
+    """A page that takes until the test lets it go on."""
+
+    go_on = asyncio.Event()
+    running = 0
+
+
+@page.get("/{owner:str}/{repo:str}/blame", action=Action.REPOSITORY_READ, resource="repository", cost=Cost.HISTORY)
+async def blame(context: RequestContext, owner: str, repo: str) -> Response[str]:
+    del owner, repo
+    await context.pay(Cost.HISTORY)
+    Slow.running += 1
+    await Slow.go_on.wait()
+    return Response(content="lines")
+
+
+async def test_a_crawlers_flood_leaves_places_for_people_and_hears_when_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: strangers ask for more costly pages than a node can make, each from another address."""
+    monkeypatch.setattr("cairn.web.app.QUEUE_SECONDS", 0.05)
+    Slow.go_on, Slow.running = asyncio.Event(), 0
+    async with open_app(tmp_path, [blame], settings={"costly_anonymous_at_once": 3}) as running:
+        async with asyncio.TaskGroup() as group:
+            strangers = [group.create_task(running.client().get("/ada/engine/blame")) for _ in range(20)]
+            people = [running.browser(user(number, f"p{number}")).client for number in range(1, 4)]
+            signed_in = [group.create_task(person.get("/ada/engine/blame")) for person in people]
+            # Of the strangers three run, and seventeen are turned away; everybody who is signed in is let in at once.
+            while Slow.running < 6 or sum(task.done() for task in strangers) < 17:
+                await asyncio.sleep(0.001)
+            Slow.go_on.set()
+        refused = [task.result() for task in strangers if task.result().status_code != 200]
+        assert [answer.status_code for answer in refused] == [503] * 17
+        assert {answer.headers["retry-after"] for answer in refused} == {"5"}
+        assert "not signed in" in refused[0].text
+        assert [task.result().status_code for task in signed_in] == [200] * 3
+        assert (await running.client().get("/ada/engine/blame")).status_code == 200, "the places came back"
+
+
+async def test_costly_pages_have_points_and_who_has_none_left_waits_for_the_next(tmp_path: Path) -> None:
+    Slow.go_on, Slow.running = asyncio.Event(), 0
+    Slow.go_on.set()
+    limits = {"rate_costly_anonymous_per_minute": 2, "rate_costly_per_minute": 5}
+    async with open_app(tmp_path, [blame], settings=limits) as running:
+        for client, allowed in ((running.client(), 2), (running.browser(user(1, "ada")).client, 5)):
+            answers = [await client.get("/ada/engine/blame") for _ in range(allowed + 1)]
+            assert [answer.status_code for answer in answers] == [200] * allowed + [429]
+            assert 1 <= int(answers[-1].headers["retry-after"]) <= 30
+            assert f"more than {allowed} histories" in answers[-1].text

@@ -20,7 +20,7 @@ from cairn.web import markup_pages, pages, robots
 from cairn.web.api import ApiConventions, require_known_version
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context
-from cairn.web.costs import OWN_PLACES_MIN, CostPlaces
+from cairn.web.costs import OWN_PLACES_MIN, QUEUE_SECONDS, CostPlaces
 from cairn.web.errors import handle_error
 from cairn.web.freshness import KeptPages
 from cairn.web.rate_limits import RateLimits, whose_share
@@ -89,7 +89,7 @@ def create_app(
         renderer,
         signing_key,
         limits or RateLimits(settings),
-        CostPlaces(shared=shared, own=max(shared, OWN_PLACES_MIN)),
+        CostPlaces(shared=shared, own=max(shared, OWN_PLACES_MIN), queue_seconds=QUEUE_SECONDS),
         KeptPages(),
         clock,
         engine,

@@ -59,7 +59,7 @@ class CostPlaces:
     A request takes as many as it has points, at most all there are.
     """
 
-    def __init__(self, *, shared: int, own: int, queue_seconds: float = QUEUE_SECONDS) -> None:
+    def __init__(self, *, shared: int, own: int, queue_seconds: float) -> None:
         self._shared = shared
         self._own = own
         self._queue_seconds = queue_seconds
