@@ -44,6 +44,7 @@ from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
+from cairn.repositories import lfs_pages as repositories_lfs_pages
 from cairn.repositories import purge_pages as repositories_purge_pages
 from cairn.repositories import settings_pages as repositories_settings_pages
 from cairn.repositories.accept_push import make_within
@@ -64,6 +65,7 @@ HANDLERS: tuple[HTTPRouteHandler, ...] = (
     *repositories_access_pages.route_handlers,
     *repositories_deploy_keys_pages.route_handlers,
     *repositories_fork_pages.route_handlers,
+    *repositories_lfs_pages.route_handlers,
     *repositories_purge_pages.route_handlers,
     *repositories_api.route_handlers,
 )

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 from hashlib import sha256
 
 import pytest
@@ -9,6 +10,7 @@ from tests.factories.git_repositories import StockGitFailed, StockRepository
 from tests.git_compat.fixtures import Place
 
 OBJECT_BYTES = 300_000
+pytestmark = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed")
 
 
 def lfs_client(place: Place, name: str = "client") -> StockRepository:

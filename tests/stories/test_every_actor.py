@@ -73,7 +73,11 @@ NAMES_NOTHING = {
     *("/api/v3/orgs/{org}/teams/{slug}/memberships/{username}", "/orgs/{org}/teams/{slug}/members/remove"),
     *("/orgs/{org}/people/remove", "/orgs/{org}/people/visibility", "/orgs/{org}/outside-collaborators/remove"),
     *("/api/v3/repos/{owner}/{repo}/collaborators/{username}", "/{owner}/{repo}/settings/access/people/remove"),
-    *("/{owner}/{repo}/settings/keys/delete", "/api/v3/user/memberships/orgs/{org}"),
+    *(
+        "/{owner}/{repo}/settings/keys/delete",
+        "/{owner}/{repo}/settings/lfs/unlock",
+        "/api/v3/user/memberships/orgs/{org}",
+    ),
     *("/api/v3/orgs/{org}/personal-access-tokens", "/organizations/{org}/settings/tokens/revoke"),
 }
 """Whoever may ask is told that there is no such thing: a number of nothing, somebody who is not there."""

@@ -345,18 +345,19 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
         channel.is_given_up = True  # who takes nothing hears nothing
     except ConversationEnded as ended:
         with suppress(OSError, asyncssh.Error):
-            await tell(channel, ended)
+            await _tell(channel, command, ended)
     except CairnError as error:
         result = Result.FAILED if isinstance(error, Unavailable) else Result.REFUSED
         if isinstance(error, Unavailable):
             _log.warning("git_failed", verb=command.verb.value, error=error.message)
         with suppress(OSError, asyncssh.Error):
-            await tell(channel, error)
+            await _tell(channel, command, error)
     except Exception:
         result = Result.FAILED
         _log.exception("git_failed", verb=command.verb.value)
         with suppress(OSError, asyncssh.Error):
-            await tell(channel, NotFound("The server failed to answer; this is our fault, and it has been logged."))
+            failed = NotFound("The server failed to answer; this is our fault, and it has been logged.")
+            await _tell(channel, command, failed)
     finally:
         door.observe(
             door="ssh",
@@ -368,6 +369,14 @@ async def _converse(door: SshDoor, channel: Channel, client: SshClient, command:
             bytes_out=channel.sent_bytes,
         )
     return 0 if result is Result.OK else 1
+
+
+async def _tell(channel: Channel, command: GitCommandLine, error: CairnError) -> None:
+    """Say what went wrong where this command's client listens: git inside its protocol, git-lfs on the terminal."""
+    if command.verb in {Verb.LFS_DOWNLOAD, Verb.LFS_UPLOAD}:
+        channel.complain(error.message)
+    else:
+        await tell(channel, error)
 
 
 async def _archive(door: SshDoor, channel: Channel, resolve: Resolve) -> None:

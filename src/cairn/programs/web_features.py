@@ -44,6 +44,7 @@ from cairn.repositories import access_pages as repositories_access_pages
 from cairn.repositories import api as repositories_api
 from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
 from cairn.repositories import fork_pages as repositories_fork_pages
+from cairn.repositories import lfs_pages as repositories_lfs_pages
 from cairn.repositories import organization_tokens_api as repositories_organization_tokens_api
 from cairn.repositories import organization_tokens_pages as repositories_organization_tokens_pages
 from cairn.repositories import outside_collaborators_pages as repositories_outside_collaborators_pages
@@ -108,6 +109,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *code_routes.PAGES,
         *repositories_settings_pages.route_handlers,
         *repositories_fork_pages.route_handlers,
+        *repositories_lfs_pages.route_handlers,
         *repositories_purge_pages.route_handlers,
         *repositories_access_pages.route_handlers,
         *repositories_deploy_keys_pages.route_handlers,
