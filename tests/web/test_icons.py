@@ -14,6 +14,7 @@ SOURCES = Path(cairn.__file__).parent
 CALL = re.compile(r"\bicon\(([^)]*)\)")
 NAME_IN_CALL = re.compile(r'(?<!=)(?<!== )"([a-z0-9-]+)"(?!:)')
 ARGUMENT = re.compile(r'\bicon_name="([a-z0-9-]+)"')
+LAST_ARGUMENT = re.compile(r'\b(?:empty_state|list_row)\([^{}%]*"([a-z0-9-]+)"\)')
 
 
 def asked_for() -> dict[str, str]:
@@ -21,7 +22,8 @@ def asked_for() -> dict[str, str]:
     asked = {}
     for path in [*SOURCES.rglob("*.html"), *SOURCES.rglob("*.py")]:
         text = path.read_text("utf-8")
-        for name in [*ARGUMENT.findall(text), *NAME_IN_CALL.findall("\n".join(CALL.findall(text)))]:
+        named = [*ARGUMENT.findall(text), *LAST_ARGUMENT.findall(text)]
+        for name in [*named, *NAME_IN_CALL.findall("\n".join(CALL.findall(text)))]:
             asked[name] = str(path.relative_to(SOURCES))
     return asked
 

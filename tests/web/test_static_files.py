@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -134,3 +135,15 @@ def test_the_lock_file_of_the_libraries_is_complete_and_names_no_registry() -> N
     for name, package in packages.items():
         assert "resolved" not in package, name
         assert not name or package["integrity"].startswith("sha512-"), name
+
+
+@pytest.mark.nightly
+def test_a_wheel_has_the_libraries_and_their_licences(tmp_path: Path) -> None:
+    if not StaticFiles(("cairn.web",)).libraries:
+        pytest.skip("the browser libraries are not installed: scripts/browser-libraries")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    lib = "cairn/web/static/lib/"
+    assert {f"{lib}libraries.json", f"{lib}licences.txt", f"{lib}htmx/htmx.esm.min.js"} <= set(names)
+    assert len([name for name in names if name.startswith(f"{lib}mermaid/") and name.endswith(".mjs")]) > 50
