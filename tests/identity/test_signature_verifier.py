@@ -271,6 +271,10 @@ async def test_a_page_of_commits_costs_few_statements_and_each_is_verified_once(
     assert len([one for one in statements if one.startswith("SELECT account")]) == 3
     assert await verify(database, stock, *oids) == first
     assert len(verified) == 5
+    forged = await rewritten(stock, oids[0], (b"\n\n0\n", b"\n\n9\n"))
+    for _ in range(2):
+        assert await finding(database, stock, forged) is Finding.INVALID
+    assert len(verified) == 6
 
 
 def test_every_finding_has_a_reason_of_githubs_and_a_sentence() -> None:

@@ -5,6 +5,7 @@ revoked as compromised it never does. SHA-1 and keys below 2,048 bits are no lon
 """
 
 import base64
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,9 @@ KEYS_MAX = 50
 
 EMAILS_MAX = 50
 SIGNATURE_BYTES_MAX = 64 << 10
+
+_PARSED_MAX = 64
+"""So many are remembered, of CERTIFICATE_BYTES_MAX each."""
 
 _PRIVATE = "This is a private key, which must never leave your machine: export the public key."
 _NOT_TAKEN = (
@@ -219,12 +223,18 @@ def is_signed_by(certificate: bytes, signature: bytes, payload: bytes) -> bool:
     OpenPgpInvalid for bytes that are no certificate or no signature.
     """
     with _reading("The key or the signature is damaged."):
-        cert, sig = Cert.from_bytes(certificate), Sig.from_bytes(signature)
+        cert, sig = _parsed(certificate), Sig.from_bytes(signature)
     try:
         with _reading("The signature does not hold."):
             return bool(verify(bytes=payload, store=lambda ids: [cert], signature=sig).valid_sigs)
     except OpenPgpInvalid:
         return False
+
+
+@functools.lru_cache(maxsize=_PARSED_MAX)
+def _parsed(certificate: bytes) -> Cert:
+    """Return a certificate, parsed once for all that it signed on a page."""
+    return Cert.from_bytes(certificate)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from cairn.base.clock import utc_now
 from cairn.db.database import Database
 from cairn.git.signed_objects import SignedObject
 from cairn.git.types import Oid
@@ -308,16 +309,21 @@ def _finding(claim: _Claim, key: _Key, email: tuple[int, bool] | None) -> Findin
 def _holds(claim: _Claim, key: _Key) -> bool:
     """Tell whether the key made the signature when it might; the answer for an object and a key is kept."""
     about = hashlib.sha256(key.certificate or key.text.encode()).digest()
-    known = _outcomes.has(claim.object.oid, about)
-    if not known:
+    known = _outcomes.find(claim.object.oid, about)
+    if known is None:
         if claim.ssh is not None:
             known = ssh_signatures.is_signed_by(key.text, claim.ssh, claim.object.payload)
         else:
             known = openpgp.is_signed_by(key.certificate, claim.signature, claim.object.payload)
-        # What does not hold costs as little as what does, and a clock that was wrong may be put right.
-        if known:
-            _outcomes.keep(claim.object.oid, about)
+        if known or not _is_from_the_future(claim):
+            _outcomes.keep(claim.object.oid, about, holds=known)
     return known
+
+
+def _is_from_the_future(claim: _Claim) -> bool:
+    """Tell whether a signature says that it is not made yet: it does not hold now, and may hold one day."""
+    made_at = claim.pgp.created_at if claim.pgp is not None else None
+    return made_at is not None and made_at > utc_now()
 
 
 def _why_not(claim: _Claim, key: _Key) -> Finding:
@@ -336,25 +342,25 @@ def _why_not(claim: _Claim, key: _Key) -> Finding:
 
 
 class _Outcomes:
-    """Which keys (by the hash of all of each) made which objects' signatures: neither ever changes."""
+    """Whether a key (by the hash of all of it) made an object's signature: both never change, nor does the answer."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._known: OrderedDict[tuple[Oid, bytes], None] = OrderedDict()
+        self._known: OrderedDict[tuple[Oid, bytes], bool] = OrderedDict()
         self._lock = threading.Lock()
 
-    def has(self, oid: Oid, key: bytes) -> bool:
-        """Tell whether the key is known to have made the object's signature."""
+    def find(self, oid: Oid, key: bytes) -> bool | None:
+        """Return the answer; None if it is not known."""
         with self._lock:
-            if (oid, key) not in self._known:
-                return False
-            self._known.move_to_end((oid, key))
-            return True
+            found = self._known.get((oid, key))
+            if found is not None:
+                self._known.move_to_end((oid, key))
+            return found
 
-    def keep(self, oid: Oid, key: bytes) -> None:
-        """Remember that it has, and forget what was asked for least recently beyond the bound."""
+    def keep(self, oid: Oid, key: bytes, *, holds: bool) -> None:
+        """Remember an answer, and forget the one asked for least recently beyond the bound."""
         with self._lock:
-            self._known[oid, key] = None
+            self._known[oid, key] = holds
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
 
