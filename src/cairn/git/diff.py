@@ -230,25 +230,27 @@ async def list_changes(runner: GitRunner, objects: Objects, compared: Compared) 
 
 
 async def read_hunks(
-    runner: GitRunner, objects: Objects, compared: Compared, files: Sequence[FileDiff], bounds: DiffBounds
+    runner: GitRunner,
+    objects: Objects,
+    compared: Compared,
+    files: Sequence[FileDiff],
+    bounds: DiffBounds,
+    *,
+    is_all: bool = False,
 ) -> list[FileDiff]:
-    """Return some of the listed files with their hunks, as far as the bounds let them."""
+    """Return some of the listed files, or all of them, with their hunks, as far as the bounds let them."""
     found: list[FileDiff] = []
-    for group in _groups(files):
-        found += await _read_group(runner, objects, compared, group, bounds)
+    for group in (files,) if is_all else _groups(files):
+        # Git holds each file against each path that it is given: none for all of them.
+        paths = () if is_all else tuple(sorted({path for file in group for path in _paths(file)}))
+        options = (*_PLAIN, _detection(group), *compared.options, "-p", "--full-index")
+        options = (*options, f"--unified={compared.context_lines}")
+        command = GitCommand(name="diff-tree", options=options, revisions=compared.sides, paths=paths)
+        found += _attach(group, await _read_patch(runner, objects, command, bounds))
     return found
 
 
-async def _read_group(
-    runner: GitRunner, objects: Objects, compared: Compared, files: Sequence[FileDiff], bounds: DiffBounds
-) -> list[FileDiff]:
-    options = (*_PLAIN, _detection(files), *compared.options, "-p", "--full-index")
-    command = GitCommand(
-        name="diff-tree",
-        options=(*options, f"--unified={compared.context_lines}"),
-        revisions=compared.sides,
-        paths=tuple(sorted({path for file in files for path in _paths(file)})),
-    )
+async def _read_patch(runner: GitRunner, objects: Objects, command: GitCommand, bounds: DiffBounds) -> "PatchReader":
     reader = PatchReader(bounds)
     with within_diff_limits():
         async with runner.spawn(
@@ -261,7 +263,7 @@ async def _read_group(
             else:
                 await child.finish()
                 reader.end()
-    return _attach(files, reader)
+    return reader
 
 
 def _groups(files: Sequence[FileDiff]) -> Iterator[Sequence[FileDiff]]:

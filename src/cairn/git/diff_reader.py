@@ -56,7 +56,7 @@ class DiffReader:
         bare = Compared(
             old=compared.old, new=compared.new, context_lines=0, ignore_whitespace=compared.ignore_whitespace
         )
-        found = await read_hunks(self._engine.runner, objects, bare, files, _MOVE_BOUNDS)
+        found = await read_hunks(self._engine.runner, objects, bare, files, _MOVE_BOUNDS, is_all=True)
         return _encode(await asyncio.to_thread(find_moves, found))
 
     async def _kept(
