@@ -19,6 +19,7 @@ from cairn.programs.web_features import make_web_features
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.queries import find_repository, list_repositories
 from cairn.web import pages as web_pages
+from cairn.web.context import RequestContext
 
 UNRECORDED: dict[tuple[str, str], str] = {
     ("POST", "/-/appearance"): "changes a cookie of one's own browser and no row",
@@ -65,7 +66,8 @@ def _named_in(function: FunctionType) -> Iterator[Any]:
 
 def _classes_given_to(function: FunctionType) -> list[type]:
     """Return the classes of the parameters, and of a method's own object."""
-    hints = get_type_hints(function)
+    # Names that a module imports for its types only, as two that need each other must.
+    hints = get_type_hints(function, localns={"RequestContext": RequestContext})
     owner = function.__qualname__.rpartition(".")[0]
     return [kind for kind in (*hints.values(), function.__globals__.get(owner)) if inspect.isclass(kind)]
 

@@ -22,13 +22,13 @@ from cairn.base.clock import Clock, utc_now
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.web.asgi import Scope
+from cairn.web.costs import Cost, CostPlaces
 from cairn.web.markup.rendering import TextRenderer
 from cairn.web.site_state import SiteState
 from cairn.web.urls import own_path
 
 if TYPE_CHECKING:
     from cairn.git.engine import Engine
-    from cairn.web.costs import Cost, CostPlaces
     from cairn.web.freshness import KeptPages
     from cairn.web.rate_limits import RateLimits
     from cairn.web.render import Renderer
@@ -143,7 +143,7 @@ class Site:
     signing_key: bytes
     limits: "RateLimits"
     """What callers may ask for; ``/rate_limit`` answers with ``limits.look(context)``."""
-    cost_places: "CostPlaces"
+    cost_places: CostPlaces
     kept_pages: "KeptPages"
     clock: Clock = utc_now
     repository_engine: "Engine | None" = None
@@ -256,7 +256,7 @@ class RequestContext:
             shortcuts=cookies.get(SHORTCUTS_COOKIE) != "off",
         )
 
-    async def pay(self, cost: "Cost") -> None:
+    async def pay(self, cost: Cost) -> None:
         """Take the places of costly work until the answer is sent, and its points. Errors: RateLimited, CostlyBusy."""
         if cost.points:
             self.site.limits.count_cost(self, cost.points)

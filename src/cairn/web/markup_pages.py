@@ -34,10 +34,10 @@ async def emojis(context: RequestContext) -> dict[str, str]:
     return {name: f"{origin}/-/emoji/{_code(characters)}.svg" for name, characters in sorted(emoji_names().items())}
 
 
-@page.get("/-/emoji/{name:str}", action=PUBLIC, resource="none")
-async def emoji_picture(name: str) -> Response[bytes]:
+@page.get("/-/emoji/{file_name:str}", action=PUBLIC, resource="none")
+async def emoji_picture(file_name: str) -> Response[bytes]:
     """Answer an emoji as a picture: its characters, as the reader's own system draws them."""
-    code, _, suffix = name.partition(".")
+    code, _, suffix = file_name.partition(".")
     known = {_code(characters): characters for characters in emoji_names().values()} if suffix == "svg" else {}
     if code not in known:
         raise NotFound("There is no such emoji.")
