@@ -76,7 +76,7 @@ async def test_a_badge_tells_whose_signature_it_is_and_goes_again(
     page = visitor.page
     await visitor.open("/ada/engine/commits/v2")
     assert await page.locator("summary:has-text('Unverified')").count() == 1
-    badge = page.locator("summary:has-text('Verified')").first
+    badge = page.locator("summary[aria-label^='Verified']").first
     await badge.focus()
     await page.keyboard.press("Enter")
     assert await page.locator(".signature-body:visible >> text=This signature counts").count() == 1

@@ -57,7 +57,8 @@ async def test_a_key_is_kept_with_its_subkeys_and_told_to_everybody(database: Da
     assert gpg.run("--show-keys", "--with-colons", stdin=own.text.encode()).decode().count("\nfpr:") == 3
 
 
-async def test_a_key_is_deleted_with_its_subkeys_and_alone(database: Database, gpg: Gpg) -> None:
+async def test_a_key_is_deleted_with_its_subkeys_and_alone(any_database: Database, gpg: Gpg) -> None:
+    database = any_database
     ada = await person(database, "ada")
     assert ada.account_id is not None
     first, second = gpg.make_key("One <one@example.test>"), gpg.make_key("Two <two@example.test>")

@@ -285,3 +285,19 @@ def test_every_finding_has_a_reason_of_githubs_and_a_sentence() -> None:
         *("malformed_signature", "invalid", "valid"),
     }
     assert all(finding.sentence.endswith(".") for finding in Finding)
+
+
+async def test_every_database_answers_whose_signature_it_is(
+    any_database: Database, stock: StockRepository, tmp_path: Path, gpg: Gpg
+) -> None:
+    async with any_database.write() as session:
+        ada = actor_of(await make_account(session, "ada"))
+        await session.execute(update(AccountEmail).values(verified_at=LONG_AGO))
+    ssh, pgp = make_ssh_key(tmp_path), gpg.make_key("Ada <every@ada.test>")
+    subkey = gpg.add_subkey(pgp)
+    await add_ssh(any_database, ada, ssh.public)
+    await add_gpg(any_database, ada, gpg.export(pgp))
+    by_ssh = ssh.signing(stock, email=ADA).commit({}, "1")
+    by_gpg = gpg.signing(stock, f"{subkey}!", email=ADA).commit({}, "2")
+    found = await verify(any_database, stock, by_ssh, by_gpg)
+    assert [(one.finding, one.signer) for one in found] == [(Finding.VALID, "ada")] * 2

@@ -38,7 +38,8 @@ async def add(database: Database, who: Actor, text: str, title: str = "") -> int
         return (await add_signing_key(session, who, who.account_id, title=title, text=text)).id
 
 
-async def test_a_key_is_kept_told_to_everybody_and_deleted(database: Database) -> None:
+async def test_a_key_is_kept_told_to_everybody_and_deleted(any_database: Database) -> None:
+    database = any_database
     ada = await person(database, "ada")
     assert ada.account_id is not None
     text = public_key()
