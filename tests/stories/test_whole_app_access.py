@@ -67,6 +67,13 @@ ADDRESSES = {
 """What stands for ``{address}`` below these; elsewhere the branch ``main``."""
 
 
+QUERIES = {
+    **dict.fromkeys((f"/api/v3/search/{kind}" for kind in ("repositories", "users", "topics")), "?q=x"),
+    "/api/v3/search/code": "?q=x+repo:ada/open",
+}
+"""What operations are asked that answer nobody without a question."""
+
+
 ASKING_FOR_HEAD = {"stan", "narrow token"}
 
 
@@ -138,7 +145,7 @@ class World:
             "tag_sha": self.cast.tag,
             **dict.fromkeys(("key_id", "gpg_key_id", "ssh_signing_key_id"), "999999"),
             "secret": "unknown",
-            "file_name": "ada.svg",
+            "file_name": "1f680.svg" if "emoji" in route.path else "ada.svg",
             "org": ORGANIZATION,
             "slug": TEAM,
             **dict.fromkeys(
@@ -148,7 +155,8 @@ class World:
         }
         missing = route.parameters - values.keys()
         assert not missing, f"give {route.path} a value for {sorted(missing)} here"
-        return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)
+        filled = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)
+        return filled + QUERIES.get(route.path, "")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/v3/user"): {"bio": "changed"},
     ("POST", "/api/v3/user/repos"): {"name": "made"},
     ("PUT", "/api/v3/repos/{owner}/{repo}/collaborators/{username}"): {"permission": "admin"},
+    ("PUT", "/api/v3/repos/{owner}/{repo}/topics"): {"names": ["walked"]},
     ("POST", "/api/v3/markdown"): {"text": "*x*"},
     ("POST", "/new"): {"name": "made", "visibility": "public"},
     ("POST", "/api/v3/repos/{owner}/{repo}/merge-upstream"): {"branch": "main"},
