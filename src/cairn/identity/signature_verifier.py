@@ -278,6 +278,7 @@ def _judge(claim: _Claim, known: _Known) -> Verification:
 
 
 def _candidates(claim: _Claim, known: _Known) -> list[_Key]:
+    # What the site itself will sign (commits made on its pages) is one more key to look for here.
     if claim.ssh is not None:
         return [key for key in known.ssh if key.fingerprint == claim.ssh.fingerprint]
     assert claim.pgp is not None, "a claim is of one kind"

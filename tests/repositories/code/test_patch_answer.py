@@ -124,6 +124,16 @@ async def test_what_is_too_large_breaks_off_instead_of_looking_whole(
         await forge.browser().get(f"/ada/engine/commit/{stock.oid('side')}.diff")
 
 
+async def test_the_pages_lead_to_their_texts(forge: Forge, stock: StockRepository) -> None:
+    for page, text in (
+        (f"/ada/engine/commit/{stock.oid('side')}", f"/ada/engine/commit/{stock.oid('side')}"),
+        ("/ada/engine/compare/main...side.patch", "/ada/engine/compare/main...side.patch"),
+    ):
+        shown = (await forge.browser().get(page)).text
+        for form in ("diff", "patch"):
+            assert f'href="{text}.{form}"' in shown
+
+
 def test_an_address_is_split_at_its_last_ending() -> None:
     assert split_form("abc.diff") == ("abc", "diff")
     assert split_form(b"a...b.patch") == (b"a...b", "patch")
