@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import pytest
@@ -84,3 +85,18 @@ def test_a_locked_file_is_released_by_its_owner_or_by_force(place: Place) -> Non
     client.git("lfs", "lock", "one.bin")
     client.git("lfs", "unlock", "--force", "one.bin")
     assert json.loads(client.git("lfs", "locks", "--json")) == []
+
+
+def test_two_who_push_the_same_object_at_once_both_have_it(place: Place) -> None:
+    data = secrets.token_bytes(OBJECT_BYTES)
+    clients = [lfs_client(place, name) for name in ("one", "two")]
+    for number, client in enumerate(clients):
+        commit(client, "one.bin", data)
+        client.git("checkout", "-q", "-b", f"branch-{number}")
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda client: client.git("push", "-q", "origin", "HEAD"), clients))
+    for number in range(2):
+        clone = place.clone(f"clone-{number}", "--no-checkout", "-b", f"branch-{number}")
+        clone.git("lfs", "install", "--local")
+        clone.git("checkout", "-q", f"branch-{number}")
+        assert (clone.path / "one.bin").read_bytes() == data

@@ -1,9 +1,16 @@
 """Rows and sums of objects stay together, whatever adds and removes them."""
 
+from sqlalchemy import func, select
+from tests.factories.forge import Forge
+from tests.factories.forking import fork
 from tests.factories.lfs import LfsPlace
+from tests.lfs.test_collection import pointer, send, there
 
 from cairn.lfs.authorization import hold_repository
+from cairn.lfs.models import LfsObject, LfsUsage
 from cairn.lfs.objects import Usage, find_object, find_objects, inherit_objects, remove_objects, usage_of
+from cairn.repositories.delete import delete_repository
+from cairn.repositories.sync import sync_fork
 
 
 async def usages(place: LfsPlace) -> list[Usage]:
@@ -38,3 +45,27 @@ async def test_what_is_removed_is_off_the_sums(lfs_place: LfsPlace) -> None:
         oids = [sent[0].oid, sent[1].oid, "0" * 64]
         assert await remove_objects(session, lfs_place.first, oids) == Usage(2, 20)
     assert await usages(lfs_place) == [Usage(1, 10), Usage()]
+
+
+async def test_a_fork_begins_and_is_synced_with_its_parents_objects(forge: Forge) -> None:
+    ada, ben = await forge.person("ada"), await forge.person("ben")
+    parent = await forge.repository(ada, "engine", files={"one.bin": pointer(b"one")})
+    one = await send(forge, parent, ada, b"one")
+    mine = await fork(forge, ben, parent)
+    assert await there(forge, mine, one) == {one}
+    two = await send(forge, parent, ada, b"two")
+    await forge.commit(ada, parent, {"two.bin": pointer(b"two")})
+    assert await there(forge, mine, two) == set()
+    await sync_fork(forge.database, forge.engine, ben.actor, mine, "main")
+    assert await there(forge, mine, one, two) == {one, two}
+
+
+async def test_a_deleted_repository_leaves_no_rows(forge: Forge) -> None:
+    ada = await forge.person("ada")
+    repository = await forge.repository(ada, "engine")
+    await send(forge, repository, ada, b"one")
+    async with forge.database.write() as session:
+        await delete_repository(session, forge.engine, ada.actor, repository.id)
+    async with forge.database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(LfsObject)) == 0
+        assert await session.scalar(select(func.count()).select_from(LfsUsage)) == 0
