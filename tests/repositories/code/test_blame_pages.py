@@ -8,6 +8,8 @@ import pytest
 from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
 
+from cairn.git.blame import Blame
+from cairn.git.runner import GitTimedOut
 from cairn.repositories.code.blame_pages import AGES
 
 
@@ -76,3 +78,34 @@ async def test_what_has_no_lines_leads_to_its_own_page(
 async def test_an_empty_file_is_said_to_be_and_a_missing_one_is_not_found(forge: Forge, stock: StockRepository) -> None:
     assert "This file is empty" in (await forge.browser().get("/ada/engine/blame/main/empty")).text
     assert (await forge.browser().get("/ada/engine/blame/main/nothing")).status_code == 404
+
+
+async def test_a_long_file_is_blamed_part_by_part_and_ends_with_a_word_if_it_takes_too_long(
+    forge: Forge, stock: StockRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cairn.repositories.code.shown_text.LINES_PER_PART", 2)
+    text = (await forge.browser().get("/ada/engine/blame/plain/src/mill.py")).text
+    assert re.findall(r'<tr id="L(\d+)"', text) == ["1", "2"]
+    assert "Lines 1 to 2 of 3" in text
+    [before] = re.findall(r'blame-before" href="([^"]*)"', text)
+    assert before.endswith("#L2")
+    later = (await forge.browser().get("/ada/engine/blame/plain/src/mill.py?first=3")).text
+    assert re.findall(r'<tr id="L(\d+)"', later) == ["3"]
+
+    async def take_too_long(*_: object, **__: object) -> Blame:
+        raise GitTimedOut("git blame took longer than 30 s")
+
+    monkeypatch.setattr("cairn.repositories.code.browse.read_blame", take_too_long)
+    answer = await forge.browser().get(f"/ada/engine/blame/{stock.oid('plain')}/src/mill.py?first=1")
+    assert answer.status_code == 503
+    assert "This takes too long" in answer.text
+    assert f"/ada/engine/commits/{stock.oid('plain')}/src/mill.py" in answer.text
+
+
+async def test_an_empty_line_has_something_to_be_selected(forge: Forge) -> None:
+    """Without it, who copies lines from the page loses the empty ones among them."""
+    ada = await forge.person("ada")
+    await forge.repository(ada, "engine", files={"a": b"1\n\n2\n"})
+    for verb in ("blob", "blame"):
+        text = (await forge.browser().get(f"/ada/engine/{verb}/main/a")).text
+        assert '<td class="code-text">\n</td>' in text

@@ -152,6 +152,7 @@ async def _rows(
     base, now = header["base"], context.site.clock()
     has_submodules = any(entry.mode == SUBMODULE_MODE for entry in found.entries)
     urls = await read_submodules(code, place.revision) if has_submodules else {}
+    times: dict[str, Markup] = {}  # one commit often changed many of them
     rows = []
     for entry in found.entries:
         row = _row(base, place, entry)
@@ -159,7 +160,7 @@ async def _rows(
             _add_submodule(context, header["repository"], row, entry, urls.get(_join(place.path, entry.name), ""))
         if last is not None and (commit := last.of(entry.name)) is not None:
             row.message, row.message_href = commit.subject, f"{base}/commit/{commit.oid}"
-            row.when = ago(commit.at, now)
+            row.when = times.get(commit.oid) or times.setdefault(commit.oid, ago(commit.at, now))
         rows.append(row)
     return rows
 

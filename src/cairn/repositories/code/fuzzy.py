@@ -68,8 +68,8 @@ def find_paths(text: str, query: str, *, max_matches: int = MATCHES_MAX) -> Foun
     """
     wanted = normalise(query)
     if not text or not wanted:
-        lines = text.split("\n", max_matches) if text else []
-        return Found([Match(line, 0, ()) for line in lines[:max_matches]], text.count("\n") + 1 if text else 0)
+        shown = text.split("\n", max_matches)[:max_matches] if text else []
+        return Found([Match(path, 0, ()) for path in shown], text.count("\n") + 1 if text else 0)
     lowered = lower(text)
     found: list[Match] = []
     seen: set[int] = set()
