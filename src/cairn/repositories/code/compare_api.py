@@ -18,13 +18,16 @@ from cairn.repositories.code.signatures import signatures_of
 from cairn.repositories.serializers import Json, links_of
 from cairn.web.api import Page, PageRequest, media_format, read_page
 from cairn.web.context import RequestContext
+from cairn.web.costs import Cost
 from cairn.web.routing import api
 from cairn.web.urls import path_join
 
 COMMITS_PER_PAGE = 250
 
 
-@api.get(f"{REPOSITORY}/compare/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository")
+@api.get(
+    f"{REPOSITORY}/compare/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository", cost=Cost.HISTORY
+)
 @follows_renames
 async def compare_revisions(
     context: RequestContext, engine: Engine, owner: str, repo: str

@@ -30,6 +30,7 @@ from cairn.repositories.code.signatures import signatures_of
 from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.web.api import PAGE_MAX
 from cairn.web.context import RequestContext
+from cairn.web.costs import Cost
 from cairn.web.render import render
 from cairn.web.routing import page
 from cairn.web.urls import path_join
@@ -40,7 +41,13 @@ _VERBS = frozenset({"tree", "blob", "blame", "commits", "raw", "find", "search"}
 """Where a menu may lead: pages of a path in a revision."""
 
 
-@page.get("/{owner:str}/{repo:str}/branches", action=Action.REPOSITORY_READ, resource="repository", is_versioned=True)
+@page.get(
+    "/{owner:str}/{repo:str}/branches",
+    action=Action.REPOSITORY_READ,
+    resource="repository",
+    cost=Cost.HISTORY,
+    is_versioned=True,
+)
 async def branches(
     context: RequestContext,
     actor: Actor,
