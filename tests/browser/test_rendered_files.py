@@ -52,7 +52,12 @@ PAGES = (
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)], ids=["light", "dark", "phone"]
+    ("scheme", "width"),
+    [
+        pytest.param("light", 390, id="phone"),
+        pytest.param("light", 1280, id="light", marks=pytest.mark.nightly),
+        pytest.param("dark", 1280, id="dark", marks=pytest.mark.nightly),
+    ],
 )
 async def test_rendered_pages_stand_up_to_axe(
     visitor: Visitor, chromium: "Browser", tmp_path: Path, scheme: Any, width: int

@@ -37,6 +37,7 @@ from cairn.git.quarantine import Quarantine
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import ZERO_OID, Oid, RefName, Signature
 from cairn.git.writing import File, commit_files
+from cairn.git_server.lfs_http import LfsHttp
 from cairn.git_server.smart_http import SmartHttp
 from cairn.git_server.ssh import SshDoor, listen_ssh
 from cairn.git_server.ssh_limits import ConnectionLimits
@@ -99,6 +100,8 @@ class World:
         """Return the address of a route about one of the repositories."""
         at = next((value for part, value in ADDRESSES.items() if part in route.path), "main")
         values = self.values | {"repo": repository, "address": at, "repository_id": str(self.ids[repository])}
+        if "emoji" in route.path:
+            values["file_name"] = "1f680.svg"
         # A number of nothing: what is refused must be refused before anybody looks for it.
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "999999"), route.path)
 
@@ -115,6 +118,14 @@ async def open_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         services = await stack.enter_async_context(open_services(settings))
         features = make_web_features(services)
         git = SmartHttp(settings=settings, engine=services.engine, door=services.git_door, limits=services.limits)
+        lfs = LfsHttp(
+            settings=settings,
+            database=services.database,
+            storage=services.storage,
+            door=services.git_door,
+            words=services.words,
+            limits=services.limits,
+        )
         app = create_app(
             settings=settings,
             database=services.database,
@@ -124,7 +135,7 @@ async def open_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             packages=features.packages,
             engine=services.engine,
             limits=services.limits,
-            fronts=[git.front],
+            fronts=[git.front, lfs.front],
         )
         door = SshDoor(
             settings=settings,
