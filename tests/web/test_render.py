@@ -1,4 +1,5 @@
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tests.web.support import open_app, user
 import cairn
 from cairn.web.context import RequestContext
 from cairn.web.icons import icon, icon_names
-from cairn.web.render import Renderer, ago, avatar_file, human_bytes, identicon, render
+from cairn.web.render import Renderer, ago, avatar_file, human_bytes, identicon, render, render_around
 from cairn.web.routing import PUBLIC, page
 from cairn.web.static_files import StaticFiles
 
@@ -34,6 +35,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "probe.html").write_text(
         "{{ title }}|{{ with_query(page=2, q=none) }}|{{ 1536 | bytes }}|{{ csrf_input() }}"
     )
+    (folder / "around.html").write_text("{{ title }}|{{ part }}|end")
     monkeypatch.syspath_prepend(str(tmp_path))
     return "probe_package"
 
@@ -44,6 +46,23 @@ async def test_a_package_brings_its_templates_and_values_are_escaped(tmp_path: P
     title, query, size, token = answer.text.split("|")
     assert (title, query, size) == ("&lt;script&gt;", "/links?a=1&amp;a=2&amp;page=2", "1.5 KiB")
     assert re.fullmatch(r'<input type="hidden" name="csrf_token" value="[\w-]{86}">', token)
+
+
+@page.get("/around", action=PUBLIC, resource="none")
+async def around(context: RequestContext) -> Any:
+    async def pieces() -> AsyncIterator[str]:
+        yield "<i>1</i>"
+        yield "<i>2</i>"
+
+    return render_around(context, "around.html", pieces(), name="part", title="<!--part-->")
+
+
+async def test_a_page_is_sent_around_pieces_that_come_later(tmp_path: Path, package: str) -> None:
+    async with open_app(tmp_path, [around], packages=(package,)) as running:
+        answer = await running.browser().get("/around")
+    assert answer.text == "&lt;!--part--&gt;|<i>1</i><i>2</i>|end"
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "script-src 'nonce-" in answer.headers["content-security-policy"]
 
 
 async def test_a_flash_is_shown_once_and_escaped(tmp_path: Path, package: str) -> None:

@@ -49,6 +49,7 @@ THEME_COOKIE = "cairn_theme"
 """Written by the browser's own script too, so it has no prefix and no HttpOnly."""
 CONTRAST_COOKIE = "cairn_contrast"
 SHORTCUTS_COOKIE = "cairn_shortcuts"
+DIFF_VIEW_COOKIE = "cairn_diff"
 
 
 class Via(StrEnum):

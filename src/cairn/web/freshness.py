@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Response
+from litestar.response import Stream
 
 from cairn.web.api import etag_matches
-from cairn.web.context import RequestContext, Via
+from cairn.web.context import DIFF_VIEW_COOKIE, RequestContext, Via
 from cairn.web.rate_limits import caller_name
 from cairn.web.render import HTML, put_away
 from cairn.web.security import PAGE_VARY
@@ -102,6 +103,9 @@ def finish_page(context: RequestContext, response: Response[Any]) -> None:
         return
     if any(name.lower() == "etag" for name in response.headers):
         return  # it was kept, or has a validator of its own
+    if isinstance(response, Stream):
+        response.headers["ETag"] = _etag(context)  # sent as it is made, and not kept
+        return
     if not isinstance(response.content, str):
         return
     body = response.content.encode()
@@ -138,6 +142,7 @@ def _surroundings(context: RequestContext) -> str:
             context.settings.origin,
             context.settings.ssh_origin,
             context.appearance,
+            context.request.cookies.get(DIFF_VIEW_COOKIE, ""),
             state.banners_at(now, put_away(context)),
             state.registration or context.settings.registration,
             state.awaits_administrator,

@@ -115,6 +115,17 @@ async def test_the_view_is_chosen_by_the_address_and_remembered(forge: Forge, ri
     assert "diff-split" not in section(split.text, "engine/printer.py")
 
 
+async def test_a_repeat_costs_nothing_but_another_view_is_another_page(forge: Forge, rich: str) -> None:
+    browser = forge.browser()
+    etag = (await browser.get(rich)).headers["etag"]
+    again = {"if-none-match": etag}
+    assert (await browser.client.get(rich, headers=again)).status_code == 304
+    browser.client.cookies.set("cairn_diff", "split")
+    other = await browser.client.get(rich, headers=again)
+    assert other.status_code == 200
+    assert 'class="diff diff-split"' in other.text
+
+
 async def test_white_space_can_be_left_out(forge: Forge, rich: str) -> None:
     text = await get(forge, f"{rich}?w=1")
     assert "Only white space changed." in read(section(text, "engine/store.py"))

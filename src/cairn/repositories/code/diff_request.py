@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from urllib.parse import urlencode
 
-from cairn.web.context import Cookie, RequestContext
+from cairn.web.context import DIFF_VIEW_COOKIE, Cookie, RequestContext
 
 View = Literal["unified", "split"]
 Grow = Literal["up", "down", "all"]
 
-VIEW_COOKIE = "cairn_diff"
 _YEAR_SECONDS = 365 * 86400
 _NUMBER_MAX = 10**8
 _KEY = re.compile(r"[0-9a-f]{12}")
@@ -80,9 +79,9 @@ def read_diff_request(context: RequestContext) -> DiffRequest:
     """Return what the address asks for; a view that it names is remembered in a cookie."""
     query = context.request.query_params
     asked = query.get("diff", "")
-    view = _view(asked) or _view(context.request.cookies.get(VIEW_COOKIE, "")) or "unified"
+    view = _view(asked) or _view(context.request.cookies.get(DIFF_VIEW_COOKIE, "")) or "unified"
     if _view(asked):
-        context.set_cookie(Cookie(VIEW_COOKIE, view, max_age_seconds=_YEAR_SECONDS))
+        context.set_cookie(Cookie(DIFF_VIEW_COOKIE, view, max_age_seconds=_YEAR_SECONDS))
     file = query.get("file", "")
     grow: dict[str, Grow] = {"up": "up", "down": "down"}
     return DiffRequest(
