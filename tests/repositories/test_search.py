@@ -1,6 +1,7 @@
 """Searching repositories, on each database: what matches, what comes first, what nobody else learns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -22,7 +23,7 @@ class Place:
     ben: Actor
 
     async def names(
-        self, query: str, actor: Actor | None = None, order: SearchOrder = SearchOrder.NAME, **options: int
+        self, query: str, actor: Actor | None = None, order: SearchOrder = SearchOrder.NAME, **options: Any
     ) -> list[str]:
         """Return what is found by name, and hold the count to it."""
         async with self.database.read() as session:
