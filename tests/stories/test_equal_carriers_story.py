@@ -1,9 +1,10 @@
-"""A2: a token opens the same, whichever way it is carried, for reading and for writing, over pages' API and git."""
+"""A2: a token opens the same, whichever way it is carried, for reading and writing, over pages' API, git and LFS."""
 
 import base64
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 
 import httpx2
 import pytest
@@ -81,6 +82,14 @@ def outcomes(world: World, header: str, marker: str) -> dict[str, int | bool]:
             pushed = client.post(f"/ada/{name}.git/git-receive-pack", content=body, headers=PUSH)
             found[f"{name}: push"] = pushed.status_code
             found[f"{name}: pushed"] = f"ok refs/heads/{marker}" in pushed.text
+            for operation in ("download", "upload"):
+                batch = {"operation": operation, "objects": []}
+                answer = client.post(f"/ada/{name}.git/info/lfs/objects/batch", json=batch)
+                found[f"{name}: LFS {operation}"] = answer.status_code
+            address = f"/ada/{name}.git/info/lfs/objects/{sha256(marker.encode()).hexdigest()}"
+            found[f"{name}: large object"] = client.put(address, content=marker.encode()).status_code
+            locked = client.post(f"/ada/{name}.git/info/lfs/locks", json={"path": marker})
+            found[f"{name}: lock"] = locked.status_code
     return found
 
 
@@ -109,6 +118,12 @@ def test_a_token_opens_the_same_whichever_way_it_is_carried(world: World) -> Non
         "narrow": (404, 200),
         "wrong": (401, 401),
     }
+    for kind, found in by_token.items():
+        for name in ("secret", "open"):
+            assert found[f"{name}: LFS download"] == found[f"{name}: git-upload-pack"], kind
+            assert found[f"{name}: LFS upload"] == found[f"{name}: git-receive-pack"], kind
+            assert (found[f"{name}: large object"] == 200) == found[f"{name}: pushed"], kind
+            assert (found[f"{name}: lock"] == 201) == found[f"{name}: pushed"], kind
     pushes = {kind: (found["secret: pushed"], found["open: pushed"]) for kind, found in by_token.items()}
     assert pushes == {
         "everything": (True, True),

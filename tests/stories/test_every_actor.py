@@ -205,6 +205,8 @@ async def test_every_route_by_everybody_is_answered_as_the_table_says(
 
 
 SERVICES = {"git-upload-pack": "repository:read", "git-receive-pack": "repository:push"}
+LARGE = {"git-upload-pack": "download", "git-receive-pack": "upload"}
+"""What Git LFS calls the same of large objects."""
 
 
 async def test_git_by_everybody_is_answered_as_the_table_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,11 +239,17 @@ async def _ways_in(world: World, somebody: Somebody, repository: str, service: s
             answers = (
                 await client.get(f"/acme/{repository}.git/info/refs?service={service}"),
                 await client.post(f"/acme/{repository}.git/{service}", content=body, headers=told),
+                await client.post(
+                    f"/acme/{repository}.git/info/lfs/objects/batch",
+                    json={"operation": LARGE[service], "objects": []},
+                ),
             )
         found += [("HTTP", _outcome(answer, was_kept=False)) for answer in answers]
     if somebody.key:
         commands = [service, "git-upload-archive"] if service == "git-upload-pack" else [service]
-        found += [("SSH", await _over_ssh(world, somebody.key, f"{one} 'acme/{repository}.git'")) for one in commands]
+        lines = [f"{one} 'acme/{repository}.git'" for one in commands]
+        lines.append(f"git-lfs-authenticate acme/{repository}.git {LARGE[service]}")
+        found += [("SSH", await _over_ssh(world, somebody.key, line)) for line in lines]
     return found
 
 
@@ -255,13 +263,15 @@ async def _over_ssh(world: World, key: asyncssh.SSHKey, command: str) -> str:
     except asyncssh.PermissionDenied:
         return "refused"
     assert isinstance(done.stdout, bytes)
-    said = done.stdout[:1000]
+    is_large = "lfs" in command
+    said = (done.stderr if is_large else done.stdout)[:1000]
+    assert isinstance(said, bytes)
     if b"not found" in said:
         return "hidden"
     if done.exit_status == 0:
         return "allowed"
     is_told = any(why in said for why in (b"this needs the write role", b"This deploy key may only read"))
-    return "refused" if said[4:8] == b"ERR " and is_told else f"error {said!r}"
+    return "refused" if (is_large or said[4:8] == b"ERR ") and is_told else f"error {said!r}"
 
 
 def _git_verdict(asker: Asker, action: str, repository: str, way: str) -> Verdict:
