@@ -5,15 +5,21 @@ from random import Random
 
 import httpx2
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
+from tests.factories.accounts import make_account
 from tests.factories.forge import Forge, Person
+from tests.factories.repositories import make_repository
 from tests.factories.seeds import chosen_seed
 from tests.web.support import Browser
 
 from cairn.access.models import Grant
 from cairn.access.roles import Role, Visibility
+from cairn.db.database import Database
+from cairn.git.models import Store
 from cairn.git.node_cache import NodeCache
 from cairn.git.runner import GitRunner
+from cairn.identity.models import Account
+from cairn.repositories.models import Repository
 from cairn.repositories.page_versions import read_versions
 from cairn.repositories.queries import RepositoryView
 
@@ -27,7 +33,9 @@ def plain(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, text
 
 
-async def change(forge: Forge, chance: Random, repository: RepositoryView, people: dict[str, Person], step: int) -> str:
+async def change_something(
+    forge: Forge, chance: Random, repository: RepositoryView, people: dict[str, Person], step: int
+) -> str:
     """Do something to the repository that readers may notice; return what."""
     ada, bob = people["ada"], people["bob"]
     api = forge.api(ada)
@@ -73,7 +81,7 @@ async def test_unchanged_is_said_of_equal_pages_only(forge: Forge, steps: int) -
     known: dict[tuple[str, str], httpx2.Response] = {}
     kept_pages = forge.running.app.site.kept_pages
     for step in range(steps):
-        what = await change(forge, chance, repository, people, step)
+        what = await change_something(forge, chance, repository, people, step)
         for name, reader in readers.items():
             for page in chance.sample(PAGES, 2):
                 about = (seed, step, what, name, page)
@@ -145,3 +153,38 @@ async def test_versions_are_those_of_a_name_that_is_there(forge: Forge) -> None:
     assert not found.has_refs
     for owner, name in (("ada", "nothing"), ("nobody", "engine"), ("..", "x"), ("ada", "\0")):
         assert await read_versions(forge.database, owner, name) is None
+
+
+async def test_versions_change_with_everything_that_a_page_shows(any_database: Database) -> None:
+    """On each database: the repository's row, its store, its public forks, its parent and the parent's store."""
+    async with any_database.write() as session:
+        ada, bob = await make_account(session, "ada"), await make_account(session, "bob")
+        parent = await make_repository(session, ada, "engine")
+        fork = await make_repository(session, bob, "engine")
+        fork.parent_id = parent.id
+    changes = [
+        update(Repository).where(Repository.id == fork.id).values(description="Mine"),
+        update(Repository).where(Repository.id == fork.id).values(is_archived=True),
+        update(Store).where(Store.id == fork.store_id).values(ref_version=1),
+        update(Store).where(Store.id == fork.store_id).values(cache_epoch=1),
+        update(Store).where(Store.id == parent.store_id).values(ref_version=1),
+        update(Repository).where(Repository.id == parent.id).values(visibility=Visibility.PRIVATE),
+        update(Repository).where(Repository.id == fork.id).values(is_withheld=True),
+        update(Account).where(Account.id == bob.id).values(login="Bob"),
+    ]
+    seen = [await read_versions(any_database, "bob", "engine")]
+    for change in changes:
+        async with any_database.write() as session:
+            await session.execute(change)
+        seen.append(await read_versions(any_database, "bob", "engine"))
+    texts = [versions.text for versions in seen if versions is not None]
+    assert len(set(texts)) == len(texts) == len(changes) + 1
+    assert seen[-1] is not None
+    assert (seen[-1].scope.is_archived, seen[-1].scope.is_withheld, seen[-1].has_refs) == (True, True, True)
+    before = await read_versions(any_database, "ada", "engine")
+    async with any_database.write() as session:
+        await session.execute(update(Repository).where(Repository.id == fork.id).values(is_withheld=False))
+    after = await read_versions(any_database, "ada", "engine")
+    assert before is not None
+    assert after is not None
+    assert before.text != after.text, "the parent counts its forks"
