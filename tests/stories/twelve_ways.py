@@ -152,7 +152,7 @@ async def pages(forge: Forge, person: Person, repository: RepositoryView, secret
         *(f"commit/{oid}" for oid in (at, at[:12], secret.tree)),
         *(f"commit/{at}{ending}" for ending in (".patch", ".diff")),
         *(f"{verb}/{at}/{PATH}" for verb in ("blob", "raw", "tree", "commits", "blame", "edit")),
-        *(f"{verb}/{at}" for verb in ("tree", "commits")),
+        *(f"{verb}/{at}" for verb in ("tree", "commits", "find", "paths")),
         *(f"raw/{oid}" for oid in secret.oids),
         *(f"archive/{at}{ending}" for ending in (".zip", ".tar.gz")),
         *(f"compare/main...{at}", f"compare/{at}...main", f"compare/{at}"),
@@ -214,7 +214,7 @@ async def _submodule(forge: Forge, person: Person, repository: RepositoryView, s
         assert (await push(forge.engine, repository.store_id, [(ref, ZERO_OID, tip)], pack)).is_ok
     browser, api = forge.browser(person), forge.api(person)
     for number, secret in enumerate(secrets):
-        for verb in ("tree", "blob", "raw", "commits"):
+        for verb in ("tree", "blob", "raw", "commits", "find", "paths"):
             answer = await browser.get(f"/{repository.full_name}/{verb}/{tip}/s{number}/{PATH}")
             assert secret.text.strip() not in answer.content
             assert verb == "commits" or answer.status_code >= 400
@@ -222,7 +222,7 @@ async def _submodule(forge: Forge, person: Person, repository: RepositoryView, s
         assert answer.status_code >= 400
         answer = await api.get(f"/repos/{repository.full_name}/contents/s{number}?ref={tip}")
         assert secret.text.strip() not in answer.content
-    return 6 * len(secrets)
+    return 8 * len(secrets)
 
 
 async def _no_foreign_id(engine: Engine, store: int) -> None:

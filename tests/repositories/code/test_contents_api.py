@@ -114,6 +114,26 @@ async def test_a_folder_lists_each_kind_of_entry(
     )
 
 
+async def test_a_file_is_one_object_in_either_form_and_a_folder_has_no_raw_one(
+    forge: Forge, everything: tuple[RepositoryView, StockRepository]
+) -> None:
+    plain = (await get(forge, "/contents/src/mill.py")).json()
+    assert (await get(forge, "/contents/src/mill.py", **OBJECT)).json() == plain
+    assert (await get(forge, "/contents/src", **RAW)).json() == (await get(forge, "/contents/src")).json()
+    whole = (await get(forge, "/contents/vendor", **OBJECT)).json()
+    [module] = whole["entries"]
+    assert (module["type"], module["submodule_git_url"]) == ("file", "https://example.org/lib.git")
+    assert whole["path"] == "vendor"
+
+
+async def test_a_pointer_of_git_lfs_comes_as_what_it_is(forge: Forge) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d7a' * 16}\nsize 12345\n".encode()
+    await forge.repository(await forge.person("ada"), "engine", files={"film.mov": pointer})
+    body = (await get(forge, "/contents/film.mov")).json()
+    assert (base64.b64decode(body["content"]), body["size"]) == (pointer, len(pointer))
+    assert (await get(forge, "/contents/film.mov", **RAW)).content == pointer
+
+
 async def test_a_link_is_followed_to_a_file_and_nowhere_else(
     forge: Forge, everything: tuple[RepositoryView, StockRepository]
 ) -> None:

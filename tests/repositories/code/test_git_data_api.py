@@ -11,6 +11,7 @@ from tests.web.support import ORIGIN
 
 from cairn.access.roles import Visibility
 from cairn.repositories.code import git_data_api
+from cairn.repositories.code.browse import Code
 
 
 @pytest.fixture
@@ -75,6 +76,16 @@ async def test_a_tree_is_listed_one_level_or_whole(forge: Forge, stock: StockRep
     assert [item["path"] for item in whole["tree"]] == ["a", "src", "src/b"]
     assert (await forge.api().get(whole["tree"][2]["url"])).json()["size"] == 2
     assert (await get(forge, f"/git/trees/{stock.oid('main:a')}")).status_code == 404
+
+
+async def test_a_tree_beyond_the_bound_says_that_it_is_truncated(
+    forge: Forge, stock: StockRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = Code.listing.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "max_entries", 2)
+    body = (await get(forge, "/git/trees/main?recursive=true")).json()
+    assert (body["truncated"], [item["path"] for item in body["tree"]]) == (True, ["a", "src"])
 
 
 async def test_a_blob_comes_coded_or_as_it_is(forge: Forge, stock: StockRepository) -> None:

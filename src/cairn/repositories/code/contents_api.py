@@ -1,5 +1,6 @@
 """Files and folders over REST: ``contents`` and ``readme``, as JSON, or the file itself."""
 
+import asyncio
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
@@ -145,7 +146,7 @@ async def _folder(context: RequestContext, code: Code, links: Links, place: Plac
         )
     has_submodules = any(item.kind is ObjectKind.COMMIT for item in listed.entries)
     urls = await read_submodules(code, place.revision) if has_submodules else {}
-    entries = [_listed(links, place, item, urls) for item in listed.entries]
+    entries = await asyncio.to_thread(lambda: [_listed(links, place, item, urls) for item in listed.entries])
     if media_format(context.request.headers.get("accept", "")) != "object":
         return entries
     body = entry_json(links, place.revision.name, place.path, kind="dir", oid=entry.oid, size_bytes=0)
