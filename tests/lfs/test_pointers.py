@@ -24,11 +24,13 @@ def test_a_pointer_names_hash_and_size() -> None:
         WHOLE + b"\n",
         WHOLE.replace(b"sha256", b"sha512"),
         WHOLE.replace(b"12345", b"-1"),
+        WHOLE.replace(b"12345", b"9" * 30),
+        WHOLE.replace(b"spec/v1", b"spec/v2"),
         WHOLE.replace(b"4d7a", b"4D7A"),
         WHOLE + b"x " + b"y" * 1000 + b"\n",
         b"oid sha256:" + OID.encode() + b"\nsize 1\n",
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_other_files_are_none(data: bytes) -> None:
     assert read_pointer(data) is None

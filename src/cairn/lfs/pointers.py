@@ -39,7 +39,8 @@ def read_pointer(data: bytes) -> Pointer | None:
     method, _, digest = facts.get(b"oid", b"").partition(b":")
     size = facts.get(b"size", b"")
     is_whole = b"".join(b"%b %b\n" % line for line in lines) == data and facts.get(b"version") in _VERSIONS
-    if not is_whole or method != b"sha256" or not re.fullmatch(rb"[0-9a-f]{64}", digest) or not size.isdigit():
+    is_object = method == b"sha256" and re.fullmatch(rb"[0-9a-f]{64}", digest) and re.fullmatch(rb"[0-9]{1,18}", size)
+    if not is_whole or not is_object:
         return None
     return Pointer(digest.decode("ascii"), int(size))
 

@@ -4,14 +4,13 @@ import pytest
 
 from cairn.git.diff import FileDiff, FileStatus, Hunk, Line, LineKind
 from cairn.git.types import Oid
+from cairn.lfs.pointers import Pointer
 from cairn.repositories.code.diff_files import (
     LARGE_LINES,
-    LfsPointer,
     describe,
     kind_of,
     lfs_pointers,
     linked_commits,
-    parse_lfs_pointer,
     reason_to_fold,
 )
 from cairn.repositories.code.diff_request import DiffRequest, file_key
@@ -66,23 +65,8 @@ def test_pointers_of_git_lfs_are_read_on_both_sides() -> None:
         2,
         (Hunk(1, 3, 1, 3, b"", tuple(lines)),),
     )
-    assert lfs_pointers(changed) == (LfsPointer("a" * 64, 1234), LfsPointer("b" * 64, 5))
+    assert lfs_pointers(changed) == (Pointer("a" * 64, 1234), Pointer("b" * 64, 5))
     assert kind_of(changed) == "lfs"
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        [],
-        POINTER[:1],
-        [*POINTER[:2], b"size -1"],
-        [*POINTER[:2], b"size " + b"9" * 30],
-        [POINTER[0], b"oid sha256:zz", POINTER[2]],
-        [b"version https://git-lfs.github.com/spec/v2", *POINTER[1:]],
-    ],
-)
-def test_what_is_no_pointer_is_text(lines: list[bytes]) -> None:
-    assert parse_lfs_pointer(lines) is None
 
 
 def test_large_generated_and_vendored_files_wait() -> None:

@@ -13,7 +13,6 @@ from cairn.repositories.code.file_kinds import (
     media_type,
     raw_type,
     read_dimensions,
-    read_lfs_pointer,
 )
 
 SHA = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393"
@@ -52,35 +51,8 @@ def test_media_are_known_by_name() -> None:
     assert media_kind(b"png") is None
 
 
-def test_a_pointer_says_which_object_and_how_large() -> None:
-    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA}\nsize 12345\n"
-    found = read_lfs_pointer(text.encode())
-    assert found is not None
-    assert (found.sha256, found.size_bytes) == (SHA, 12345)
-    extended = text.replace("oid", f"ext-0-foo sha256:{SHA}\noid")
-    assert read_lfs_pointer(extended.encode()) == found
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "version https://git-lfs.github.com/spec/v1\n",
-        f"version https://example.org/spec\noid sha256:{SHA}\nsize 1\n",
-        f"version https://git-lfs.github.com/spec/v1\noid md5:{SHA}\nsize 1\n",
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA[:-1]}\nsize 1\n",
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA}\nsize -1\n",
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA}\nsize 1\nmore",
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA}\nsize 1\n" + "x y\n" * 300,
-    ],
-)
-def test_what_only_looks_like_a_pointer_is_text(text: str) -> None:
-    assert read_lfs_pointer(text.encode()) is None
-
-
 @given(st.binary(max_size=200))
 def test_no_bytes_break_a_reader(data: bytes) -> None:
-    read_lfs_pointer(b"version " + data)
     assert read_dimensions(data) is None or data
 
 

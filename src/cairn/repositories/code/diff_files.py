@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from cairn.git.diff import FileDiff, FileStatus, LineKind
 from cairn.git.types import Oid, show
+from cairn.lfs.pointers import Pointer, read_pointer
 from cairn.repositories.code.diff_request import DiffRequest, file_key
 from cairn.repositories.code.diff_rows import FileRows
 from cairn.repositories.code.generated_files import kind_of_origin
@@ -15,7 +16,6 @@ LARGE_LINES = 1000
 
 _SUBMODULE = 0o160000
 _SYMLINK = 0o120000
-_LFS_FIRST = b"version https://git-lfs.github.com/spec/v1"
 _IMAGES = re.compile(rb"\.(png|jpe?g|gif|webp|avif|ico)$", re.IGNORECASE)
 _WORDS = {
     FileStatus.ADDED: "Added",
@@ -84,37 +84,18 @@ def _mode_word(mode: int) -> str:
     return words.get(mode, "file")
 
 
-@dataclass(frozen=True, slots=True)
-class LfsPointer:
-    """What stands in git for a file kept elsewhere by Git LFS."""
-
-    oid: str
-    size_bytes: int
-
-
-def parse_lfs_pointer(lines: list[bytes]) -> LfsPointer | None:
-    """Return the pointer that a file of these lines is; None if it is something else.
-
-    Source: the Git LFS specification, "The Pointer".
-    """
-    if not lines or lines[0].rstrip(b"\r") != _LFS_FIRST:
-        return None
-    words = dict(line.rstrip(b"\r").split(b" ", 1) for line in lines[1:] if b" " in line)
-    oid, size = words.get(b"oid", b""), words.get(b"size", b"")
-    if not re.fullmatch(rb"sha256:[0-9a-f]{64}", oid) or not re.fullmatch(rb"[0-9]{1,18}", size):
-        return None
-    return LfsPointer(oid.removeprefix(b"sha256:").decode("ascii"), int(size))
-
-
-def lfs_pointers(file: FileDiff) -> tuple[LfsPointer | None, LfsPointer | None]:
-    """Return the pointers on both sides. They are so short that a hunk has them whole."""
+def lfs_pointers(file: FileDiff) -> tuple[Pointer | None, Pointer | None]:
+    """Return the pointers of Git LFS on both sides. They are so short that a hunk has them whole."""
     if len(file.hunks) != 1 or len(file.hunks[0].lines) > 20:
         return None, None
     lines = file.hunks[0].lines
     old = [line.content for line in lines if line.kind is not LineKind.ADDED]
-    return parse_lfs_pointer(old), parse_lfs_pointer(
-        [line.content for line in lines if line.kind is not LineKind.REMOVED]
-    )
+    new = [line.content for line in lines if line.kind is not LineKind.REMOVED]
+    return _pointer_of(old), _pointer_of(new)
+
+
+def _pointer_of(lines: list[bytes]) -> Pointer | None:
+    return read_pointer(b"".join(line.rstrip(b"\r") + b"\n" for line in lines))
 
 
 def is_picture(file: FileDiff) -> bool:

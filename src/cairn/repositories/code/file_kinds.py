@@ -4,16 +4,11 @@ Types come from our own table: what a machine's list of types says of a name dec
 """
 
 import io
-import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from cairn.git.types import show
 from cairn.web.highlight import is_known_language
 from cairn.web.text_files import read_text
-
-LFS_POINTER_BYTES_MAX = 1024
-"""A pointer of Git LFS is shorter than this (its specification, "The Pointer")."""
 
 _TYPES = {
     "png": "image/png", "apng": "image/apng", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif",
@@ -25,8 +20,6 @@ _TYPES = {
 }  # fmt: skip
 _TEXT_SUFFIXES = frozenset({"txt", "log", "csv", "tsv", "srt", "vtt", "ndjson", "jsonl", "lst", "list"})
 _PICTURES = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "ICO", "AVIF")
-_LFS_LINE = re.compile(rb"([a-z0-9.-]+) (.+)\n")
-_LFS_VERSIONS = (b"https://git-lfs.github.com/spec/v1", b"https://hawser.github.com/spec/v1")
 
 
 class FileKind(StrEnum):
@@ -42,14 +35,6 @@ class FileKind(StrEnum):
     PDF = "pdf"
     BINARY = "binary"
     LARGE = "large"
-
-
-@dataclass(frozen=True, slots=True)
-class LfsPointer:
-    """What stands in a repository instead of a large object: its SHA-256 in hex and its size."""
-
-    sha256: str
-    size_bytes: int
 
 
 def media_type(name: bytes) -> str:
@@ -77,23 +62,6 @@ def raw_type(name: bytes, data: bytes | None) -> str:
         return "text/plain; charset=utf-8" if is_text else "application/octet-stream"
     text = read_text(data)
     return "application/octet-stream" if text is None else f"text/plain; charset={text.encoding.lower()}"
-
-
-def read_lfs_pointer(data: bytes) -> LfsPointer | None:
-    """Return what a pointer of Git LFS says, None for anything else.
-
-    Source: the specification of Git LFS, "The Pointer": lines of key and value, version first.
-    """
-    if len(data) >= LFS_POINTER_BYTES_MAX or not data.startswith(b"version "):
-        return None
-    lines = _LFS_LINE.findall(data)
-    facts = dict(lines)
-    method, _, digest = facts.get(b"oid", b"").partition(b":")
-    size = facts.get(b"size", b"")
-    is_whole = b"".join(b"%b %b\n" % line for line in lines) == data and facts.get(b"version") in _LFS_VERSIONS
-    if not is_whole or method != b"sha256" or not re.fullmatch(rb"[0-9a-f]{64}", digest) or not size.isdigit():
-        return None
-    return LfsPointer(digest.decode("ascii"), int(size))
 
 
 def read_dimensions(data: bytes) -> tuple[int, int] | None:

@@ -14,16 +14,15 @@ from cairn.base.actor import Actor
 from cairn.git.engine import Engine
 from cairn.git.reading import TreeEntry
 from cairn.git.types import ObjectKind
+from cairn.lfs.pointers import Pointer, read_pointer
 from cairn.repositories.code.browse import Code, FileContent, open_code
 from cairn.repositories.code.code_links import code_url, crumbs, link_href
 from cairn.repositories.code.file_kinds import (
     FileKind,
-    LfsPointer,
     media_kind,
     media_type,
     raw_type,
     read_dimensions,
-    read_lfs_pointer,
 )
 from cairn.repositories.code.history_lists import authors_of
 from cairn.repositories.code.raw_answer import WHOLE_BYTES_MAX, answer_raw
@@ -58,7 +57,7 @@ class FileView:
     has_source: bool = False
     media_type: str = ""
     dimensions: tuple[int, int] | None = None
-    pointer: LfsPointer | None = None
+    pointer: Pointer | None = None
     target: str = ""
     target_href: str = ""
 
@@ -166,7 +165,7 @@ async def _view(
     if content.is_symlink:
         href = link_href(base, place.revision, place.path, data or b"")
         return FileView(FileKind.SYMLINK, target=decode_text(data or b""), target_href=href)
-    if data is not None and (pointer := read_lfs_pointer(data)) is not None:
+    if data is not None and (pointer := read_pointer(data)) is not None:
         return FileView(FileKind.LFS, pointer=pointer)
     text = None if data is None else await asyncio.to_thread(read_text, data, encoding=encoding)
     media = media_kind(content.name)
