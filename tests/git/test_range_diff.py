@@ -112,6 +112,23 @@ async def test_a_changed_mode_and_a_changed_author_are_told(runner: GitRunner, s
     assert PatchLine(Side.NEW, Part.HEADING, b"f (mode change 100644 => 100755)") in pair.lines
 
 
+async def test_another_binary_file_or_white_space_is_not_equal(runner: GitRunner, tmp_path: Path) -> None:
+    """The attack: a version that was approved is replaced by one that git's patches as text take for the same."""
+    stock = git_repositories.init(tmp_path / "binary")
+    stock.commit({"f": "x\n"}, "Begin")
+    for name, picture, space in (("old", b"\0old", ""), ("new", b"\0new", " "), ("same", b"\0old", "")):
+        stock.git("checkout", "-q", "-B", name, "main")
+        stock.commit({"p": picture}, "Add a picture")
+        stock.commit({"f": f"x\ny{space}\n"}, "Add y")
+    old, new, same = (series(stock, name) for name in ("old", "new", "same"))
+    found = await compare_series(runner, objects(stock), old, new)
+    assert [pair.status for pair in found.pairs] == [PairStatus.CHANGED, PairStatus.CHANGED]
+    assert not found.is_equal
+    blob = stock.oid("new:p")[:10]
+    assert PatchLine(Side.NEW, Part.TEXT, f"Binary file, from 0000000000 to {blob}".encode()) in found.pairs[0].lines
+    assert (await compare_series(runner, objects(stock), old, same)).is_equal
+
+
 async def test_a_series_without_commits_is_all_added_or_all_dropped(runner: GitRunner, stock: StockRepository) -> None:
     nothing = Series(stock.oid("main"), stock.oid("main"))
     added = await compare_series(runner, objects(stock), nothing, series(stock, "new"))

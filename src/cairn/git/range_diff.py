@@ -14,6 +14,7 @@ import msgspec
 
 from cairn.base.errors import TooLarge
 from cairn.base.settings import MIB
+from cairn.git.binary_changes import read_binary_changes
 from cairn.git.commands import GitCommand, exclude, span
 from cairn.git.diff import DIFF_LIMITS, within_diff_limits
 from cairn.git.engine import Engine
@@ -38,7 +39,7 @@ _CREATION_FACTOR = 999
 """Git's own for versions of one series: commits are paired unless they have nothing in common, which is looked at here.
 By its usual measure a patch of one line is never taken for another version of one."""
 
-_FORM = 2
+_FORM = 3
 """Raise with every change of what is kept."""
 
 _INDENT = b"    "
@@ -185,6 +186,7 @@ async def compare_series(runner: GitRunner, objects: Objects, old: Series, new: 
                 await asyncio.to_thread(reader.feed, lines)
             await child.finish()
     pairs = reader.pairs
+    await _compare_binaries(runner, objects, pairs)
     if any(pair.status is PairStatus.CHANGED for pair in pairs):
         subjects = await _subjects(runner, objects, old) | await _subjects(runner, objects, new)
         pairs = [part for pair in pairs for part in _apart(pair, subjects)]
@@ -225,6 +227,27 @@ async def _alone(
 async def _subjects(runner: GitRunner, objects: Objects, series: Series) -> dict[str, bytes]:
     read = await read_log(runner, objects, [series.tip], without=[series.base], max_count=COMMITS_MAX)
     return {commit.oid: commit.subject.encode() for commit in read}
+
+
+async def _compare_binaries(runner: GitRunner, objects: Objects, pairs: Sequence[Pair]) -> None:
+    """Name the binary files in which pairs differ, and call such pairs changed: to git's patches they are equal."""
+    both = [pair for pair in pairs if pair.old_oid is not None and pair.new_oid is not None]
+    found = await read_binary_changes(
+        runner, objects, [oid for pair in both for oid in (pair.old_oid, pair.new_oid) if oid is not None]
+    )
+    for pair in both:
+        old, new = found.get(pair.old_oid or "", {}), found.get(pair.new_oid or "", {})
+        for path in sorted(old.keys() & new.keys()):
+            if old[path] == new[path]:
+                continue
+            pair.status = PairStatus.CHANGED
+            if len(pair.lines) >= LINES_OF_PAIR_MAX:
+                pair.is_truncated = True
+                continue
+            pair.lines.append(_cut(Side.BOTH, Part.HEADING, path))
+            for side, (before, after) in ((Side.OLD, old[path]), (Side.NEW, new[path])):
+                text = f"Binary file, from {before[:10]} to {after[:10]}"
+                pair.lines.append(PatchLine(side, Part.TEXT, text.encode("ascii")))
 
 
 def _apart(pair: Pair, subjects: Mapping[str, bytes]) -> list[Pair]:
