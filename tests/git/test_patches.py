@@ -24,9 +24,7 @@ def stock(tmp_path: Path) -> StockRepository:
     made = git_repositories.init(tmp_path / "r")
     made.commit({"a": "1\n2\n3\n", "old name": "same\n" * 9, "gone": "x\n"}, "Begin")
     made.git("tag", "begin")
-    made.commit(
-        {"a": "1\ntwo\n3", "x.bin": bytes(range(256))}, "Zwei statt 2 für alle\n\nFrom here on.\n\n---\n\nOdd."
-    )
+    made.commit({"a": "1\ntwo\n3", "x.bin": bytes(range(256))}, "Zwei statt 2 für alle\n\nFrom here on.\n\n---\n\nOdd.")
     made.git("mv", "old name", "néw")
     (made.path / "a").chmod(0o755)
     made.commit({"gone": None}, "A very long subject " + "that goes on and on " * 6)
