@@ -1,10 +1,12 @@
 """PyGithub as people run it, against a running Cairn: what its objects read from our API."""
 
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
 from github import Auth, BadCredentialsException, Github, GithubException, UnknownObjectException
+from tests.services.ports import wait_until
 from tests.stories.browser import Browser
 from tests.stories.installation import Installation, commit_file, git, installation, run_cairnd, working_copy
 from tests.stories.people import join
@@ -116,3 +118,37 @@ def test_pygithub_organizes_people_and_shares_code(tmp_path: Path) -> None:
         with pytest.raises(GithubException) as refused:
             bob.get_repo("ada/engine").edit(name="mine")
         assert refused.value.status == 403
+
+
+def test_pygithub_searches_and_reads_topics_and_languages(tmp_path: Path) -> None:
+    with installation(tmp_path / "cairn") as cairn:
+        token = join(cairn, "ada")[1]
+        ada = _connect(cairn, token)
+        repository = ada.get_user().create_repo("engine", description="Steam")
+        work = working_copy(tmp_path / "work")
+        commit_file(work, "src/mill.py", "def grind(corn):\n    return corn\n")
+        git("push", "-q", cairn.url("ada/engine", user="ada", secret=token), "main", cwd=work)
+        repository.replace_topics(["mill", "steam"])
+        assert repository.get_topics() == ["mill", "steam"]
+        for number in range(3):
+            ada.get_user().create_repo(f"steam-{number}")
+        found = ada.search_repositories("steam")
+        assert found.totalCount == 4  # two pages of two
+        assert sorted(one.name for one in found) == ["engine", "steam-0", "steam-1", "steam-2"]
+        assert [one.name for one in ada.search_repositories("topic:mill user:ada")] == ["engine"]
+        assert [one.login for one in ada.search_users("ada")] == ["ada"]
+        assert [one.name for one in ada.search_topics("ill")] == ["mill"]
+        [code] = ada.search_code("grind repo:ada/engine", highlight=True)
+        assert code.path == "src/mill.py"
+        assert code.decoded_content == b"def grind(corn):\n    return corn\n"
+        matches: Any = code.text_matches  # the library says text, and gives what came
+        assert matches[0]["fragment"] == "def grind(corn):"
+        with pytest.raises(GithubException) as refused:
+            ada.search_code("grind").totalCount  # noqa: B018 (reading it asks)
+        assert refused.value.status == 422
+        assert ada.get_rate_limit().resources.search.limit == 60
+        # The worker counts behind the push.
+        wait_until(
+            lambda: repository.get_languages().get("Python") == 33, within_seconds=60, what="the languages are counted"
+        )
+        assert ada.get_repo("ada/engine").language == "Python"
