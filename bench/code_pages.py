@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from bench.code_repository import COMMITS, code_repository
 from bench.large_repository import tip
 from bench.large_run import Memory
+from bench.large_trees import FILES, change_one, large_tree, path_of
 from bench.load import git, requests_per_second
 from bench.peers import cgit_peer
 from bench.subject import OWNER, Subject, cairn
@@ -195,6 +196,37 @@ class Run:
         """Search in the files of the default branch."""
         self.compare("search in 10,000 files", "/search?q=stone+%3D+123")
 
+    def large_trees(self) -> None:
+        """100,000 files, flat and nested: a folder, a file, the finder, and a push that changes one of them."""
+        for nested in (False, True):
+            kind = "nested" if nested else "flat"
+            name, last = f"{kind}-files", path_of(FILES - 1, nested=nested)
+            with tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder:
+                made = large_tree(Path(folder) / kind, nested=nested)
+                self.subject.create_repository(name, is_private=False)
+                git("push", "-q", self.subject.url(name), "main", cwd=made)
+                pages = Reader(
+                    f"{self.subject.origin}/{OWNER}/{name}", {"Authorization": f"Bearer {self.subject.token}"}
+                )
+                pages.get(f"/tree/main/{last.rpartition('/')[0]}?wait=1")
+                for what, path, wanted_ms in (
+                    ("its largest folder, warm", f"/tree/main/{'a/0' if nested else 'many'}?wait=1", 500),
+                    ("one file", f"/blob/main/{last}", 500),
+                    ("finder", "/find/main?q=f99999", 1000),
+                    ("finder, letters in order", "/find/main?q=f9txt", 1000),
+                    ("list of paths for the script", "/paths/main", 1000),
+                ):
+                    taken = pages.times(path)
+                    is_met = statistics.median(taken) * 1000 <= wanted_ms
+                    self.add(
+                        Line(f"{FILES:,} files, {kind}: {what}", quantiles(taken), "", f"≤ {wanted_ms} ms", is_met)
+                    )
+                change_one(made, nested=nested)
+                started = time.perf_counter()
+                git("push", "-q", self.subject.url(name), "main", cwd=made)
+                took = time.perf_counter() - started
+                self.add(Line(f"{FILES:,} files, {kind}: push of one file", f"{took:.2f} s", "", "≤ 5 s", took <= 5))
+
     def anonymous(self) -> None:
         """How often a second the home is read by who is not signed in: kept, and known to the client."""
         kept = requests_per_second(self.address)
@@ -211,6 +243,7 @@ MEASUREMENTS: tuple[Callable[[Run], None], ...] = (
     Run.comparison,
     Run.histories,
     Run.search,
+    Run.large_trees,
     Run.anonymous,
 )
 
