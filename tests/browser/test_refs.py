@@ -1,5 +1,6 @@
 """Branches, tags and histories in a browser: the menu that is fetched, by mouse, by keyboard and without script."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ async def test_the_menu_of_revisions_is_fetched_searched_and_followed(
     reader = await visit(chromium, site)
     await reader.join("ada")
     await reader.create("engine")
-    filled(tmp_path / "stock", site.git_url("ada", "engine"))
+    await asyncio.to_thread(filled, tmp_path / "stock", site.git_url("ada", "engine"))
     if not site.libraries:
         pytest.skip("the browser libraries are not installed: scripts/browser-libraries")
     page = reader.page
@@ -62,7 +63,7 @@ async def test_everything_is_reached_without_script(site: Site, chromium: "Brows
     reader = await visit(chromium, site, java_script_enabled=False)
     await reader.join("ada")
     await reader.create("engine")
-    filled(tmp_path / "stock", site.git_url("ada", "engine"))
+    await asyncio.to_thread(filled, tmp_path / "stock", site.git_url("ada", "engine"))
     page = reader.page
     await reader.open("/ada/engine/tree/main")
     await page.click(".ref-switcher > summary")
@@ -90,7 +91,7 @@ async def test_a_phone_shows_every_list_without_scrolling_sideways(
     reader = await visit(chromium, site, viewport={"width": 390, "height": 844})
     await reader.join("ada")
     await reader.create("engine")
-    filled(tmp_path / "stock", site.git_url("ada", "engine"))
+    await asyncio.to_thread(filled, tmp_path / "stock", site.git_url("ada", "engine"))
     for path in ("/branches?wait=1", "/tags?wait=1", "/refs", "/commits", "/commits/main/new.py", "/contributors"):
         await reader.open(f"/ada/engine{path}")
         wide = await reader.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

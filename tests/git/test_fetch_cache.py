@@ -344,3 +344,22 @@ def test_keys_differ_where_parts_differ() -> None:
     assert answer_key(1, b"ab", b"c") != answer_key(1, b"a", b"bc") != answer_key(1, b"a", b"b", b"c")
     assert answer_key(1, "") != answer_key(1)
     assert len(answer_key()) == 64
+
+
+async def test_a_run_that_outlives_its_readers_is_there_for_the_next(answers: FetchCache) -> None:
+    """A page does not wait for it, and a crawler never asks again for the rest: it must be made once all the same."""
+    runs = Runs(SMALL)
+    runs.gate.clear()
+    key = answer_key("outlives")
+    async with (
+        answers.fly(key, runs, shared_key=None, is_final=lambda head: True, outlives_readers=True) as flight,
+        asyncio.timeout(20),
+    ):
+        await anext(flight.chunks())
+    runs.gate.set()
+
+    async def is_kept() -> bool:
+        return answers.find(key) == SMALL
+
+    await eventually(is_kept, within_seconds=20, what="the answer is kept")
+    assert (runs.started, runs.ended) == (1, 1)

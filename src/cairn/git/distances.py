@@ -60,7 +60,7 @@ async def read_distances(
         return _encode(walk.distances())
 
     # A commit never changes: no version of the refs belongs to the question.
-    kept = await keep_answer(engine, state, make, "distances", base, *wanted)
+    kept = await keep_answer(engine, state, make, "distances", base, *wanted, outlives_readers=True)
     return {Oid(oid): distance for oid, distance in _decode(kept).items()}
 
 

@@ -236,13 +236,20 @@ class FetchCache:
 
     @asynccontextmanager
     async def fly(
-        self, key: str, produce: Produce, *, shared_key: str | None, is_final: Callable[[bytes], bool]
+        self,
+        key: str,
+        produce: Produce,
+        *,
+        shared_key: str | None,
+        is_final: Callable[[bytes], bool],
+        outlives_readers: bool = False,
     ) -> AsyncIterator[Flight]:
         """Yield the answer in the making: somebody's run if one is on its way, else a new one of ``produce``.
 
         ``is_final`` judges by the first bytes whether the answer is worth keeping (a mere round of negotiation is not:
         the next push may change it). With ``shared_key`` the object store is asked first, and given the answer
-        afterwards. When the last reader leaves an unfinished run, the run ends too.
+        afterwards. When the last reader leaves an unfinished run, the run ends too, unless it ``outlives_readers``:
+        what a page does not wait for is then there for the next.
         """
         flight = self._flights.get(key)
         if flight is None:
@@ -261,9 +268,10 @@ class FetchCache:
             if flight.readers == 0:
                 if self._flights.get(key) is flight:
                     # Gone from the table first: whoever asks now starts a run of their own.
-                    del self._flights[key]
-                    assert flight.task is not None
-                    flight.task.cancel()
+                    if not outlives_readers:
+                        del self._flights[key]
+                        assert flight.task is not None
+                        flight.task.cancel()
                 else:
                     flight.close()
 

@@ -9,11 +9,18 @@ from cairn.git.fetch_cache import answer_key
 from cairn.git.store_state import StoreState
 
 
-async def keep_answer(engine: Engine, state: StoreState, make: Callable[[], Awaitable[bytes]], *about: object) -> bytes:
+async def keep_answer(
+    engine: Engine,
+    state: StoreState,
+    make: Callable[[], Awaitable[bytes]],
+    *about: object,
+    outlives_readers: bool = False,
+) -> bytes:
     """Return what ``make`` returns for what ``about`` says, made now or found; requests for one answer share the work.
 
     The caller has proved that the asker may know it; ``about`` begins with a word for the kind of answer and holds
-    everything that decides it. Errors: ``make``'s, if they are CairnErrors; Unavailable for others.
+    everything that decides it. With ``outlives_readers`` it is finished although nobody waits any more. Errors:
+    ``make``'s, if they are CairnErrors; Unavailable for others.
     """
     key = answer_key(about[0], state.id, state.cache_epoch, *about[1:])
     known = engine.answers.find(key)
@@ -23,5 +30,7 @@ async def keep_answer(engine: Engine, state: StoreState, make: Callable[[], Awai
     async def produce() -> AsyncGenerator[bytes, None]:
         yield await make()
 
-    async with engine.answers.fly(key, produce, shared_key=None, is_final=lambda head: True) as flight:
+    async with engine.answers.fly(
+        key, produce, shared_key=None, is_final=lambda head: True, outlives_readers=outlives_readers
+    ) as flight:
         return b"".join([chunk async for chunk in flight.chunks()])

@@ -89,7 +89,9 @@ async def read_last_commits(engine: Engine, state: StoreState, *, folder: bytes,
             raise Unavailable("The history of this folder takes too long to read; try again later.") from None
 
     key = _key(state, folder, tip)
-    async with engine.answers.fly(key, produce, shared_key=None, is_final=lambda head: True) as flight:
+    async with engine.answers.fly(
+        key, produce, shared_key=None, is_final=lambda head: True, outlives_readers=True
+    ) as flight:
         return _decode(b"".join([chunk async for chunk in flight.chunks()]))
 
 

@@ -47,7 +47,7 @@ async def read_tip_facts(engine: Engine, state: StoreState, view: View, tips: It
         found |= {oid: fact async for oid, fact in _read(engine, view, wanted - found.keys())}
         return await asyncio.to_thread(_encode, found)
 
-    kept = await keep_answer(engine, state, make, _KIND, state.ref_version)
+    kept = await keep_answer(engine, state, make, _KIND, state.ref_version, outlives_readers=True)
     return {Oid(oid): fact for oid, fact in (await asyncio.to_thread(_decode, kept)).items()}
 
 
