@@ -12,7 +12,7 @@ from cairn.base.errors import TooLarge
 from cairn.web.asgi import Message
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import read_form
-from cairn.web.pages import Appearance
+from cairn.web.pages import AppearanceForm
 from cairn.web.routing import PUBLIC, api, declared_routes, page
 from cairn.web.security import CLOSED_POLICY, BodyTooSlow, Proxies, limit_body
 
@@ -25,7 +25,7 @@ async def where(context: RequestContext) -> Response[str]:
 
 @page.post("/form", action=PUBLIC, resource="none")
 async def form(request: WebRequest) -> Response[str]:
-    await read_form(request, Appearance)
+    await read_form(request, AppearanceForm)
     return Response("read")
 
 

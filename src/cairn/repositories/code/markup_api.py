@@ -14,6 +14,7 @@ from cairn.repositories.code.browse import Code, open_code
 from cairn.repositories.queries import find_repository
 from cairn.repositories.serializers import API
 from cairn.web.context import RequestContext, WebRequest
+from cairn.web.costs import Cost
 from cairn.web.markup.documents import Rendered, Source, TextKind
 from cairn.web.markup.references import find_references
 from cairn.web.render import HTML
@@ -48,6 +49,7 @@ async def markdown(context: RequestContext, engine: Engine, body: MarkdownText) 
     """Answer the text as HTML."""
     if body.mode not in {"markdown", "gfm"}:
         raise TextRefused('mode is "markdown" or "gfm".')
+    await context.pay(Cost.HISTORY)
     is_comment = body.mode == "gfm"
     references = await _references(context, engine, body) if is_comment else {}
     source = Source(TextKind.MARKDOWN, _bounded(body.text), hard_breaks=is_comment, references=references)
@@ -60,6 +62,7 @@ async def markdown_raw(context: RequestContext, request: WebRequest) -> Response
     kind = request.headers.get("content-type", "text/plain").split(";")[0].strip().lower()
     if kind not in {"text/plain", "text/x-markdown", "text/markdown", "application/x-www-form-urlencoded", ""}:
         raise TextRefused("Invalid request media type (expecting 'text/plain' or 'text/x-markdown')")
+    await context.pay(Cost.HISTORY)
     text = _bounded((await request.body()).decode("utf-8", "replace"))
     return answer_html(await context.site.markup.render(Source(TextKind.MARKDOWN, text)))
 
