@@ -12,6 +12,7 @@ from tests.factories.git_repositories import StockRepository
 
 from cairn.git.diff import (
     Compared,
+    Diff,
     DiffBounds,
     DiffTooLarge,
     FileDiff,
@@ -19,9 +20,9 @@ from cairn.git.diff import (
     Line,
     LineKind,
     PatchReader,
+    diff_of,
     list_changes,
     parse_changes,
-    read_diff,
     read_hunks,
 )
 from cairn.git.history import Objects
@@ -43,6 +44,23 @@ TRICKY = [b"a", b"b", b"", b"--- a/x", b"+++ b/x", b"diff --git a/x b/x", b"@@ -
 CONTENT = st.tuples(st.lists(st.sampled_from(TRICKY), max_size=25), st.booleans()).map(
     lambda made: b"\n".join(made[0]) + (b"\n" if made[1] else b"")
 )
+
+
+async def read_diff(
+    runner: GitRunner,
+    objects: Objects,
+    *,
+    old: Oid | None,
+    new: Oid,
+    skip_files: int = 0,
+    bounds: DiffBounds | None = None,
+    ignore_whitespace: bool = False,
+) -> Diff:
+    """Return a slice of a diff with its lines."""
+    compared, bounds = Compared(old=old, new=new, ignore_whitespace=ignore_whitespace), bounds or DiffBounds()
+    files = parse_changes(await list_changes(runner, objects, compared))
+    shown = files[skip_files : skip_files + bounds.files]
+    return diff_of(files, await read_hunks(runner, objects, compared, shown, bounds))
 
 
 def apply(old: bytes, file: FileDiff) -> bytes:

@@ -184,29 +184,6 @@ class Compared:
 _PLAIN = ("-r", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short")
 
 
-async def read_diff(
-    runner: GitRunner,
-    objects: Objects,
-    *,
-    old: Oid | None,
-    new: Oid,
-    skip_files: int = 0,
-    bounds: DiffBounds | None = None,
-    context_lines: int = 3,
-    ignore_whitespace: bool = False,
-) -> Diff:
-    """Return what changed from ``old`` (None: nothing, as before a first commit) to ``new``, renames detected.
-
-    Files come in git's order, from ``skip_files`` on, at most ``bounds.files``. What a bound leaves out is flagged.
-    Errors: DiffTooLarge where there are too many even to be listed.
-    """
-    bounds = bounds or DiffBounds()
-    compared = Compared(old=old, new=new, context_lines=context_lines, ignore_whitespace=ignore_whitespace)
-    files = await asyncio.to_thread(parse_changes, await list_changes(runner, objects, compared))
-    shown = files[skip_files : skip_files + bounds.files]
-    return diff_of(files, await read_hunks(runner, objects, compared, shown, bounds))
-
-
 def diff_of(files: Sequence[FileDiff], shown: Sequence[FileDiff]) -> Diff:
     """Return a slice of a list of changes with the totals of all of them."""
     added = sum(file.additions or 0 for file in files)
@@ -214,7 +191,7 @@ def diff_of(files: Sequence[FileDiff], shown: Sequence[FileDiff]) -> Diff:
 
 
 async def list_changes(runner: GitRunner, objects: Objects, compared: Compared) -> bytes:
-    """Return git's list of every changed file with its line counts, for ``parse_changes``.
+    """Return git's list of every changed file with its line counts and renames, for ``parse_changes``.
 
     Errors: DiffTooLarge beyond LIST_BYTES_MAX or DIFF_LIMITS.
     """

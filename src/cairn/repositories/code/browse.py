@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cairn.git.blame import Blame, read_blame
 from cairn.git.blob_stream import blob_chunks
-from cairn.git.diff import Diff, DiffBounds, read_diff
+from cairn.git.diff import Compared, Diff, DiffBounds, diff_of
 from cairn.git.diff_reader import DiffReader
 from cairn.git.engine import Engine
 from cairn.git.folder_listing import FolderEntry, read_folder_part
@@ -309,9 +309,10 @@ class Code:
         self, old: Oid | None, new: Oid, *, skip_files: int = 0, bounds: DiffBounds | None = None
     ) -> Diff:
         """Return what differs in ``new``, from the file after ``skip_files`` on; ``old`` None stands for nothing."""
-        return await read_diff(
-            self._engine.runner, self._objects, old=old, new=new, skip_files=skip_files, bounds=bounds
-        )
+        compared, bounds = Compared(old=old, new=new), bounds or DiffBounds()
+        files = await self.diffs.changes(compared)
+        shown = files[skip_files : skip_files + bounds.files]
+        return diff_of(files, await self.diffs.hunks(compared, shown, bounds))
 
     @property
     def diffs(self) -> DiffReader:
