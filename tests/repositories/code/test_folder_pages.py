@@ -72,7 +72,7 @@ async def test_a_page_does_not_wait_for_a_long_history_and_says_where_the_rest_i
     monkeypatch.setattr(folder_pages, "_PATIENCE_SECONDS", 0)
     text = (await forge.browser().get("/ada/engine/tree/main/src?x=1")).text
     assert 'hx-get="/ada/engine/tree/main/src?x=1&amp;wait=1"' in text
-    assert '<noscript><p class="card-note"><a href="/ada/engine/tree/main/src?x=1&amp;wait=1">' in text
+    assert '<p class="card-note late-link"><a href="/ada/engine/tree/main/src?x=1&amp;wait=1">' in text
     assert await column(forge, "/tree/main/src?wait=1") == {"mill.py": "Grind finer", "store.py": "Begin <b>"}
     again = (await forge.browser().get("/ada/engine/tree/main/src")).text
     assert "aria-busy" not in again, "what is known costs no wait"

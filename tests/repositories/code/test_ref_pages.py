@@ -102,7 +102,7 @@ async def test_a_page_does_not_wait_for_what_orders_it_and_says_where_that_is(
     text = (await get(forge, "/branches?which=all")).text
     assert 'hx-get="/ada/engine/branches?which=all&amp;wait=1"' in text
     assert names(text)[:2] == ["fresh", "main"], "by name until it is known"
-    assert '<noscript><p class="card-note"><a href="/ada/engine/branches?which=all&amp;wait=1">' in text
+    assert '<p class="card-note late-link"><a href="/ada/engine/branches?which=all&amp;wait=1">' in text
     assert names((await get(forge, "/branches?wait=1")).text)[0] == "main"
 
 

@@ -168,6 +168,8 @@ if (fragments.length) {
   try {
     await import(document.querySelector("script[data-htmx]").dataset.htmx);
   } catch {
+    // The links that stand there for browsers without script do it.
+    root.classList.add("without-fragments");
     for (const part of fragments) part.removeAttribute("aria-busy");
   }
 }
