@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from litestar import Response
 from tests.web.support import open_app, user
@@ -23,7 +24,7 @@ class Made:
 
 
 @page.get("/made", action=PUBLIC, resource="none", is_versioned=True)
-async def made(context: RequestContext) -> Response[object]:
+async def made(context: RequestContext) -> Response[Any]:
     known = answer_unchanged(context, Made.versions)
     if known is not None:
         return known

@@ -10,8 +10,8 @@ from cairn.identity.names import is_login
 from cairn.repositories.names import is_repository_name
 
 _OWN = (
-    "id, owner_id, name, visibility, description, homepage, is_archived, is_withheld, updated_at, pushed_at, parent_id, "
-    "topics, language"
+    "id, owner_id, name, visibility, description, homepage, is_archived, is_withheld, updated_at, pushed_at, "
+    "parent_id, topics, language"
 )
 _NAMED = ", ".join(f"r.{column.strip()} AS {column.strip()}" for column in _OWN.split(","))
 _STATE = ", ".join(f"s.{column} AS {column}" for column in STATE_COLUMNS)
@@ -26,7 +26,8 @@ _VERSIONS = PointQuery(
     "FROM account o JOIN repository r ON r.owner_id = o.id AND r.name_key = :name "
     "JOIN git_store s ON s.id = r.store_id "
     "LEFT JOIN repository p ON p.id = r.parent_id LEFT JOIN account q ON q.id = p.owner_id "
-    "LEFT JOIN git_store t ON t.id = p.store_id LEFT JOIN repository_languages l ON l.repository_id = r.id WHERE o.login_key = :owner"
+    "LEFT JOIN git_store t ON t.id = p.store_id LEFT JOIN repository_languages l ON l.repository_id = r.id "
+    "WHERE o.login_key = :owner"
 )
 
 
