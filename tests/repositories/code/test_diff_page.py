@@ -9,6 +9,7 @@ from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
 from tests.factories.rich_change import LINK, make_rich_change
 
+from cairn.git.diff import DiffBounds
 from cairn.repositories.code import diff_page
 from cairn.repositories.code.diff_request import file_key
 
@@ -230,6 +231,19 @@ async def test_a_long_file_comes_in_pieces(forge: Forge, many: str) -> None:
         text = await get(forge, html.unescape(html.unescape(link[1])))
         numbers += [int(number) for number in re.findall(r'R(\d+)" href', text)]
     assert numbers == list(range(1, 3001))
+
+
+async def test_what_is_too_much_even_alone_is_said_and_led_nowhere(
+    forge: Forge, many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: one line of many megabytes, in a file that then asks to be loaded again and again."""
+    monkeypatch.setattr(diff_page, "PART_BOUNDS", DiffBounds(patch_bytes=150))
+    alone = section(await get(forge, f"{many}?file={file_key(b'folder0/long.txt')}"), "folder0/long.txt")
+    assert "Too much has changed in its lines to be shown here" in alone
+    assert "data-load" not in alone
+    among_others = section(await get(forge, many), "folder0/file007.txt")
+    assert "Its changes come on a page of their own. " in among_others
+    assert "data-load" in among_others
 
 
 async def test_too_many_files_to_be_listed_are_refused_on_the_page(

@@ -128,6 +128,14 @@ def test_text_that_reorders_itself_is_shown_by_numbers_and_warned_of() -> None:
     assert not file_rows(file(hunk(1, 1, "-ok", "+שלום")), "a.py").reorders_text
 
 
+def test_a_heading_hides_nothing_either() -> None:
+    rows = file_rows(file(hunk(9, 9, "-a", "+b", heading="def \u202ef(<b>):".encode())), "a.txt")
+    first = rows.parts[0]
+    assert isinstance(first, Gap)
+    assert plain(Markup(first.heading)) == "def U+202Ef(<b>):"
+    assert "&lt;b&gt;" in first.heading
+
+
 def test_of_a_long_line_the_beginning_is_shown_and_the_rest_counted() -> None:
     rows = file_rows(file(hunk(1, 1, "-a", "+" + "x" * (SHOWN_CHARACTERS_MAX + 234))), "a")
     change = rows.parts[-1]

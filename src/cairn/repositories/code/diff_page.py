@@ -264,7 +264,8 @@ class _ChangesPage:
         if not file.is_truncated:
             return made
         if not file.hunks:
-            return replace(made, folded="Its changes come on a page of their own.")
+            alone = "Too much has changed in its lines to be shown here; fetch it to see them."
+            return replace(made, folded=alone if self._request.file else "Its changes come on a page of their own.")
         after = self._request.after + sum(len(hunk.lines) for hunk in file.hunks)
         words = {"context": "all"} if self._request.is_whole_file else {}
         return replace(made, more_href=self._request.address(file=made.key, after=after, **words))

@@ -200,7 +200,7 @@ def _gap_above(hunk: Hunk, before: Hunk | None, reader: TextReader, *, is_first:
     old_start = _after(before.old_start, before.old_count) if before is not None else 1
     end = _after(hunk.new_start, hunk.new_count) - hunk.new_count - 1
     lines = GapLines(start, end, old_start) if end >= start and (before is not None or is_first) else None
-    return Gap("gap", lines, reader.text(hunk.heading))
+    return Gap("gap", lines, line_html(reader.text(hunk.heading)))
 
 
 def _after(start: int, count: int) -> int:
