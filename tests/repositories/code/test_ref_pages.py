@@ -120,7 +120,7 @@ async def test_tags_say_who_tagged_why_and_what_came_before(forge: Forge, stock:
 
 async def test_the_menu_leads_to_the_same_path_elsewhere(forge: Forge, stock: StockRepository) -> None:
     home = (await get(forge, "/tree/main/src")).text
-    found = re.search(r'<div class="menu-items" hx-get="([^"]+)"', home)
+    found = re.search(r'<details class="menu ref-switcher" data-menu hx-get="([^"]+)"', home)
     assert found
     address = found[1].replace("&amp;", "&")
     assert f'<a href="{found[1]}">' in home, "without script it is a link to the page of the list"
