@@ -46,8 +46,8 @@ def page_policy(nonce: str, *, allow_remote_images: bool, allow_frames: bool = F
     images = "'self' data: https:" if allow_remote_images else "'self' data:"
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; img-src {images}; "
-        "font-src 'self'; media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'; frame-src {frames}"
+        "font-src 'self'; media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
+        f"base-uri 'none'; frame-ancestors 'none'; frame-src {frames}"
     )
 
 
