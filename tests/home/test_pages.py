@@ -122,7 +122,7 @@ async def test_what_somebody_says_of_themselves_is_text(forge: Forge) -> None:
 
 
 async def test_nobody_has_no_profile(forge: Forge) -> None:
-    for path in ("/nobody", "/-x", "/robots.txt", "/%2e%2e%2f", "/%00"):
+    for path in ("/nobody", "/-x", "/humans.txt", "/%2e%2e%2f", "/%00"):
         assert (await forge.browser().get(path)).status_code == 404, path
 
 

@@ -87,6 +87,7 @@ QUERIES = {
     "archived:false user:ada": ["Mill", "stone-mill"],
     "mill -stone": ["Mill"],
     "a\x00b": [],
+    "user:\x00 topic:\x00": [],
     "nothing like it": [],
 }
 

@@ -21,6 +21,7 @@ NAMES = {"path", "language"}
         ('say "hi', 'say "hi', ("say", '"hi'), ()),
         (r'"a \"b\" \\"', r'"a \"b\" \\"', ('a "b" \\',), ()),
         ("path:", "path:", ("path:",), ()),
+        ("a\0 path:\0", "a\ufffd", ("a\ufffd",), (Qualifier("path", "\ufffd"),)),
         ("", "", (), ()),
     ],
 )

@@ -42,6 +42,7 @@ def split_query(query: str, names: Collection[str]) -> Words:
 
     What stands in quotation marks, or between slashes as an expression, is text in any case.
     """
+    query = query.replace("\0", "\ufffd")  # which no database takes as a character
     qualifiers: list[Qualifier] = []
     words: list[str] = []
     text: list[str] = []
