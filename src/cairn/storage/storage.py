@@ -40,6 +40,9 @@ PARTS_AT_ONCE = 4
 """Parts of one upload under way: with the one being filled 40 MiB of memory for each upload."""
 COPY_BYTES_MAX = 5 << 30
 """S3 copies at most 5 GiB by itself; more is streamed through the node."""
+JOINED_BYTES_PER_SECOND_MIN = 16 << 20
+"""How fast a store puts the parts of an object together, at the least: 2 GiB may take two minutes."""
+JOINED_ASKED_EVERY_SECONDS = 0.5
 DELETES_AT_ONCE = 16
 FILE_BATCH_BYTES = 4 << 20
 URL_SECONDS_MAX = 7 * 86400
@@ -167,7 +170,7 @@ class Storage:
                     await self._calls.step("put", key, write, transfer_bytes=PART_BYTES, proves=False)
                 self.counters.bytes_written["put"] += len(chunk)
             await self._calls.step("put", key, file.close, transfer_bytes=PART_BYTES, proves=True)
-        await self._confirm(key, size)
+        await self._confirm_joined(key, size)
         return size
 
     async def get(self, key: str, *, max_bytes: int) -> bytes:
@@ -391,6 +394,13 @@ class Storage:
             raise StorageCorrupt(f"the object store confirmed {key!r} and does not have it") from None
         if found != size:
             raise StorageCorrupt(f"the object store has {found} bytes of {key!r} instead of {size}")
+
+    async def _confirm_joined(self, key: str, size: int) -> None:
+        """Confirm an object of many parts: a store may say yes while it still puts them together."""
+        until = time.monotonic() + size / JOINED_BYTES_PER_SECOND_MIN
+        while size > PART_BYTES and time.monotonic() < until and not await self._has_own(key):  # noqa: ASYNC110
+            await asyncio.sleep(JOINED_ASKED_EVERY_SECONDS)
+        await self._confirm(key, size)
 
     async def _require_range(self, key: str, offset: int, size: int) -> None:
         has = (await self._own_stat(key)).size
