@@ -10,6 +10,7 @@ share the account's; who is not signed in shares the address's.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import math
 from dataclasses import dataclass
@@ -177,6 +178,7 @@ def whose_share(actor: Actor, address: str) -> str:
     return f"account:{actor.account_id}"
 
 
+@functools.lru_cache(maxsize=10_000)  # asked twice for each request; to take an address apart costs as much as a query
 def network_of(address: str) -> str:
     """Return what counts as one address: an IPv4 address, an IPv6 /64 (one customer has that many); text as it is."""
     try:
