@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from cairn.web.markup.code_blocks import language_of_notebook
 from cairn.web.markup.documents import Source, TextKind, render_document
-from cairn.web.markup.notebooks import NotebookUnreadable, language_of
+from cairn.web.markup.notebooks import NotebookUnreadable
 
 
 def notebook(*cells: dict[str, object], language: str = "python") -> str:
@@ -90,5 +91,5 @@ def test_odd_cells_do_no_harm(cell: dict[str, object]) -> None:
 
 
 def test_the_language_is_read_before_the_notebook_is() -> None:
-    assert language_of(notebook(language="Julia")) == "julia"
-    assert language_of("{}") == ""
+    assert language_of_notebook(notebook(language="Julia")) == "julia"
+    assert language_of_notebook("{}") == ""

@@ -44,3 +44,9 @@ def languages_in(text: str, *, most: int = 30) -> list[str]:
             if len(found) >= most:
                 return list(found)
     return list(found)
+
+
+def language_of_notebook(text: str) -> str:
+    """Return the name of the language a notebook's code is in, as far as its text says so; empty if not."""
+    found = re.search(r'"language_info"\s*:\s*\{[^{}]*(?:\{[^{}]*\}[^{}]*)?"name"\s*:\s*"([\w+#.-]{1,40})"', text)
+    return found[1].lower() if found else ""

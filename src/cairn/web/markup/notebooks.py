@@ -115,12 +115,6 @@ def to_html(source: Source, pieces: list[Markup]) -> str:
     return "".join(writer.cell(cell) for cell in cells[:CELLS_MAX] if isinstance(cell, dict))
 
 
-def language_of(text: str) -> str:
-    """Return the name of the language a notebook's code is in, as far as its text says so; empty if not."""
-    found = re.search(r'"language_info"\s*:\s*\{[^{}]*(?:\{[^{}]*\}[^{}]*)?"name"\s*:\s*"([\w+#.-]{1,40})"', text)
-    return found[1].lower() if found else ""
-
-
 def _language_of(notebook: dict[str, Any]) -> str:
     metadata = notebook.get("metadata")
     said = metadata.get("language_info") if isinstance(metadata, dict) else None

@@ -13,9 +13,8 @@ import msgspec
 from markupsafe import Markup
 
 from cairn.base.log import get_logger
-from cairn.web.markup.code_blocks import languages_in
+from cairn.web.markup.code_blocks import language_of_notebook, languages_in
 from cairn.web.markup.documents import TEXT_BYTES_MAX, VERSION, Rendered, Source, TextKind
-from cairn.web.markup.notebooks import language_of
 from cairn.web.markup.render_process import RenderProcess, RenderProcessGone, RenderProcessUnavailable, program_process
 from cairn.web.markup.render_server import SECONDS_MAX, TAKEN, Announcement, Outcome, Problem
 from cairn.web.markup.sanitise import SafeHtml
@@ -143,7 +142,7 @@ async def _read(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> b
 def _announcement(source: Source) -> Announcement:
     languages = languages_in(source.text)
     if source.kind is TextKind.NOTEBOOK:
-        languages = [language_of(source.text) or "python", *languages]
+        languages = [language_of_notebook(source.text) or "python", *languages]
     has_formulas = "$" in source.text or "math" in source.text
     return Announcement(source.kind, has_formulas, tuple(languages))
 
