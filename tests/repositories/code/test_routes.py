@@ -8,7 +8,8 @@ def test_every_address_is_served_once() -> None:
     handlers = [*routes.PAGES, *routes.API]
     ways = [(method, path) for handler in handlers for method in handler.http_methods for path in handler.paths]
     assert len(ways) == len(set(ways))
-    assert all("/{repo:str}" in path or "/{repository_id:" in path for _, path in ways), ways
+    of_a_text = ("/api/v3/markdown",)  # may name a repository in its body
+    assert all("/{repo" in path or path.startswith(of_a_text) for _, path in ways), ways
 
 
 WALKING = ("blame", "commits", "commit/", "compare/", "range-diff/", "search", "contributors", "branches")
