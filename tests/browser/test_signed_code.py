@@ -85,9 +85,7 @@ async def test_a_badge_tells_whose_signature_it_is_and_goes_again(
     await examine(visitor, "/settings/keys", "/ada/engine/commits/v2", "/ada/engine/range-diff/v1...v2")
 
 
-async def test_everything_is_told_without_javascript(
-    chromium: "Browser", site: Site, tmp_path: Path, gpg: Gpg
-) -> None:
+async def test_everything_is_told_without_javascript(chromium: "Browser", site: Site, tmp_path: Path, gpg: Gpg) -> None:
     ada = await visit(chromium, site, java_script_enabled=False)
     await fill(ada, site, tmp_path / "stock", gpg)
     await ada.open("/ada/engine/commit/v2")

@@ -86,8 +86,10 @@ def make_rich_change(folder: Path) -> tuple[StockRepository, Oid, Oid]:
     (made.path / "current").unlink()
     (made.path / "current").symlink_to("engine/store.py")
     made.git("update-index", "--add", "--cacheinfo", f"160000,{'2' * 40},modules/gears")
-    mill = MILL.replace(CARRY, "").replace("value * 2", "value * factor").replace(
-        "column: int) -> int", "column: int, *, factor: int = 2) -> int"
+    mill = (
+        MILL.replace(CARRY, "")
+        .replace("value * 2", "value * factor")
+        .replace("column: int) -> int", "column: int, *, factor: int = 2) -> int")
     )
     after = made.commit(
         {

@@ -4,10 +4,9 @@ import pytest
 
 from cairn.base.errors import Invalid
 from cairn.identity.models import AccountKind
-from cairn.identity.queries import Email, Profile
+from cairn.identity.queries import Email, Profile, RepositoryCounts
 from cairn.identity.schemas import (
     ProfileBody,
-    RepositoryCounts,
     avatar_url,
     email_json,
     private_user,

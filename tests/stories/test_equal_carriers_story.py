@@ -83,7 +83,7 @@ def outcomes(world: World, header: str, marker: str) -> dict[str, int | bool]:
             found[f"{name}: push"] = pushed.status_code
             found[f"{name}: pushed"] = f"ok refs/heads/{marker}" in pushed.text
             for operation in ("download", "upload"):
-                batch = {"operation": operation, "objects": []}
+                batch: dict[str, object] = {"operation": operation, "objects": []}
                 answer = client.post(f"/ada/{name}.git/info/lfs/objects/batch", json=batch)
                 found[f"{name}: LFS {operation}"] = answer.status_code
             address = f"/ada/{name}.git/info/lfs/objects/{sha256(marker.encode()).hexdigest()}"

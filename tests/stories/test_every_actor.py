@@ -262,10 +262,10 @@ async def _over_ssh(world: World, key: asyncssh.SSHKey, command: str) -> str:
             done = await connection.run(command, input=request, encoding=None)
     except asyncssh.PermissionDenied:
         return "refused"
-    assert isinstance(done.stdout, bytes)
     is_large = "lfs" in command
-    said = (done.stderr if is_large else done.stdout)[:1000]
+    said = done.stderr if is_large else done.stdout
     assert isinstance(said, bytes)
+    said = said[:1000]
     if b"not found" in said:
         return "hidden"
     if done.exit_status == 0:

@@ -283,7 +283,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     search_seconds: Annotated[
         Seconds,
         Meta(
-            description="How long one search through the files of a repository may take; what it has found until then is shown."
+            description="How long one search through the files of a repository may take; what it has found until then "
+            "is shown."
         ),
     ] = 10
     git_queue_seconds: Annotated[
@@ -357,9 +358,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
-            description="Points for costly pages and operations a minute for each token or account, all at once if need "
-            "be; then one at a time at that pace; 0: no limit. A history, blame or comparison is one point, a search "
-            "or an archive two.",
+            description="Points for costly pages and operations a minute for each token or account, all at once if "
+            "need be; then one at a time at that pace; 0: no limit. A history, blame or comparison is one point, a "
+            "search or an archive two.",
         ),
     ] = 1_200
     rate_costly_anonymous_per_minute: Annotated[

@@ -108,7 +108,8 @@ async def test_a_very_large_folder_comes_in_parts_and_says_so(forge: Forge, monk
     monkeypatch.setattr(folder_pages, "ENTRIES_PER_PART", 10)
     ada = await forge.person("ada")
     await forge.repository(ada, "engine", files={f"many/{number:03}": b"" for number in range(25)} | {"x": b""})
-    path, seen = "/ada/engine/tree/main/many", []
+    path = "/ada/engine/tree/main/many"
+    seen: list[str] = []
     while path:
         text = html.unescape((await forge.browser().get(path)).text)
         names = re.findall(r'class="tree-file"><td class="tree-name"><a[^>]*>.*?<span>(\d+)</span>', text)
