@@ -58,6 +58,8 @@ OWNER = (
     "/settings/tokens/fine-grained/new?owner=acme",
     "/settings/keys",
     "/settings/keys/new",
+    "/settings/keys/signing/new",
+    "/settings/keys/gpg/new",
     "/settings/organizations",
     "/settings/transfers",
     "/organizations/new",

@@ -284,7 +284,7 @@ async def test_closed_registration_says_so_and_lets_nobody_in(tmp_path: Path, da
         page = await people.browser().get("/join")
         assert page.status_code == 200
         assert "an administrator makes the accounts" in page.text
-        assert "<form" not in page.text.split("<main")[1]
+        assert "<form" not in page.text.split("<main")[1].split("</main>")[0]
         answer = await people.browser().submit("/join", NEW, page="/login")
         assert answer.status_code == 403
         assert "/join" not in (await people.browser().get("/login")).text
@@ -399,6 +399,9 @@ async def test_reading_a_page_writes_nothing(people: People) -> None:
             .replace("{avatar_id}", "0" * 32)
             .replace("{account_id}", "1")
             .replace("{token_id}", "1")
+            .replace("{gpg_key_id}", "1")
+            .replace("{ssh_signing_key_id}", "1")
+            .replace("{name}", "rocket")
         )
         assert "{" not in path
         assert (await browser.get(path)).status_code < 500, path
@@ -419,6 +422,8 @@ async def test_every_page_of_a_person_declares_an_action_of_accounts(people: Peo
                 Action.ACCOUNT_EDIT_TOKENS,
                 Action.ACCOUNT_EDIT_KEYS,
                 Action.ACCOUNT_READ_KEYS,
+                Action.ACCOUNT_EDIT_SIGNING_KEYS,
+                Action.ACCOUNT_EDIT_GPG_KEYS,
             }
 
 

@@ -68,9 +68,17 @@ def _descendants(pid: int) -> list[str]:
     return found
 
 
+def _is_lasting(pid: str) -> bool:
+    """Tell whether a child lives as long as its program: the one that renders texts does."""
+    with suppress(OSError):
+        return b"render_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
 def _left_over(site: Installation) -> list[str]:
     """Return children of the programs, and quarantines; views stay, they are the cache."""
-    found = [f"child {pid}" for program in (site.web, site.ssh) for pid in _descendants(program.pid)]
+    children = [pid for program in (site.web, site.ssh) for pid in _descendants(program.pid)]
+    found = [f"child {pid}" for pid in children if not _is_lasting(pid)]
     return found + [str(folder) for folder in (site.settings.data_dir / "cache").rglob("quarantine/*")]
 
 

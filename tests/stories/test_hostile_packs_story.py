@@ -222,7 +222,7 @@ def test_a_bomb_of_folders_is_taken_and_costs_its_readers_little(site: Site) -> 
     answers = {
         f"/{path}": 200,
         f"/{path}/tree/main/f00/f01": 200,
-        f"/{path}/commit/{bomb.tip}": 413,
+        f"/{path}/commit/{bomb.tip}": 200,  # sent before its changes are read; it says that they are too many
         f"/api/v3/repos/{path}/commits/{bomb.tip}": 413,
         f"/api/v3/repos/{path}/git/trees/main?recursive=1": 200,
     }

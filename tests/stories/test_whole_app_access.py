@@ -66,6 +66,9 @@ ADDRESSES = {
 }
 """What stands for ``{address}`` below these; elsewhere the branch ``main``."""
 
+UNLIMITED = {"CAIRN_RATE_SEARCH_PER_MINUTE": "0", "CAIRN_RATE_SEARCH_ANONYMOUS_PER_MINUTE": "0"}
+"""One client asks for every search as everybody."""
+
 
 QUERIES = {
     **dict.fromkeys((f"/api/v3/search/{kind}" for kind in ("repositories", "users", "topics")), "?q=x"),
@@ -161,7 +164,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def cairn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("access"), program="web") as running:
+    with installation(tmp_path_factory.mktemp("access"), settings=UNLIMITED, program="web") as running:
         yield running
 
 

@@ -170,7 +170,7 @@ class Storage:
                     await self._calls.step("put", key, write, transfer_bytes=PART_BYTES, proves=False)
                 self.counters.bytes_written["put"] += len(chunk)
             await self._calls.step("put", key, file.close, transfer_bytes=PART_BYTES, proves=True)
-        await self._confirm_joined(key, size)
+        await self._confirm(key, size, patience_seconds=_joining_seconds(size))
         return size
 
     async def get(self, key: str, *, max_bytes: int) -> bytes:
@@ -386,21 +386,22 @@ class Storage:
             return False
         return True
 
-    async def _confirm(self, key: str, size: int) -> None:
-        """Ask the store what it has: a proxy may have cut the body and still said yes."""
-        try:
-            found = (await self._own_stat(key)).size
-        except StorageNotFound:
-            raise StorageCorrupt(f"the object store confirmed {key!r} and does not have it") from None
+    async def _confirm(self, key: str, size: int, *, patience_seconds: float = 0) -> None:
+        """Ask the store what it has: a proxy may have cut the body and still said yes.
+
+        ``patience_seconds``: so long it may not have it yet, because it still puts the parts of an upload together.
+        """
+        until = time.monotonic() + patience_seconds
+        while True:
+            try:
+                found = (await self._own_stat(key)).size
+                break
+            except StorageNotFound:
+                if time.monotonic() >= until:
+                    raise StorageCorrupt(f"the object store confirmed {key!r} and does not have it") from None
+            await asyncio.sleep(JOINED_ASKED_EVERY_SECONDS)
         if found != size:
             raise StorageCorrupt(f"the object store has {found} bytes of {key!r} instead of {size}")
-
-    async def _confirm_joined(self, key: str, size: int) -> None:
-        """Confirm an object of many parts: a store may say yes while it still puts them together."""
-        until = time.monotonic() + size / JOINED_BYTES_PER_SECOND_MIN
-        while size > PART_BYTES and time.monotonic() < until and not await self._has_own(key):  # noqa: ASYNC110
-            await asyncio.sleep(JOINED_ASKED_EVERY_SECONDS)
-        await self._confirm(key, size)
 
     async def _require_range(self, key: str, offset: int, size: int) -> None:
         has = (await self._own_stat(key)).size
@@ -420,6 +421,10 @@ class Storage:
             await asyncio.to_thread(self._folder.objects.stat)
         else:
             await read_page(self._operator, "", None, 1)
+
+
+def _joining_seconds(size: int) -> float:
+    return size / JOINED_BYTES_PER_SECOND_MIN if size > PART_BYTES else 0
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -69,6 +69,7 @@ def test_every_kind_is_used_or_known_and_a_description_survives_its_manifest() -
 NAMES_NO_OBJECT = {
     ("git_purged_pack", "key"): "its bytes are deleted, that is what the row says",
     ("git_upload", "keys"): "what was never landed; a restore lets it expire",
+    ("lfs_upload", "key"): "what never arrived whole; a restore lets it expire",
 }
 """Columns that look like storage keys in tables of a backup and need no copy, each with the reason."""
 
