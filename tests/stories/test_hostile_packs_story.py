@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.factories.process_tree import watch
+from tests.factories.process_tree import below, watch
 from tests.factories.pushes import PushReport, push_request, read_report
 from tests.factories.raw_packs import BLOB, COMMIT, TREE, copying_delta, object_id, raw_pack, whole, zeros
 from tests.stories.installation import Installation, installation, run_cairnd
@@ -104,6 +106,12 @@ def git_bomb(levels: int, width: int) -> Hostile:
     return Hostile(object_id("commit", commit), raw_pack([whole(COMMIT, commit), *objects]))
 
 
+def _is_git(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"/usr/bin/git")
+    return False
+
+
 class Site:
     """An installation, the repositories of its one user, and what pushes to them cost."""
 
@@ -142,6 +150,13 @@ class Site:
         print(f"{what}: {spent:.1f} s of CPU, {watched.growth_bytes / MIB:.0f} MiB more memory")
         assert spent <= CPU_SECONDS + 5, what  # the kernel looks at the limit of the child; the rest is the program's
         assert watched.growth_bytes <= CHILD_BYTES + GROWTH_BYTES, what
+
+    def settle(self) -> None:
+        """Wait until no git runs: what a page did not wait for is finished for the next one."""
+        ends = time.monotonic() + 120
+        while any(_is_git(pid) for pid in below(self.running.process.pid)):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
 
     def sound(self) -> None:
         """Nothing of what was refused is left, no page broke, the doctor is content."""
@@ -235,4 +250,5 @@ def test_a_bomb_of_folders_is_taken_and_costs_its_readers_little(site: Site) -> 
                 assert api.get(address, timeout=300).status_code == expected, address
 
             site.bounded(address, read)
+            site.settle()
     site.sound()

@@ -6,17 +6,20 @@ folder, which never changes its meaning; the answer for a later one begins where
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 
 import msgspec
 
 from cairn.base.errors import Unavailable
+from cairn.base.settings import MIB
 from cairn.git.commands import CHANGES_FORMAT, GitCommand, exclude
+from cairn.git.diff import DiffTooLarge, within_diff_limits
 from cairn.git.engine import Engine
 from cairn.git.fetch_cache import answer_key
 from cairn.git.node_cache import View
 from cairn.git.reading import ObjectReader
+from cairn.git.runner import GitLimits
 from cairn.git.store_state import StoreState
 from cairn.git.types import Oid
 
@@ -28,6 +31,9 @@ _WALKED_COMMITS = 20_000
 _SINGLES_MAX = 50
 _EARLIER_TRIED = 200
 _HEADER_WORDS = 3
+_LIMITS = GitLimits(memory_bytes=256 * MIB, cpu_seconds=60)
+"""Git keeps all that one commit changed in memory, which for a hostile one has no end: this holds 800,000 files."""
+
 _QUIET = ("--no-show-signature", "--no-notes")
 
 
@@ -183,15 +189,16 @@ async def _walk(engine: Engine, state: StoreState, view: View, folder: bytes, ti
 
 
 async def _log(engine: Engine, view: View, walk: _Walk, folder: bytes, revisions: tuple[str, ...]) -> None:
-    """Feed the walk until it has enough."""
+    """Feed the walk until it has enough, or comes to a commit that changes more than fits into _LIMITS."""
     command = GitCommand(
         name="log",
         options=(CHANGES_FORMAT, "--raw", "-c", "-z", "--no-abbrev", "--no-renames", *_QUIET),
         revisions=revisions,
         paths=(folder,) if folder else (),
     )
-    async with engine.runner.spawn(command, git_dir=view.path) as child:
-        async for words in child.line_batches(b"\0"):
-            if walk.feed(words):
-                return
-        await child.finish()
+    with suppress(DiffTooLarge), within_diff_limits():
+        async with engine.runner.spawn(command, git_dir=view.path, limits=_LIMITS) as child:
+            async for words in child.line_batches(b"\0"):
+                if walk.feed(words):
+                    return
+            await child.finish()
