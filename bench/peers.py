@@ -55,86 +55,14 @@ def bare_repository(root: Path, name: str, source: Path | None = None) -> Path:
 
 
 @contextmanager
-def http_peer(folder: Path, *, at_once: int = _FCGI_CHILDREN) -> Iterator[HttpPeer]:
-    """Run nginx in front of fcgiwrap and git http-backend, without any authentication, until the block ends.
+def _nginx_before(
+    folder: Path, port: int, script: Path, parameters: str, *, at_once: int, more: str = ""
+) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """Run a CGI ``script`` behind fcgiwrap and nginx at a port until the block ends; yield the two programs.
 
-    Of more requests than ``at_once`` the rest waits.
+    ``parameters`` are lines of nginx's configuration for each request, ``more`` lines for its server.
     """
-    nginx, fcgiwrap = find_program("nginx"), find_program("fcgiwrap")
-    root, port = folder / "repositories", free_port()
-    root.mkdir(parents=True)
-    socket = folder / "fcgi.sock"
-    backend = Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"
-    environment = {
-        **os.environ,
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-    }
-    wrap = ServerProcess(
-        [str(fcgiwrap), "-c", str(at_once), "-s", f"unix:{socket}"],
-        log=folder / "fcgiwrap.log",
-        is_ready=socket.exists,
-        environ=environment,
-    )
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"""
-        {"user root;" if os.geteuid() == 0 else ""}
-        worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log error;
-        events {{ worker_connections 1024; }}
-        http {{
-          access_log off; client_max_body_size 0; client_body_temp_path {folder}/body;
-          fastcgi_temp_path {folder}/fastcgi; proxy_temp_path {folder}/proxy; uwsgi_temp_path {folder}/uwsgi;
-          scgi_temp_path {folder}/scgi;
-          server {{
-            listen 127.0.0.1:{port};
-            location /static/ {{ alias {root}/; sendfile on; }}
-            location / {{
-              fastcgi_pass unix:{socket};
-              fastcgi_request_buffering off; fastcgi_buffering on;
-              include /etc/nginx/fastcgi_params;
-              fastcgi_param SCRIPT_FILENAME {backend};
-              fastcgi_param GIT_PROJECT_ROOT {root};
-              fastcgi_param GIT_HTTP_EXPORT_ALL "";
-              fastcgi_param PATH_INFO $uri;
-              fastcgi_param GIT_CONFIG_COUNT 1;
-              fastcgi_param GIT_CONFIG_KEY_0 safe.directory;
-              fastcgi_param GIT_CONFIG_VALUE_0 "*";
-            }}
-          }}
-        }}
-        """
-    )
-    front = ServerProcess(
-        [str(nginx), "-c", str(config), "-p", str(folder)],
-        log=folder / "nginx.out",
-        is_ready=lambda: accepts_connections(port),
-    )
-    try:
-        wrap.start()
-        front.start()
-        yield HttpPeer(port, root, (wrap, front))
-    finally:
-        front.stop()
-        wrap.stop()
-
-
-@contextmanager
-def cgit_peer(folder: Path, repository: Path, *, at_once: int = _FCGI_CHILDREN) -> Iterator[str]:
-    """Run cgit behind nginx and fcgiwrap over one bare repository until the block ends; yield its address.
-
-    Without cgit's own cache: what it answers is worked out each time, as what it is compared with is.
-    """
-    nginx, fcgiwrap, port = find_program("nginx"), find_program("fcgiwrap"), free_port()
-    script = Path("/usr/lib/cgit/cgit.cgi")
-    if not script.exists():
-        raise FileNotFoundError("install cgit (Debian package) to measure")
-    folder.mkdir(parents=True)
-    socket = folder / "cgit.sock"
-    settings = folder / "cgitrc"
-    options = ["enable-blame=1", "enable-log-filecount=0", "cache-size=0", "virtual-root=/", "snapshots="]
-    settings.write_text("\n".join([*options, "repo.url=code", f"repo.path={repository}"]) + "\n")
+    nginx, fcgiwrap, socket = find_program("nginx"), find_program("fcgiwrap"), folder / "fcgi.sock"
     wrap = ServerProcess(
         [str(fcgiwrap), "-c", str(at_once), "-s", f"unix:{socket}"],
         log=folder / "fcgiwrap.log",
@@ -153,21 +81,21 @@ def cgit_peer(folder: Path, repository: Path, *, at_once: int = _FCGI_CHILDREN) 
         worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log error;
         events {{ worker_connections 1024; }}
         http {{
-          access_log off; client_body_temp_path {folder}/body; fastcgi_temp_path {folder}/fastcgi;
-          proxy_temp_path {folder}/proxy; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+          access_log off; client_max_body_size 0; client_body_temp_path {folder}/body;
+          fastcgi_temp_path {folder}/fastcgi; proxy_temp_path {folder}/proxy; uwsgi_temp_path {folder}/uwsgi;
+          scgi_temp_path {folder}/scgi;
           server {{
             listen 127.0.0.1:{port};
+            {more}
             location / {{
               fastcgi_pass unix:{socket};
               include /etc/nginx/fastcgi_params;
               fastcgi_param SCRIPT_FILENAME {script};
-              fastcgi_param SCRIPT_NAME "";
               fastcgi_param PATH_INFO $uri;
-              fastcgi_param QUERY_STRING $args;
-              fastcgi_param CGIT_CONFIG {settings};
               fastcgi_param GIT_CONFIG_COUNT 1;
               fastcgi_param GIT_CONFIG_KEY_0 safe.directory;
               fastcgi_param GIT_CONFIG_VALUE_0 "*";
+              {parameters}
             }}
           }}
         }}
@@ -181,10 +109,52 @@ def cgit_peer(folder: Path, repository: Path, *, at_once: int = _FCGI_CHILDREN) 
     try:
         wrap.start()
         front.start()
-        yield f"http://127.0.0.1:{port}/code"
+        yield wrap, front
     finally:
         front.stop()
         wrap.stop()
+
+
+@contextmanager
+def http_peer(folder: Path, *, at_once: int = _FCGI_CHILDREN) -> Iterator[HttpPeer]:
+    """Run nginx in front of fcgiwrap and git http-backend, without any authentication, until the block ends.
+
+    Of more requests than ``at_once`` the rest waits.
+    """
+    root, port = folder / "repositories", free_port()
+    root.mkdir(parents=True)
+    backend = Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"
+    parameters = f"""
+        fastcgi_request_buffering off; fastcgi_buffering on;
+        fastcgi_param GIT_PROJECT_ROOT {root};
+        fastcgi_param GIT_HTTP_EXPORT_ALL "";
+    """
+    static = f"location /static/ {{ alias {root}/; sendfile on; }}"
+    with _nginx_before(folder, port, backend, parameters, at_once=at_once, more=static) as programs:
+        yield HttpPeer(port, root, programs)
+
+
+@contextmanager
+def cgit_peer(folder: Path, repository: Path, *, at_once: int = _FCGI_CHILDREN) -> Iterator[str]:
+    """Run cgit behind nginx and fcgiwrap over one bare repository until the block ends; yield its address.
+
+    Without cgit's own cache: what it answers is worked out each time, as what it is compared with is.
+    """
+    script = Path("/usr/lib/cgit/cgit.cgi")
+    if not script.exists():
+        raise FileNotFoundError("install cgit (Debian package) to measure")
+    port = free_port()
+    folder.mkdir(parents=True)
+    settings = folder / "cgitrc"
+    options = ["enable-blame=1", "enable-log-filecount=0", "cache-size=0", "virtual-root=/", "snapshots="]
+    settings.write_text("\n".join([*options, "repo.url=code", f"repo.path={repository}"]) + "\n")
+    parameters = f"""
+        fastcgi_param SCRIPT_NAME "";
+        fastcgi_param QUERY_STRING $args;
+        fastcgi_param CGIT_CONFIG {settings};
+    """
+    with _nginx_before(folder, port, script, parameters, at_once=at_once):
+        yield f"http://127.0.0.1:{port}/code"
 
 
 @contextmanager

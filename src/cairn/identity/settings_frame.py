@@ -1,9 +1,11 @@
 """The frame around a person's own settings: the sections, and whose they are."""
 
+import msgspec
 from litestar import Response
 
 from cairn.base.actor import Actor
 from cairn.base.errors import Unauthenticated
+from cairn.base.ids import RowId
 from cairn.web.context import RequestContext
 from cairn.web.render import render
 
@@ -18,6 +20,12 @@ SECTIONS = (
     ("organizations", "Organizations", "organization"),
     ("transfers", "Transfers", "repo-push"),
 )
+
+
+class ChosenKey(msgspec.Struct):
+    """Which key a button stands beside."""
+
+    id: RowId
 
 
 def own_account(actor: Actor) -> int:

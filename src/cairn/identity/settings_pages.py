@@ -14,11 +14,10 @@ from cairn.access.decide import decide
 from cairn.access.scopes import AccountScope
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
-from cairn.base.ids import RowId
 from cairn.identity.browsers import describe_browser
 from cairn.identity.gpg_keys import list_gpg_keys
 from cairn.identity.sessions import SessionRow, list_sessions, revoke_other_sessions, revoke_session
-from cairn.identity.settings_frame import own_account, show_settings
+from cairn.identity.settings_frame import ChosenKey, own_account, show_settings
 from cairn.identity.signing_keys import list_signing_keys
 from cairn.identity.ssh_keys import add_key, delete_key, list_keys
 from cairn.web.context import RequestContext, WebRequest
@@ -40,12 +39,6 @@ class ChosenSession(msgspec.Struct):
     """Which session a button stands beside."""
 
     session_id: Filled
-
-
-class ChosenNumber(msgspec.Struct):
-    """Which key a button stands beside."""
-
-    id: RowId
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +137,7 @@ async def remove_key(
 ) -> Response[Any]:
     """Make a key stop signing its owner in."""
     account_id = own_account(actor)
-    chosen = (await read_form(request, ChosenNumber)).require()
+    chosen = (await read_form(request, ChosenKey)).require()
     await delete_key(session, actor, account_id, chosen.id)
     context.flash("The key no longer signs you in.")
     return redirect("/settings/keys")

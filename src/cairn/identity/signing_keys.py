@@ -12,14 +12,21 @@ from cairn.access.authorize import authorize
 from cairn.access.scopes import AccountScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
-from cairn.base.errors import FieldProblem, NotFound
+from cairn.base.errors import FieldProblem
 from cairn.base.text import problem_of_text
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
 from cairn.identity.events import SigningKeyAdded, SigningKeyDeleted
 from cairn.identity.models import SigningKey
 from cairn.identity.public_keys import read_trusted_account
-from cairn.identity.ssh_keys import KEYS_MAX, TITLE_LENGTH_MAX, SshKeyInvalid, key_invalid, parse_public_key
+from cairn.identity.ssh_keys import (
+    KEYS_MAX,
+    TITLE_LENGTH_MAX,
+    SshKeyInvalid,
+    find_own_key,
+    key_invalid,
+    parse_public_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +110,17 @@ async def _list(session: AsyncSession, account_id: int) -> list[SigningKeyRow]:
 async def read_signing_key(session: AsyncSession, actor: Actor, account_id: int, key_id: int) -> SigningKeyRow:
     """Return one signing key of an account; NotFound if the account has no such key."""
     await authorize(session, actor, Action.ACCOUNT_READ_SIGNING_KEYS, AccountScope(account_id))
-    return _row(await _key_of(session, account_id, key_id))
+    return _row(await find_own_key(session, SigningKey, account_id, key_id))
 
 
 async def delete_signing_key(session: AsyncSession, actor: Actor, account_id: int, key_id: int) -> None:
     """Let signatures by a key no longer count, those made before included; NotFound if the account has no such key."""
     await authorize(session, actor, Action.ACCOUNT_EDIT_SIGNING_KEYS, AccountScope(account_id))
-    key = await _key_of(session, account_id, key_id)
+    key = await find_own_key(session, SigningKey, account_id, key_id)
     await session.execute(delete(SigningKey).where(SigningKey.id == key_id))
     emit(session, SigningKeyDeleted(account_id=account_id, key_id=key_id, fingerprint=key.fingerprint))
     details = {"fingerprint": key.fingerprint, "title": key.title}
     record(session, actor, "signing_key.delete", str(key_id), account_id=account_id, details=details)
-
-
-async def _key_of(session: AsyncSession, account_id: int, key_id: int) -> SigningKey:
-    key = await session.get(SigningKey, key_id)
-    if key is None or key.account_id != account_id:
-        raise NotFound("Not Found")
-    return key
 
 
 def _row(key: SigningKey) -> SigningKeyRow:

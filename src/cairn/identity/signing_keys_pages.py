@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
-from cairn.base.ids import RowId
 from cairn.identity.gpg_keys import add_gpg_key, delete_gpg_key
-from cairn.identity.settings_frame import own_account, show_settings
+from cairn.identity.settings_frame import ChosenKey, own_account, show_settings
 from cairn.identity.signing_keys import add_signing_key, delete_signing_key
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import blank_form, read_form
@@ -37,12 +36,6 @@ class GpgKeyForm(msgspec.Struct):
 
     armored_public_key: Filled
     name: str = ""
-
-
-class ChosenKey(msgspec.Struct):
-    """Which key a button stands beside."""
-
-    id: RowId
 
 
 @page.get(f"{SSH}/new", action=Action.ACCOUNT_EDIT_SIGNING_KEYS, resource="none", sudo=True)

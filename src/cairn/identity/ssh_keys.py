@@ -6,6 +6,7 @@ Deploy keys, the second kind, are ``repositories.deploy_keys``' business; they s
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import asyncssh
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -24,8 +25,9 @@ from cairn.base.text import problem_of_text
 from cairn.db.clock import database_now
 from cairn.events.emit import emit
 from cairn.identity.events import SshKeyAdded, SshKeyDeleted
-from cairn.identity.models import SshKey
+from cairn.identity.models import SigningKey, SshKey
 
+K = TypeVar("K", SshKey, SigningKey)
 KEYS_MAX = 200
 KEY_TEXT_LENGTH_MAX = 8192
 TITLE_LENGTH_MAX = 255
@@ -176,21 +178,22 @@ async def list_keys(session: AsyncSession, actor: Actor, account_id: int) -> lis
 async def read_key(session: AsyncSession, actor: Actor, account_id: int, key_id: int) -> SshKeyRow:
     """Return one key of an account; NotFound if the account has no such key."""
     await authorize(session, actor, Action.ACCOUNT_READ_KEYS, AccountScope(account_id))
-    return _row(await _key_of(session, account_id, key_id))
+    return _row(await find_own_key(session, SshKey, account_id, key_id))
 
 
 async def delete_key(session: AsyncSession, actor: Actor, account_id: int, key_id: int) -> None:
     """Stop a key from signing in; NotFound if the account has no such key."""
     await authorize(session, actor, Action.ACCOUNT_EDIT_KEYS, AccountScope(account_id))
-    key = await _key_of(session, account_id, key_id)
+    key = await find_own_key(session, SshKey, account_id, key_id)
     await session.execute(delete(SshKey).where(SshKey.id == key_id))
     emit(session, SshKeyDeleted(account_id=account_id, key_id=key_id, fingerprint=key.fingerprint))
     details = {"fingerprint": key.fingerprint, "title": key.title}
     record(session, actor, "ssh_key.delete", str(key_id), account_id=account_id, details=details)
 
 
-async def _key_of(session: AsyncSession, account_id: int, key_id: int) -> SshKey:
-    key = await session.get(SshKey, key_id)
+async def find_own_key(session: AsyncSession, kind: type[K], account_id: int, key_id: int) -> K:
+    """Return a key of a kind if it is the account's; NotFound."""
+    key = await session.get(kind, key_id)
     if key is None or key.account_id != account_id:
         raise NotFound("Not Found")
     return key

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
-from cairn.base.ids import RowId
+from cairn.identity.settings_frame import ChosenKey
 from cairn.repositories.deploy_keys import DEPLOY_KEYS_MAX, add_deploy_key, delete_deploy_key, list_deploy_keys
 from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import RepositoryView, find_repository
@@ -30,12 +30,6 @@ class KeyForm(msgspec.Struct):
     key: Annotated[str, Meta(min_length=1)]
     title: str = ""
     can_write: bool = False
-
-
-class ChosenKey(msgspec.Struct):
-    """The key whose button was pressed."""
-
-    id: RowId
 
 
 @page.get(_PATH, action=Action.REPOSITORY_READ_KEYS, resource="repository")
