@@ -40,15 +40,8 @@ from cairn.home import pages as home_pages
 from cairn.identity.models import Account, Session, Token
 from cairn.identity.token_format import hash_secret, make_token
 from cairn.identity.web_authentication import WebAuthentication
-from cairn.repositories import access_pages as repositories_access_pages
-from cairn.repositories import api as repositories_api
-from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
-from cairn.repositories import fork_pages as repositories_fork_pages
-from cairn.repositories import lfs_pages as repositories_lfs_pages
-from cairn.repositories import purge_pages as repositories_purge_pages
-from cairn.repositories import settings_pages as repositories_settings_pages
+from cairn.repositories import routes as repositories_routes
 from cairn.repositories.accept_push import make_within
-from cairn.repositories.code import routes as code_routes
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.queries import RepositoryView
 from cairn.storage.storage import open_storage
@@ -60,14 +53,8 @@ ALL_SCOPES = ("repo", "delete_repo", "user")
 HANDLERS: tuple[HTTPRouteHandler, ...] = (
     *home_pages.route_handlers,
     *home_api.route_handlers,
-    *code_routes.PAGES,
-    *repositories_settings_pages.route_handlers,
-    *repositories_access_pages.route_handlers,
-    *repositories_deploy_keys_pages.route_handlers,
-    *repositories_fork_pages.route_handlers,
-    *repositories_lfs_pages.route_handlers,
-    *repositories_purge_pages.route_handlers,
-    *repositories_api.route_handlers,
+    *repositories_routes.PAGES,
+    *repositories_routes.API,
 )
 PACKAGES = ("cairn.home", "cairn.repositories")
 

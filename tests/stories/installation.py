@@ -55,12 +55,16 @@ class Installation:
 
     def children(self) -> dict[str, int]:
         """Return the process ids of the supervised programs by name."""
-        found: dict[str, int] = {}
+        return {words[-1]: process for process, words in self.child_commands().items()}
+
+    def child_commands(self) -> dict[int, list[str]]:
+        """Return the command line of each child that lives, by process id."""
+        found: dict[int, list[str]] = {}
         for name in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            with suppress(FileNotFoundError):
-                words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-                if len(words) > 1:  # a dead one that nobody has collected has no words
-                    found[words[-2].decode()] = int(name)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it may end before, or while, it is read
+                words = Path(f"/proc/{name}/cmdline").read_text("utf-8", "replace").split("\0")[:-1]
+                if words:  # a dead one that nobody has collected has none
+                    found[int(name)] = words
         return found
 
     def readiness(self) -> dict[str, Any]:

@@ -40,20 +40,13 @@ from cairn.ops import (
     organization_audit,
 )
 from cairn.programs.services import Services
-from cairn.repositories import access_pages as repositories_access_pages
-from cairn.repositories import api as repositories_api
-from cairn.repositories import deploy_keys_pages as repositories_deploy_keys_pages
-from cairn.repositories import fork_pages as repositories_fork_pages
-from cairn.repositories import lfs_pages as repositories_lfs_pages
 from cairn.repositories import organization_tokens_api as repositories_organization_tokens_api
 from cairn.repositories import organization_tokens_pages as repositories_organization_tokens_pages
 from cairn.repositories import outside_collaborators_pages as repositories_outside_collaborators_pages
-from cairn.repositories import purge_pages as repositories_purge_pages
-from cairn.repositories import settings_pages as repositories_settings_pages
+from cairn.repositories import routes as repositories_routes
 from cairn.repositories import team_pages as repositories_team_pages
 from cairn.repositories import transfer_api as repositories_transfer_api
 from cairn.repositories import transfer_pages as repositories_transfer_pages
-from cairn.repositories.code import routes as code_routes
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.queries import count_repositories, list_owned
 from cairn.repositories.token_choice import repositories_for_token
@@ -106,19 +99,13 @@ def make_web_features(services: Services) -> WebFeatures:
         *identity_organization_pages.route_handlers,
         *identity_organization_settings_pages.route_handlers,
         *identity_team_pages.route_handlers,
-        *code_routes.PAGES,
-        *repositories_settings_pages.route_handlers,
-        *repositories_fork_pages.route_handlers,
-        *repositories_lfs_pages.route_handlers,
-        *repositories_purge_pages.route_handlers,
-        *repositories_access_pages.route_handlers,
-        *repositories_deploy_keys_pages.route_handlers,
+        *repositories_routes.PAGES,
+        *repositories_routes.API,
         *repositories_transfer_pages.make_route_handlers(services.outbox),
         *repositories_transfer_api.make_route_handlers(services.outbox),
         *repositories_team_pages.route_handlers,
         *repositories_outside_collaborators_pages.route_handlers,
         *repositories_organization_tokens_pages.route_handlers,
         *repositories_organization_tokens_api.route_handlers,
-        *repositories_api.route_handlers,
     ]
     return WebFeatures(tuple(handlers), ("cairn.home", "cairn.identity", "cairn.ops", "cairn.repositories"))

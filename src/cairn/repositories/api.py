@@ -27,7 +27,6 @@ from cairn.repositories import (
     topics_api,
 )
 from cairn.repositories.api_routes import BY_ID, REPOSITORY, choose, follows_renames, refuse_parameters, refused
-from cairn.repositories.code import routes as code_routes
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_api import whole_repository
@@ -288,7 +287,6 @@ route_handlers: list[HTTPRouteHandler] = [
     create_in_organization,
     list_own,
     list_of_user,
-    *code_routes.API,
     *collaborators_api.route_handlers,
     *deploy_keys_api.route_handlers,
     *fork_api.route_handlers,
