@@ -1,13 +1,15 @@
 """A repository that people push to 100,000 times: what a push, a clone and a fetch cost as the pushes pile up.
 
-``python -m bench.many_pushes [PUSHES [MINUTES]]`` pushes one commit after the other straight into the engine
+``python -m bench.many_pushes [PUSHES [MINUTES [FOLDER]]]`` pushes one commit after the other straight into the engine
 (receive-pack, SQLite, a folder; no HTTP), with compaction running beside as the worker would run it. It prints the
 curve and writes it to ``bench/MANY_PUSHES.md`` after each line; after so many minutes it measures once more and ends.
+With a folder it keeps the repository there and goes on with it the next time, for 100,000 pushes take their hour.
 Requests, statements, bytes and CPU seconds (this program and its git) stay what they are on a busy machine; the seconds
 do not.
 """
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from sqlalchemy.engine import Engine as AnyDatabase
 from tests.factories.pushes import MAIN, make_store
 from tests.factories.small_pushes import SmallPusher
@@ -29,6 +31,7 @@ from cairn.db.migrate import upgrade
 from cairn.git.compaction import compact, find_crowded
 from cairn.git.engine import Engine, open_engine
 from cairn.git.manifest import read_manifest
+from cairn.git.models import RefLog, Store
 from cairn.git.types import Oid
 from cairn.git.upload_pack import V2Request
 from cairn.ops.maintenance import COMPACTION_SCANNED_EVERY, LOOK_BACK
@@ -106,7 +109,7 @@ class Curve:
     def __init__(self, engine: Engine, pusher: SmallPusher) -> None:
         self.engine = engine
         self.pusher = pusher
-        self.done = 0
+        self.done = pusher.made
         self.packs_max = 0
         self.statements = 0
         event.listen(AnyDatabase, "before_cursor_execute", self._count)
@@ -157,40 +160,85 @@ HEAD = """\
 
 `python -m bench.many_pushes`: one commit a push, straight into the engine (receive-pack, SQLite, a folder; no HTTP),
 compaction beside it as the worker runs it. CPU is this program and its git, the compaction that ran meanwhile included;
-statements and storage requests likewise. Seconds depend on what else the machine did, the rest does not. Packs: when
-measured (and the most since the line before). Started {started}; {state}.
+statements and storage requests likewise. Seconds depend on what else the machine did, the rest hardly. Packs: when
+measured (and the most since the line before). Runs on one repository: {runs}.
 
 | Pushes | packs | manifest | what | time | CPU | statements | storage requests | bytes |
 |---:|---:|---:|---|---:|---:|---:|---:|---:|
 """
 
 
-async def measure(pushes_max: int, minutes: float) -> None:
+@dataclass
+class Kept:
+    """What a folder remembers of the runs on its repository."""
+
+    path: Path
+    runs: list[str]
+    lines: list[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Kept":
+        """Return what the folder remembers, nothing if it is new."""
+        path = folder / "curve.json"
+        found = json.loads(path.read_text()) if path.exists() else {"runs": [], "lines": []}
+        return cls(path, found["runs"], found["lines"])
+
+    def write(self, run: str) -> None:
+        """Keep the lines and write the report; ``run`` says from when to when, and replaces what was said of it."""
+        self.path.write_text(json.dumps({"runs": [*self.runs, run], "lines": self.lines}))
+        RESULTS.write_text(HEAD.format(runs="; ".join([*self.runs, run])) + "\n".join(self.lines) + "\n")
+
+
+async def resume(engine: Engine) -> SmallPusher:
+    """Return one who goes on pushing to the only store there is, or to a new one."""
+    async with engine.database.read() as session:
+        store = await session.scalar(select(Store.id))
+    if store is None:
+        return SmallPusher(engine, await make_store(engine))
+    pusher = SmallPusher(engine, store)
+    state = await engine.state(store)
+    pusher.refs = {ref.name: ref.oid for ref in (await engine.snapshot(state)).refs}
+    async with engine.database.read() as session:
+        done = await session.scalar(select(func.count()).select_from(RefLog).where(RefLog.store_id == store))
+    pusher.skip(done or 0)
+    return pusher
+
+
+async def measure(pushes_max: int, minutes: float, folder: Path) -> None:
     """Print and write the curve up to ``pushes_max`` pushes, or as far as so many minutes reach."""
-    started, ends = datetime.now(UTC), time.monotonic() + minutes * 60
-    lines: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="cairn-many-pushes-") as folder:
-        async with running_engine(Path(folder)) as engine:
-            curve = Curve(engine, SmallPusher(engine, await make_store(engine)))
-            compacting = asyncio.create_task(keep_compacting(engine))
-            try:
-                for count in sorted({*(count for count in CHECKPOINTS if count < pushes_max), pushes_max}):
-                    await curve.push_until(count, ends)
-                    found = await curve.checkpoint()
-                    print("\n".join(found), flush=True)
-                    lines += found
-                    is_over = count == pushes_max or time.monotonic() >= ends
-                    state = f"ended {datetime.now(UTC):%H:%M} UTC" if is_over else "not at its end yet"
-                    head = HEAD.format(started=f"{started:%Y-%m-%d %H:%M} UTC", state=state)
-                    await asyncio.to_thread(RESULTS.write_text, head + "\n".join(lines) + "\n")
-                    if compacting.done():
-                        compacting.result()
-                    if is_over:
-                        break
-            finally:
-                compacting.cancel()
+    started, ends, kept = datetime.now(UTC), time.monotonic() + minutes * 60, Kept.read(folder)
+    async with running_engine(folder) as engine:
+        curve = Curve(engine, await resume(engine))
+        compacting = asyncio.create_task(keep_compacting(engine))
+        try:
+            counts = {*(count for count in CHECKPOINTS if curve.done < count < pushes_max), pushes_max}
+            for count in sorted(counts):
+                await curve.push_until(count, ends)
+                found = await curve.checkpoint()
+                print("\n".join(found), flush=True)
+                kept.lines += found
+                run = f"{started:%Y-%m-%d %H:%M} to {datetime.now(UTC):%H:%M} UTC"
+                await asyncio.to_thread(kept.write, run)
+                if compacting.done():
+                    compacting.result()
+                if time.monotonic() >= ends:
+                    break
+        finally:
+            compacting.cancel()
+
+
+def main(words: list[str]) -> None:
+    """Measure as the command line says."""
+    pushes = int(words[0]) if words else CHECKPOINTS[-1]
+    minutes = float(words[1]) if len(words) > 1 else 24 * 60
+    if len(words) > 2:
+        folder = Path(words[2])
+        folder.mkdir(parents=True, exist_ok=True)
+        asyncio.run(measure(pushes, minutes, folder))
+    else:
+        with tempfile.TemporaryDirectory(prefix="cairn-many-pushes-") as temporary:
+            asyncio.run(measure(pushes, minutes, Path(temporary)))
 
 
 if __name__ == "__main__":
-    numbers = [float(word) for word in sys.argv[1:]]
-    asyncio.run(measure(int(numbers[0]) if numbers else CHECKPOINTS[-1], numbers[1] if len(numbers) > 1 else 24 * 60))
+    main(sys.argv[1:])

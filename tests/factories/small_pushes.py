@@ -11,6 +11,7 @@ from cairn.git.engine import Engine
 from cairn.git.types import ZERO_OID, Oid, RefName
 
 _PERSON = b"Ada <ada@example.org> %d +0000"
+_CONTENT_BYTES = 30
 _FIRST_SECOND, _SECONDS_BETWEEN = 1_600_000_000, 60
 """Dates grow as people's do: git walks a history of one and the same second to its root, however little is asked."""
 
@@ -30,7 +31,7 @@ class SmallPusher:
         """Return a new commit upon ``parent`` and the pack with its three objects."""
         person = _PERSON % (_FIRST_SECOND + self.made * _SECONDS_BETWEEN)
         self.made += 1
-        content = self.choices.randbytes(30)
+        content = self.choices.randbytes(_CONTENT_BYTES)
         blob = object_id("blob", content)
         tree = b"100644 file\0" + bytes.fromhex(blob)
         lines = [f"tree {object_id('tree', tree)}".encode()]
@@ -38,6 +39,12 @@ class SmallPusher:
         commit = b"\n".join([*lines, b"author " + person, b"committer " + person, b"", b"change", b""])
         pack = raw_pack([whole(COMMIT, commit), whole(TREE, tree), whole(BLOB, content)])
         return object_id("commit", commit), pack
+
+    def skip(self, count: int) -> None:
+        """Go on as one who made so many commits already, in an earlier run."""
+        for _ in range(count):
+            self.choices.randbytes(_CONTENT_BYTES)
+        self.made += count
 
     async def push(self, name: RefName = MAIN, *, is_forced: bool = False) -> Oid:
         """Move a ref to a new commit: upon its old one, or (forced) upon none."""

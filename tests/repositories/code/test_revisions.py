@@ -60,7 +60,7 @@ async def test_a_commit_is_named_by_its_id_or_the_start_of_it(
         assert (await code.revision(stock.oid("refs/tags/both").encode())).commit_oid == first
 
 
-@pytest.mark.parametrize("word", [b"nowhere", b"1" * 40, b"1" * 7, b"abc", b"../main", b"main\0", b"HEAD~1", b"-x"])
+@pytest.mark.parametrize("word", [b"nowhere", b"1" * 40, b"1" * 7, b"abc", b"../main", b"main\0", b"HEAD~2", b"-x"])
 async def test_what_names_no_commit_is_not_found(
     forge: Forge, made: tuple[RepositoryView, StockRepository], word: bytes
 ) -> None:
@@ -103,3 +103,31 @@ async def test_an_empty_repository_has_no_default_revision(forge: Forge) -> None
         assert await code.default_revision() is None
         with pytest.raises(RevisionNotFound):
             await code.place(b"")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HEAD", "main", "HEAD~", "main~1", "main^", "main^1", "main^^2", "main~1^2", "main^0", "both~0", "release/1~2"],
+)
+async def test_steps_lead_where_git_says_they_do(forge: Forge, tmp_path: Path, name: str) -> None:
+    ada = await forge.person("ada")
+    repository = await forge.repository(ada, "merged")
+    stock = init(tmp_path / "merged")
+    first = stock.commit({"a": "1"}, "First")
+    stock.git("branch", "side")
+    stock.commit({"a": "2"}, "Second")
+    stock.git("checkout", "-q", "side")
+    stock.commit({"b": "1"}, "Beside")
+    stock.git("checkout", "-q", "main")
+    stock.git("merge", "-q", "--no-ff", "-m", "Merge", "side")
+    stock.commit({"a": "3"}, "Third")
+    stock.git("tag", "-a", "both", "-m", "tag")
+    stock.git("branch", "release/1")
+    await forge.push_refs(repository, stock, "refs/heads/main", "refs/heads/release/1", "refs/tags/both")
+    async with open_code(forge.engine, repository.store_id) as code:
+        found = await code.place(f"{name}/a/b".encode())
+        assert (found.revision.commit_oid, found.path) == (stock.oid(f"{name}^{{commit}}"), b"a/b")
+        assert (await code.revision(f"{first[:9]}~0".encode())).commit_oid == first
+        for beyond in (f"{first}~", "main^3", "main~4", "main^2~9", "main~1001", "main~~x", "main@{1}", "nobody~1"):
+            with pytest.raises(RevisionNotFound):
+                await code.revision(beyond.encode())

@@ -14,6 +14,11 @@ from cairn.git.store_state import StoreState
 from cairn.git.types import ObjectKind, Oid, is_oid, parse_oid, show
 
 _ABBREVIATION = re.compile(rb"[0-9a-f]{7,39}")
+_ANCESTOR = re.compile(rb"([^~^]+)((?:~[0-9]{0,6}|\^[0-9]{0,6})+)")
+"""A name and steps from it, as git writes them; no ref's name has these characters."""
+_STEP = re.compile(rb"([~^])([0-9]*)")
+ANCESTOR_STEPS_MAX = 1_000
+"""How far back a name may lead; further, a commit's id says it better."""
 
 
 class RevisionKind(StrEnum):
@@ -52,26 +57,30 @@ class Place:
 
 async def default_revision(engine: Engine, state: StoreState) -> Revision | None:
     """Return the default branch's tip, None while it is unborn."""
-    head = (await engine.snapshot(state)).find(state.head_target)
-    if head is None:
-        return None
-    return Revision(RevisionKind.BRANCH, state.head_target.removeprefix(b"refs/heads/"), head.peeled or head.oid)
+    return _default(await engine.snapshot(state), state)
 
 
 async def find_place(engine: Engine, state: StoreState, view: View, address: bytes) -> Place:
     """Return the revision that starts ``address`` and the path after it; the longest branch or tag name wins.
 
-    A commit id, whole or from seven digits on, counts if a root reaches it. RevisionNotFound otherwise.
+    A commit id, whole or from seven digits on, counts if a root reaches it; ``HEAD`` is the default branch. Steps may
+    follow, as git writes them: ``main~2``, ``v1.0^2``. RevisionNotFound otherwise, or if there are no such ancestors.
     """
     snapshot = await engine.snapshot(state)
     address = address.strip(b"/")
     parts = address.split(b"/")
     for count in range(_parts_of_longest_name(parts), 0, -1):
-        revision = _named(snapshot, b"/".join(parts[:count]))
+        name = b"/".join(parts[:count])
+        revision = _named(snapshot, state, name)
+        if revision is None and (stepped := _ANCESTOR.fullmatch(name)):
+            start = _named(snapshot, state, stepped[1])
+            if start is None and count == 1:
+                start = _commit(await _commit_by_id(engine, state, view, snapshot, stepped[1]))
+            if start is not None:
+                revision = _commit(await _ancestor(view, start.commit_oid, stepped[2], name))
         if revision is not None:
             return Place(revision, b"/".join(parts[count:]))
-    oid = await _commit_by_id(engine, state, view, snapshot, parts[0])
-    return Place(Revision(RevisionKind.COMMIT, oid.encode("ascii"), oid), b"/".join(parts[1:]))
+    return Place(_commit(await _commit_by_id(engine, state, view, snapshot, parts[0])), b"/".join(parts[1:]))
 
 
 def _parts_of_longest_name(parts: list[bytes]) -> int:
@@ -96,12 +105,48 @@ async def find_revision(engine: Engine, state: StoreState, view: View, name: byt
     return place.revision
 
 
-def _named(snapshot: RefSnapshot, name: bytes) -> Revision | None:
+def _named(snapshot: RefSnapshot, state: StoreState, name: bytes) -> Revision | None:
     for kind, prefix in ((RevisionKind.BRANCH, b"refs/heads/"), (RevisionKind.TAG, b"refs/tags/")):
         ref = snapshot.find(prefix + name)
         if ref is not None:
             return Revision(kind, name, ref.peeled or ref.oid)
-    return None
+    return _default(snapshot, state) if name == b"HEAD" else None
+
+
+def _default(snapshot: RefSnapshot, state: StoreState) -> Revision | None:
+    head = snapshot.find(state.head_target)
+    if head is None:
+        return None
+    return Revision(RevisionKind.BRANCH, state.head_target.removeprefix(b"refs/heads/"), head.peeled or head.oid)
+
+
+def _commit(oid: Oid) -> Revision:
+    return Revision(RevisionKind.COMMIT, oid.encode("ascii"), oid)
+
+
+async def _ancestor(view: View, start: Oid, steps: bytes, name: bytes) -> Oid:
+    """Return the commit that ``steps`` lead to from ``start``: ``~N`` first parents back, ``^N`` to the N-th parent."""
+    missing = RevisionNotFound(f"there is no commit {show(name)!r} here; from its start, history does not go so far")
+    reader, oid, left = ObjectReader(view.path), start, ANCESTOR_STEPS_MAX
+    try:
+        for sign, digits in _STEP.findall(steps):
+            number = int(digits or 1)
+            parents = [1] * number if sign == b"~" else [number] if number else []
+            left -= len(parents)
+            if left < 0:
+                raise RevisionNotFound(
+                    f"{show(name)!r} goes back more than {ANCESTOR_STEPS_MAX:,} commits; name the commit by its id"
+                )
+            for parent in parents:
+                found = (await reader.read_commit(oid)).parent_oids
+                if parent > len(found):
+                    raise missing
+                oid = found[parent - 1]
+    except ObjectNotFound:
+        raise missing from None
+    finally:
+        reader.close()
+    return oid
 
 
 async def _commit_by_id(engine: Engine, state: StoreState, view: View, snapshot: RefSnapshot, word: bytes) -> Oid:
