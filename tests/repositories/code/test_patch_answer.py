@@ -78,7 +78,7 @@ async def test_one_commit_as_text(forge: Forge, stock: StockRepository, tmp_path
     other.git(*(["am", "-q"] if form == "patch" else ["apply", "--index"]), stdin=text)
     tree = other.git("write-tree").decode().strip()
     assert tree == stock.oid("side~1^{tree}")
-    assert (await forge.api().get(f"{API_R}/commits/side~1")).status_code == 404
+    assert (await forge.api().get(f"{API_R}/commits/side~9")).status_code == 404
     wanted = {"accept": f"application/vnd.github.{form}"}
     answer = await forge.api(**wanted).get(f"{API_R}/commits/{stock.oid('side~1')}")
     assert answer.content == text
