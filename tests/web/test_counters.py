@@ -29,8 +29,9 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def pair(redis_url: str) -> AsyncIterator[tuple[Counters, Counters]]:
-    """Two programs that share their counters."""
+async def pair(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Counters, Counters]]:
+    """Two programs that share their counters, and wait for a Redis that a busy machine keeps from answering."""
+    monkeypatch.setattr("cairn.web.counters._REDIS_SECONDS", SECONDS)
     here, there = Counters(), Counters()
     async with here.sharing(redis_url), there.sharing(redis_url):
         yield here, there
