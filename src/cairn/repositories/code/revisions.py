@@ -74,13 +74,14 @@ async def find_place(engine: Engine, state: StoreState, view: View, address: byt
         revision = _named(snapshot, state, name)
         if revision is None and (stepped := _ANCESTOR.fullmatch(name)):
             start = _named(snapshot, state, stepped[1])
-            if start is None and count == 1:
-                start = _commit(await _commit_by_id(engine, state, view, snapshot, stepped[1]))
             if start is not None:
-                revision = _commit(await _ancestor(view, start.commit_oid, stepped[2], name))
+                revision = await _ancestor(view, start.commit_oid, stepped[2], name)
         if revision is not None:
             return Place(revision, b"/".join(parts[count:]))
-    return Place(_commit(await _commit_by_id(engine, state, view, snapshot, parts[0])), b"/".join(parts[1:]))
+    stepped = _ANCESTOR.fullmatch(parts[0])
+    oid = await _commit_by_id(engine, state, view, snapshot, stepped[1] if stepped else parts[0])
+    revision = await _ancestor(view, oid, stepped[2], parts[0]) if stepped else _commit(oid)
+    return Place(revision, b"/".join(parts[1:]))
 
 
 def _parts_of_longest_name(parts: list[bytes]) -> int:
@@ -124,7 +125,7 @@ def _commit(oid: Oid) -> Revision:
     return Revision(RevisionKind.COMMIT, oid.encode("ascii"), oid)
 
 
-async def _ancestor(view: View, start: Oid, steps: bytes, name: bytes) -> Oid:
+async def _ancestor(view: View, start: Oid, steps: bytes, name: bytes) -> Revision:
     """Return the commit that ``steps`` lead to from ``start``: ``~N`` first parents back, ``^N`` to the N-th parent."""
     missing = RevisionNotFound(f"there is no commit {show(name)!r} here; from its start, history does not go so far")
     reader, oid, left = ObjectReader(view.path), start, ANCESTOR_STEPS_MAX
@@ -146,7 +147,7 @@ async def _ancestor(view: View, start: Oid, steps: bytes, name: bytes) -> Oid:
         raise missing from None
     finally:
         reader.close()
-    return oid
+    return _commit(oid)
 
 
 async def _commit_by_id(engine: Engine, state: StoreState, view: View, snapshot: RefSnapshot, word: bytes) -> Oid:
