@@ -77,7 +77,7 @@ $(SERVER): requirements/server.txt requirements/build.txt pyproject.toml | .venv
 	@touch $@
 
 # What pages load into the browser. Never fails: without npm or network pages do without.
-$(LIBRARIES): assets/package.json assets/package-lock.json scripts/browser-libraries | $(SERVER)
+$(LIBRARIES): assets/package.json assets/package-lock.json assets/codemirror.mjs scripts/browser-libraries | $(SERVER)
 	@$(BIN)/python scripts/browser-libraries
 
 $(DEV): requirements/dev.txt $(SERVER)

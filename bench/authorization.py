@@ -32,8 +32,8 @@ from cairn.db.database import Database, open_database
 from cairn.db.migrate import upgrade
 from cairn.git.models import Store
 from cairn.identity.models import Account
+from cairn.repositories.lists import Affiliation, RepositoryFilter, RepositorySort, list_repositories
 from cairn.repositories.models import ACCESS_COLUMNS, Repository
-from cairn.repositories.queries import Affiliation, RepositoryFilter, RepositorySort, list_repositories
 
 REPOSITORIES = 100_000
 ORGANIZATIONS = 100

@@ -6,7 +6,14 @@ from tests.factories.accounts import actor_of, make_account
 from tests.factories.actors import make_cast
 
 from cairn.access.actions import Action
-from cairn.access.authorize import authorize, authorize_organization, authorize_team, load_organization, load_team
+from cairn.access.authorize import (
+    authorize,
+    authorize_organization,
+    authorize_team,
+    load_organization,
+    load_team,
+    may_in_organization,
+)
 from cairn.access.roles import OrganizationRole, TeamPrivacy, TeamRole
 from cairn.access.scopes import AccountScope, OrganizationScope, TeamScope
 from cairn.base.actor import ANONYMOUS, Actor
@@ -54,6 +61,13 @@ async def test_an_organization_is_loaded_as_the_actor_meets_it(database: Databas
             await authorize_organization(session, ANONYMOUS, Action.ORGANIZATION_EDIT, guild)
         with pytest.raises(NotFound):
             await authorize_organization(session, cast.actors["owner"], Action.ORGANIZATION_READ, 10**6)
+        for name, organization_id, allowed in [
+            ("owner", guild, True),
+            ("member", guild, False),
+            ("owner", 10**6, False),
+        ]:
+            actor = cast.actors[name]
+            assert await may_in_organization(session, actor, Action.ORGANIZATION_EDIT, organization_id) is allowed
 
 
 async def test_a_team_is_loaded_as_the_actor_meets_it(database: Database) -> None:

@@ -120,6 +120,10 @@ async def make_world(database: Database) -> World:
             withheld.is_withheld = True
             await give(session, withheld)
             given[withheld.id] = role
+            deleted = await make_repository(session, owner, visibility=visibility, is_archived=is_archived)
+            deleted.is_deleted = True
+            await give(session, deleted)
+            given[deleted.id] = role
             owner_ids.add(owner.id)
         return World(actor_of(me), given, sorted(owner_ids))
 
@@ -135,6 +139,7 @@ async def scopes_of(database: Database, actor: Actor) -> list[RepositoryScope]:
                 role,
                 repository.is_archived,
                 repository.is_withheld,
+                repository.is_deleted,
             )
             for repository, role in rows
         ]
@@ -235,7 +240,7 @@ async def test_the_strongest_of_all_grants_counts(database: Database) -> None:
         is_mine = scope.owner_id == world.actor.account_id
         is_open = scope.visibility is not Visibility.PRIVATE
         wanted = Role.ADMIN if is_mine else strongest(scope.role, Role.READ if is_open else None)
-        wanted = None if scope.is_withheld else wanted
+        wanted = None if scope.is_withheld or scope.is_deleted else wanted
         assert effective_role(world.actor, scope) is wanted, scope
 
 

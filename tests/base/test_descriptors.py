@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import resource
+import socket
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from cairn.base.descriptors import readable, writable
+from cairn.base.descriptors import Pipe, accept, readable, writable
 
 
 async def test_a_pipe_is_readable_once_it_holds_something_or_has_ended() -> None:
@@ -49,3 +52,52 @@ async def test_a_cancelled_wait_leaves_the_descriptor_alone() -> None:
     assert not asyncio.get_running_loop().remove_reader(reading)
     os.close(reading)
     os.close(writing)
+
+
+async def test_a_pipe_takes_what_does_not_fit_yet_and_passes_all_of_it_on() -> None:
+    reading, writing = os.pipe()
+    data = bytes(range(256)) * 8192
+    source, target = Pipe(reading), Pipe(writing)
+    target.write(data)
+    draining = asyncio.create_task(target.drain())
+    found = b""
+    while len(found) < len(data):
+        found += await asyncio.wait_for(source.read(), 60)
+    await draining
+    assert found == data
+    os.close(writing)
+    assert await asyncio.wait_for(source.read(), 60) == b""
+    os.close(reading)
+
+
+async def test_a_pipe_that_nobody_reads_says_so() -> None:
+    reading, writing = os.pipe()
+    target = Pipe(writing)
+    os.close(reading)
+    with pytest.raises(BrokenPipeError):
+        target.write(b"x")
+    os.close(writing)
+
+
+async def test_a_connection_waits_while_no_descriptor_is_free(tmp_path: Path) -> None:
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX, kind) as listener, socket.socket(socket.AF_UNIX, kind) as client:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen(8)
+        client.connect(str(tmp_path / "socket"))
+        lowest_free = os.dup(client.fileno())
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+        try:
+            accepting = asyncio.create_task(accept(listener))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not accepting.done()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with await asyncio.wait_for(accepting, 30) as connection:
+            client.send(b"x")
+            await readable(connection.fileno())
+            assert connection.recv(10) == b"x"
+            assert connection.gettimeout() == 0

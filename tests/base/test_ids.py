@@ -10,7 +10,10 @@ import msgspec
 import cairn
 from cairn.base.ids import HEX_ID_LENGTH, random_id, random_secret
 
-COUNTS = {"OrganizationForm.token_lifetime_max_days"}
+COUNTS = {
+    "OrganizationForm.token_lifetime_max_days",
+    *(f"{form}.interval_minutes" for form in ("NewMirror", "ChangedMirror", "MirrorForm")),
+}
 """What is no row's number; the domain says how much it may be."""
 
 

@@ -56,6 +56,17 @@ def test_lists_are_separated_by_commas() -> None:
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
 
 
+def test_hosts_beyond_the_internet_are_networks_and_names() -> None:
+    given = "10.0.0.0/8, fd00::/8, git.corp, *.corp.example, xn--bcher-kva.example"
+    assert len(load_settings({"CAIRN_EGRESS_ALLOW": given}).egress_allow) == 5
+
+
+@pytest.mark.parametrize("text", ["127.1", "300.0.0.1", "a b", "http://a", "*", "a.*.b", "-a", "a:80", "bücher.de"])
+def test_what_is_neither_network_nor_host_is_refused(text: str) -> None:
+    with pytest.raises(SettingInvalid, match="CAIRN_EGRESS_ALLOW"):
+        load_settings({"CAIRN_EGRESS_ALLOW": text})
+
+
 def test_a_variable_set_to_nothing_counts_as_not_set() -> None:
     assert load_settings({"CAIRN_REGISTRATION": "", "CAIRN_WEB_WORKERS": "", "CAIRN_SECRET_KEY_FILE": ""}) == Settings()
 

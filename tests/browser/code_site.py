@@ -1,13 +1,12 @@
 """A repository with one of everything, and the addresses of all pages that show it."""
 
 import asyncio
-import io
 import re
 from pathlib import Path
 
-from PIL import Image
 from tests.browser.conftest import Site, Visitor
 from tests.factories.git_repositories import StockRepository, init
+from tests.factories.pictures import picture
 
 LONG = "a-very-long-name-" * 8 + ".txt"
 SOURCE = "def store(wheel: int) -> int:\n    return wheel\n"
@@ -36,12 +35,6 @@ A note.[^1]
 LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 12345\n"
 
 
-def _picture(colour: str) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (40, 24), colour).save(out, "PNG")
-    return out.getvalue()
-
-
 def _lay_out(folder: Path) -> StockRepository:
     """Return a work tree with files of every kind, a merge, a second branch, tags, and a long history of one file."""
     made = init(folder)
@@ -53,7 +46,7 @@ def _lay_out(folder: Path) -> StockRepository:
             "data/masses.csv": "stone,mass\ngranite,2.7\nslate,2.8\n",
             "data/blob.bin": bytes(range(256)) * 8,
             "data/large.dat": LFS_POINTER,
-            "art/mark.png": _picture("teal"),
+            "art/mark.png": picture(40, 24),
             "empty.txt": "",
             "notes.txt": "\n".join(f"line {number} of the notes" for number in range(1, 60)) + "\n",
         },
@@ -63,9 +56,11 @@ def _lay_out(folder: Path) -> StockRepository:
     made.commit({"src/store.py": SOURCE.replace("return wheel", "return wheel + 1  # carry")}, "Carry the one")
     made.git("tag", "-a", "-m", "The first", "v1")
     made.git("checkout", "-q", "-b", "carriage/with-a-rather-long-name-that-has-to-be-cut")
-    made.commit({"src/carriage.py": "def anticipate(): ...\n", "art/mark.png": _picture("brown")}, "Anticipate")
+    made.commit({"src/carriage.py": "def anticipate(): ...\n", "art/mark.png": picture(40, 24, "brown")}, "Anticipate")
     made.git("checkout", "-q", "-b", "carriage-2", "main")
-    made.commit({"src/carriage.py": "def anticipate(now): ...\n", "art/mark.png": _picture("brown")}, "Anticipate")
+    made.commit(
+        {"src/carriage.py": "def anticipate(now): ...\n", "art/mark.png": picture(40, 24, "brown")}, "Anticipate"
+    )
     made.git("checkout", "-q", "main")
     made.commit({"notes.txt": None, "docs/notes.txt": "moved\n"}, "Move the notes")
     made.git("tag", "v2")
@@ -77,6 +72,7 @@ async def fill(visitor: Visitor, site: Site, folder: Path) -> None:
     await visitor.join("ada")
     await visitor.create("bare")
     await visitor.create("engine")
+    await site.let_objects_be_lost("engine")
     made = await asyncio.to_thread(_lay_out, folder)
     await asyncio.to_thread(made.git, "push", "-q", site.git_url("ada", "engine"), "--all")
     await asyncio.to_thread(made.git, "push", "-q", site.git_url("ada", "engine"), "--tags")

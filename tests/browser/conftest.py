@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
-from tests.services.ports import free_port
+from sqlalchemy import update
+from tests.services.ports import eventually, free_port
 
 from cairn.base.settings import Settings
 from cairn.git_server.smart_http import SmartHttp
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.programs.services import Services, open_services
 from cairn.programs.web_features import make_web_features
+from cairn.repositories.models import Repository
 from cairn.web.app import create_app
 from cairn.web.static_files import StaticFiles
 
@@ -43,12 +45,24 @@ class Site:
         secret = PASSWORD.replace(" ", "%20")
         return self.origin.replace("://", f"://{login}:{secret}@") + f"/{login}/{name}.git"
 
+    async def let_objects_be_lost(self, name: str) -> None:
+        """Let pushes into a repository bring pointers of Git LFS alone."""
+        async with self.services.database.write() as session:
+            # Names are few here.
+            await session.execute(update(Repository).where(Repository.name == name).values(allows_lost_lfs=True))
+
 
 @pytest.fixture
-async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
+def site_settings() -> dict[str, Any]:
+    """What a module's forge has set otherwise."""
+    return {}
+
+
+@pytest.fixture
+async def site(tmp_path: Path, sqlite_template: Path, site_settings: dict[str, Any]) -> AsyncIterator[Site]:
     """A forge with nobody in it."""
     port = free_port()
-    settings = Settings(data_dir=tmp_path / "data", external_url=f"http://127.0.0.1:{port}")
+    settings = Settings(data_dir=tmp_path / "data", external_url=f"http://127.0.0.1:{port}", **site_settings)
     settings.data_dir.mkdir()
     shutil.copyfile(sqlite_template, settings.effective_database_url.removeprefix("sqlite:///"))
     async with open_services(settings) as services:
@@ -119,6 +133,18 @@ class Visitor:
             await self.page.check(f"[name=visibility][value={fields['visibility']}]")
         await self.page.click("main form button[type=submit]")
         await self.page.wait_for_url(re.compile(rf"/{name}$"))
+
+    async def until(self, expression: str) -> None:
+        """Return as soon as a JavaScript expression is true on the page; TimeoutError when it does not become so.
+
+        Asked from outside each time: what the browser itself asks again (``wait_for_function``) is an eval within the
+        page, which our content policy forbids.
+        """
+
+        async def is_so() -> bool:
+            return bool(await self.page.evaluate(expression))
+
+        await eventually(is_so, within_seconds=START_SECONDS, what=expression)
 
     async def overflow(self) -> int:
         """Return by how many pixels the page is wider than the window."""

@@ -62,6 +62,8 @@ OWNER = (
     "/settings/keys/gpg/new",
     "/settings/organizations",
     "/settings/transfers",
+    "/settings/deleted",
+    "/settings/pins",
     "/organizations/new",
     "/acme",
     "/orgs/acme/people",
@@ -78,11 +80,34 @@ OWNER = (
     "/orgs/sand/outside-collaborators",
     "/organizations/acme/settings",
     "/organizations/acme/settings/tokens",
+    "/organizations/acme/settings/rules",
+    "/organizations/acme/settings/rules/new?preset=secrets",
+    "/organizations/acme/settings/rules/insights",
     "/organizations/acme/settings/audit-log",
+    "/orgs/acme/deleted",
+    "/orgs/acme/pins",
     "/acme/engine/settings",
     "/acme/engine/settings/access",
     "/acme/engine/settings/keys",
+    "/acme/engine/settings/rules",
+    "/acme/engine/settings/rules/new?preset=release-tags",
+    "/acme/engine/settings/rules/insights",
+    "/acme/engine/rules",
     "/acme/engine/settings/transfer",
+    "/acme/engine/settings/wiki",
+    "/acme/engine/settings/mirroring",
+    "/acme/engine/settings/mirroring/new?direction=pull",
+    "/acme/engine/settings/mirroring/new?direction=push",
+    "/acme/engine/activity",
+    "/acme/engine/releases",
+    "/acme/engine/releases/new",
+    "/acme/engine/stargazers",
+    "/acme/engine/watch",
+    "/acme/engine/watchers",
+    "/acme/engine/wiki",
+    "/acme/engine/wiki/_new",
+    "/acme/engine/wiki/_upload",
+    "/new/import",
     "/olga/gift/settings/transfer",
     "/new?owner=acme",
 )
@@ -100,6 +125,7 @@ ADMINISTRATION = (
     "/admin/announcements",
     "/admin/jobs",
     "/admin/storage",
+    "/admin/deleted",
     "/admin/backups",
     "/admin/programs",
     "/admin/mail",
@@ -120,13 +146,14 @@ LOOKS: dict[str, dict[str, Any]] = {
         "viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True, "is_mobile": True,
     },
 }  # fmt: skip
-COVERED = ("cairn.identity", "cairn.ops")
+COVERED = ("cairn.identity", "cairn.ops", "cairn.repositories.life")
 """Every page below these packages must be among those that are opened here."""
 ELSEWHERE = {
     "/settings",  # leads on to the profile
     "/-/emails/verify",  # without a working link; with one: tests/identity
     "/settings/tokens/{token_id:int}",  # made and opened below
     "/admin/mail/{mail_id:str}",  # opened by its link
+    "/{owner:str}/{repo:str}/generate",  # of a template
     "/-/sudo",  # opened when the proof is forgotten
 }
 NO_PAGES = re.compile(r"/-/avatar/|\.jsonl$")
@@ -165,7 +192,7 @@ async def set_up(visitor: Visitor, login: str) -> None:
 
 
 async def prepare(olga: Visitor, sam: Visitor, other: Visitor) -> None:
-    """Fill the forge: two organizations, an invitation, an offer, an announcement, keys, a mail, a dead job."""
+    """Fill the forge: two organizations, an invitation, an offer, keys, a mail, a dead job, what is deleted."""
     await set_up(olga, "olga")
     await sam.join("sam")
     await other.join("a-person-with-a-rather-long-name")
@@ -179,6 +206,12 @@ async def prepare(olga: Visitor, sam: Visitor, other: Visitor) -> None:
     await olga.create("gift", visibility="private")
     gift = "/olga/gift/settings/transfer"
     await send(olga, gift, gift, new_owner="sam", full_name="olga/gift")
+    await olga.create("gone", visibility="private")
+    await olga.open("/olga/gone/settings")
+    await olga.page.evaluate(OPEN_ALL)
+    await olga.page.fill("main form[action$='/settings/delete'] [name=full_name]", "olga/gone")
+    await olga.page.click("main form[action$='/settings/delete'] button[type=submit]")
+    await olga.page.wait_for_url(re.compile("/olga$"))
     await add_keys_and_tokens(olga)
     words = {"text": "Cairn is away on Saturday, from 22:00 UTC. Nothing is lost.", "level": "warning"}
     await send(olga, "/admin/announcements", "/admin/announcements", **words)

@@ -102,7 +102,7 @@ async def test_settings_change_and_delete_with_the_typed_name(visitor: Visitor) 
     await page.wait_for_selector("text=The settings are saved.")
     await page.click("summary:has-text('Delete this repository')")
     await page.fill("[name=full_name]", "ada/engine")
-    await page.click("text=Delete it for good")
+    await page.click("text='Delete it'")
     await page.wait_for_selector("text=ada/engine is deleted.")
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
 from tests.browser.conftest import Site, Visitor, visit
 from tests.browser.test_accessibility import LOOKS, examine
 from tests.factories.git_repositories import StockRepository, init
+from tests.factories.pictures import picture
 
 from cairn.repositories.code.fuzzy import find_paths
 
@@ -38,12 +38,6 @@ GITMODULES = '[submodule "vendor"]\n\tpath = vendor\n\turl = ../engine.git\n'
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d7a' * 16}\nsize 12345678\n"
 
 
-def picture() -> bytes:
-    out = BytesIO()
-    Image.new("RGB", (320, 180), (15, 106, 94)).save(out, "PNG")
-    return out.getvalue()
-
-
 def sound() -> bytes:
     out = BytesIO()
     with wave.open(out, "wb") as made:
@@ -67,7 +61,7 @@ def make_stock(folder: Path) -> StockRepository:
         "long.txt": "".join(f"line {number}\n" for number in range(1, LONG_LINES + 1)),
         "app.min.js": "var a=1;" * 5000,
         "latin.txt": "caf\xe9\r\n".encode("latin-1"),
-        "logo.png": picture(),
+        "logo.png": picture(320, 180),
         "drawing.svg": "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><script>alert(1)</script></svg>",
         "bell.wav": sound(),
         "paper.pdf": b"%PDF-1.4\0",
@@ -123,6 +117,7 @@ async def ada(chromium: "Browser", site: Site, visitor: Visitor, tmp_path: Path)
     await visitor.join("ada")
     await visitor.create("engine")
     stock = make_stock(tmp_path / "stock")
+    await site.let_objects_be_lost("engine")
     await asyncio.to_thread(stock.git, "push", "-q", site.git_url("ada", "engine"), "main")
     return visitor
 
@@ -206,7 +201,7 @@ async def test_contents_path_and_lines_are_copied(ada: Visitor, site: Site) -> N
     await ada.page.wait_for_selector(".code-bar .is-copied")
     assert await clipboard() == "src/mill.py"
     await ada.page.click("[data-copy-lines]")
-    await ada.page.wait_for_function("document.querySelector('[data-line-status]').textContent.includes('copied')")
+    await ada.until("document.querySelector('[data-line-status]').textContent.includes('copied')")
     assert await clipboard() == "import math"
 
 
@@ -233,7 +228,7 @@ async def test_the_finder_is_used_by_keys_alone_and_says_what_it_finds(ada: Visi
     await page.keyboard.press("t")
     await page.wait_for_selector("[data-finder][data-ready]")
     await page.keyboard.type("mil")
-    await page.wait_for_function("document.querySelectorAll('#finder-list a').length === 2")
+    await ada.until("document.querySelectorAll('#finder-list a').length === 2")
     field = page.get_by_role("combobox", name="Some letters of a path")
     assert await field.get_attribute("aria-expanded") == "true"
     assert await field.get_attribute("aria-controls") == "finder-list"
@@ -347,7 +342,7 @@ async def test_nothing_that_a_repository_holds_runs_or_breaks_the_policy(
 
 async def test_sound_is_played_by_ranges(ada: Visitor) -> None:
     await ada.open("/ada/engine/blob/main/bell.wav")
-    await ada.page.wait_for_function("document.querySelector('audio').readyState >= 1")
+    await ada.until("document.querySelector('audio').readyState >= 1")
     assert await ada.page.evaluate("Math.round(document.querySelector('audio').duration)") == 1
 
 

@@ -26,6 +26,7 @@ async def publish_rich_change(ada: Visitor, folder: Path) -> str:
     await ada.join("ada")
     await ada.create("engine")
     stock, _, after = make_rich_change(folder)
+    await ada.site.let_objects_be_lost("engine")
     await asyncio.to_thread(stock.git, "push", "-q", ada.site.git_url("ada", "engine"), "HEAD:refs/heads/main")
     return f"/ada/engine/commit/{after}"
 

@@ -102,7 +102,7 @@ async def test_diagrams_follow_the_theme_and_code_is_copied(
     assert await page.locator(".diagram-frame").get_attribute("sandbox") == "allow-scripts"
 
     await page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    await page.wait_for_function("document.querySelector('.prose picture source').media === 'all'")
+    await reader.until("document.querySelector('.prose picture source').media === 'all'")
     await frame.locator("#diagram-2").wait_for()
 
     await page.locator(".code-block").first.hover()
@@ -119,18 +119,18 @@ async def test_a_link_to_a_heading_made_elsewhere_finds_it_and_long_tables_scrol
     reader = await visit(chromium, visitor.site, viewport={"width": 390, "height": 800})
     page = reader.page
     await reader.open("/ada/engine/blob/main/docs/guide.md#how-it-turns")
-    await page.wait_for_function("scrollY > 1000")
+    await reader.until("scrollY > 1000")
     await reader.open("/ada/engine/blob/main/README.md")
     await page.click(".prose a:text('Guide')")
     await page.wait_for_url("**/docs/guide.md#user-content-how-it-turns")
-    await page.wait_for_function("scrollY > 1000")
+    await reader.until("scrollY > 1000")
 
     await reader.open("/ada/engine/blob/main/README.md")
     table = page.locator(".table-scroll").nth(1)
     assert await table.get_attribute("tabindex") == "0"
     await table.focus()
     await page.keyboard.press("ArrowRight")
-    await page.wait_for_function("document.querySelectorAll('.table-scroll')[1].scrollLeft > 0")
+    await reader.until("document.querySelectorAll('.table-scroll')[1].scrollLeft > 0")
     assert await reader.overflow() <= 0
 
 

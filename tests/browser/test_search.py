@@ -77,7 +77,7 @@ async def test_pages_of_searches_are_for_everybody(place: Visitor, theme: str) -
     page = place.page
     await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     for path in (
-        *("/search", "/search?q=engine", "/search?q=stars:1", "/topics", "/explore", "/ada/engine"),
+        *("/search", "/search?q=engine", "/search?q=forks:1", "/topics", "/explore", "/ada/engine"),
         *("/ada/engine/search", "/ada/engine/search?q=engine", "/ada/engine/search?q=(&regex=1"),
     ):
         await place.open(path)

@@ -1,7 +1,9 @@
 """The history gives the schema the models describe, once, on every database."""
 
 import asyncio
+import fcntl
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from cairn.db import connect
 from cairn.db.database import Database, DatabaseMisconfigured, open_database
 from cairn.db.migrate import VERSIONS, SchemaTooOld, head, is_current, require_current, schema_version, upgrade
 from cairn.programs.schema import metadata
@@ -47,6 +50,25 @@ async def test_nodes_that_start_together_migrate_once(empty_database_url: str) -
     finally:
         for node in nodes:
             await node.close()
+
+
+async def test_a_long_migration_by_another_node_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite prepares a file when it is opened, which fails at once while somebody changes it."""
+    monkeypatch.setattr(connect, "LOCK_SECONDS", 0)
+    database = open_database(f"sqlite:///{tmp_path}/cairn.db", pool_size=2)
+    other = sqlite3.connect(tmp_path / "cairn.db", isolation_level=None)
+    try:
+        with (tmp_path / "cairn.db.migrating").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            other.execute("BEGIN EXCLUSIVE")
+            waiting = asyncio.create_task(upgrade(database))
+            done, _ = await asyncio.wait([waiting], timeout=0.5)
+            assert not done
+            other.execute("ROLLBACK")
+        assert await waiting == 0
+    finally:
+        other.close()
+        await database.close()
 
 
 async def test_a_program_runs_on_a_schema_newer_than_it_knows(any_database: Database) -> None:

@@ -38,7 +38,7 @@ from cairn.repositories import (
     transfer_pages,
 )
 from cairn.repositories import team_pages as repository_team_pages
-from cairn.repositories.queries import count_repositories
+from cairn.repositories.lists import count_repositories
 
 PEOPLE = ("olga", "mia", "max", "sam", "sue")
 """Owner; maintainer of the team ``core``; member; stranger; suspended owner."""

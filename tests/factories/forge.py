@@ -41,9 +41,10 @@ from cairn.identity.models import Account, Session, Token
 from cairn.identity.token_format import hash_secret, make_token
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.repositories import routes as repositories_routes
-from cairn.repositories.accept_push import make_within
+from cairn.repositories.accept_push import Arrival, make_within
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.queries import RepositoryView
+from cairn.repositories.rules.examine import make_examine
 from cairn.storage.storage import open_storage
 
 MAIN = b"refs/heads/main"
@@ -140,12 +141,13 @@ class Forge:
         visibility: Visibility = Visibility.PUBLIC,
         files: Mapping[str, bytes] | None = None,
         description: str = "",
+        may_lack_objects: bool = False,
     ) -> RepositoryView:
         """Return a new repository, with one commit if there are files."""
         wanted = NewRepository(name=name, visibility=visibility, description=description)
         made = await create_repository(self.database, self.engine, owner.actor, wanted)
         if files is not None:
-            await self.commit(owner, made, files)
+            await self.commit(owner, made, files, may_lack_objects=may_lack_objects)
         return made
 
     async def commit(
@@ -156,8 +158,12 @@ class Forge:
         message: str = "First stone",
         *,
         branch: bytes = MAIN,
+        may_lack_objects: bool = False,
     ) -> Oid:
-        """Land a commit on a branch (begun where main is, if it is new) and return it."""
+        """Land a commit on a branch (begun where main is, if it is new) and return it.
+
+        ``may_lack_objects`` lets it have pointers whose large objects are not there.
+        """
         snapshot = await self.engine.snapshot(await self.engine.state(repository.store_id))
         here, main = snapshot.find(branch), snapshot.find(MAIN)
         base = here or main
@@ -177,11 +183,23 @@ class Forge:
             return [RefUpdate(branch, here.oid if here else ZERO_OID, oid)]
 
         staged = await self.engine.stage(repository.store_id, write)
+        arrival = Arrival.COPIED if may_lack_objects else Arrival.PUSHED
+        within = make_within(person.actor, repository.id, arrival=arrival)
+        outcomes = await self.engine.land(staged, push_id=secrets.token_hex(16), actor="test", within=within)
+        assert [outcome.refusal for outcome in outcomes] == [""]
+        return made[0]
+
+    async def land_deletion(self, person: Person, repository: RepositoryView, name: bytes) -> None:
+        """Delete a ref as its pusher."""
+        state = await self.engine.state(repository.store_id)
+        found = (await self.engine.snapshot(state)).find(name)
+        assert found is not None
+        update = RefUpdate(name, found.oid, ZERO_OID)
+        staged = await self.engine.stager.stage_deletions(state, [update], is_atomic=True)
         outcomes = await self.engine.land(
             staged, push_id=secrets.token_hex(16), actor="test", within=make_within(person.actor, repository.id)
         )
         assert [outcome.refusal for outcome in outcomes] == [""]
-        return made[0]
 
     async def push_refs(self, repository: RepositoryView, client: StockRepository, *names: str) -> None:
         """Push whole refs (``refs/heads/main``) of a stock repository, all of them new here."""
@@ -238,7 +256,7 @@ async def open_forge(folder: Path, template: Path, **options: Any) -> AsyncItera
     settings = Settings(**values)
     database = Database(f"sqlite:///{folder / 'web.db'}", pool_size=3)
     try:
-        async with open_engine(settings, database, open_storage(settings)) as engine:
+        async with open_engine(settings, database, open_storage(settings), make_examine=make_examine) as engine:
             app: dict[str, Any] = {
                 "route_handlers": HANDLERS,
                 "packages": PACKAGES,

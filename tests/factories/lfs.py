@@ -15,6 +15,7 @@ from cairn.access.actions import Action
 from cairn.base.actor import Actor
 from cairn.base.settings import Settings
 from cairn.db.database import Database
+from cairn.git.engine import Engine
 from cairn.identity.models import Account
 from cairn.lfs.authorization import Authorize
 from cairn.lfs.objects import StoredObject
@@ -39,6 +40,14 @@ async def pieces(
         yield data[start : start + size]
     if before_end is not None:
         before_end()
+
+
+async def send_object(engine: Engine, actor: Actor, repository_id: int, data: bytes) -> StoredObject:
+    """Send bytes as an object of a repository."""
+    incoming = Incoming(repository_id=repository_id, oid=sha256(data).hexdigest(), size=len(data))
+    return await receive_object(
+        engine.database, engine.storage, engine.settings, incoming, pieces(data), authorize=let(actor)
+    )
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ _COLUMNS = (
     ("lfs_object", "wanted_at"),
     ("lfs_blob", "condemned_at"),
     ("lfs_usage", "collected_at"),
+    ("release_file", "since"),
 )
 _EARLIER = {
     "postgresql": "{column} - make_interval(secs => {seconds})",

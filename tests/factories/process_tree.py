@@ -1,5 +1,7 @@
 """What a program and everything below it use while a test puts load on it: memory, and how many of which child."""
 
+import asyncio
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -35,12 +37,52 @@ def below(pid: int) -> Iterator[int]:
                 yield from below(int(word))
 
 
+def command_of(pid: int | str) -> list[str]:
+    """Return the words a process was started with; none for one that is gone, or dead and collected by nobody yet."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")[:-1]
+    return []
+
+
+def command_lines() -> list[str]:
+    """Return the command line of every process that this one started, and those started, with blanks between words."""
+    return [" ".join(command_of(one)) for one in below(os.getpid())]
+
+
+async def end(child: asyncio.subprocess.Process) -> None:
+    """Kill a process that still runs and close its pipes, read to their end or not: nothing outlives the loop."""
+    child._transport.close()  # type: ignore[attr-defined]  # nothing public closes a pipe that is still full
+    await child.wait()
+
+
 def memory_below(pid: int) -> int:
     """Return the bytes of memory a process and its descendants use; a shared page counts once.
 
     Pages of mapped files, such as a pack that git reads, are the kernel's to drop when it likes and do not count.
     """
     return sum(_memory_of(one) for one in below(pid))
+
+
+@dataclass
+class Growth:
+    """How much memory a program had at first, and how much more at the highest mark of a block that has ended."""
+
+    before_bytes: int
+    grown_bytes: int = 0
+
+
+@contextmanager
+def highest_mark(pid: int) -> Iterator[Growth]:
+    """Have the kernel note the most memory that a process has while the block runs, however shortly."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # the highest mark starts again from here
+    growth = Growth(_status_bytes(pid, "VmRSS"))
+    yield growth
+    growth.grown_bytes = _status_bytes(pid, "VmHWM") - growth.before_bytes
+
+
+def _status_bytes(pid: int, field: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:"))
 
 
 @contextmanager
@@ -66,17 +108,11 @@ def watch(pid: int) -> Iterator[Watched]:
 
 def _note(pid: int, seen: Watched) -> None:
     found = list(below(pid))
-    counts = Counter(word for one in found for word in set(_words_of(one)))
+    counts = Counter(word for one in found for word in set(command_of(one)))
     for word, count in counts.items():
         seen.children[word] = max(seen.children[word], count)
     seen.memory_bytes = max(seen.memory_bytes, sum(map(_memory_of, found)))
     seen.samples += 1
-
-
-def _words_of(pid: int) -> list[str]:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-    return []
 
 
 def _memory_of(pid: int) -> int:

@@ -11,7 +11,7 @@ from cairn.jobs.context import JobContext
 from cairn.jobs.lease import claim, finish
 from cairn.jobs.registry import registry
 from cairn.mail.outbox import Outbox
-from cairn.programs.features import MAIL_PACKAGES
+from cairn.programs.features import MAIL_PACKAGES, load_jobs
 from cairn.programs.schema import metadata
 from cairn.storage.storage import Storage
 
@@ -31,6 +31,7 @@ def services_of(engine: Engine) -> dict[type, Any]:
 
 async def do_what_is_due(engine: Engine) -> list[str]:
     """Do every job that is due; return their kinds."""
+    load_jobs()
     done: list[str] = []
     while True:
         async with engine.database.write() as session:

@@ -30,7 +30,8 @@ def test_no_text_outside_the_table_becomes_an_option(text: str) -> None:
         command = GitCommand(name="diff-tree", options=(text,))
     except GitCommandRefused:
         return
-    assert command.options[0] in {"-r", "-t", "-p", "-z", "-m"} or text.startswith(("-l", "--unified="))
+    with_a_count = ("-l", "--unified=", "--find-renames=")
+    assert command.options[0] in {"-r", "-t", "-p", "-z", "-m", "-c"} or text.startswith(with_a_count)
 
 
 @given(st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw))
@@ -49,7 +50,8 @@ def test_search_text_stays_inside_its_option(text: str) -> None:
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: GitCommand(name="push"),
+        lambda: GitCommand(name="gc"),
+        lambda: GitCommand(name="push", options=("--receive-pack=x",)),
         lambda: GitCommand(name="-c"),
         lambda: GitCommand(name="upload-pack", folders=(Path("--strict"),)),
         lambda: GitCommand(name="cat-file", paths=(b"x",)),

@@ -81,7 +81,7 @@ async def test_the_engine_closes_at_once_with_work_under_way(database: Database,
 
     async with asyncio.timeout(10):
         async with open_engine(settings, database, open_storage(settings)) as engine:
-            flying = engine.answers.fly("key", never, shared_key=None, is_final=lambda head: True)  # type: ignore[arg-type]  # a generator all the same
+            flying = engine.answers.fly("key", never, shared=None, is_final=lambda head: True)  # type: ignore[arg-type]  # a generator all the same
             await flying.__aenter__()
             await asyncio.sleep(0)
 

@@ -13,6 +13,7 @@ from cairn.base.errors import CairnError, Malformed, Unavailable
 from cairn.base.settings import Settings
 from cairn.git.fetch_cache import IN_MEMORY_BYTES, FetchCache, Flight, Produce, answer_key
 from cairn.git.node_cache import DiskFull, NodeCache
+from cairn.git.shared_answers import SharedFetch
 from cairn.storage.errors import StorageUnavailable
 from cairn.storage.storage import Storage, open_storage
 
@@ -58,7 +59,7 @@ class Runs:
 
 
 async def read(
-    cache: FetchCache, produce: Produce, *, key: str = "key", shared_key: str | None = None, is_final: bool = True
+    cache: FetchCache, produce: Produce, *, key: str = "key", shared: SharedFetch | None = None, is_final: bool = True
 ) -> bytes:
     """Fetch as a request does."""
     found = cache.find(key)
@@ -66,7 +67,7 @@ async def read(
         return found
     if found is not None:
         return found.read_bytes()
-    async with cache.fly(key, produce, shared_key=shared_key, is_final=lambda head: is_final) as flight:
+    async with cache.fly(key, produce, shared=shared, is_final=lambda head: is_final) as flight:
         return b"".join([chunk async for chunk in flight.chunks()])
 
 
@@ -163,7 +164,7 @@ async def test_a_reader_slower_than_its_run_reads_on_from_the_file(
 ) -> None:
     monkeypatch.setattr("cairn.git.fetch_cache._RECENT_BYTES_MAX", 0)
     runs = Runs(LARGE)
-    async with answers.fly("key", runs, shared_key=None, is_final=lambda head: True) as flight:
+    async with answers.fly("key", runs, shared=None, is_final=lambda head: True) as flight:
         chunks = flight.chunks()
         got = await anext(chunks)
         await settled(answers)
@@ -197,7 +198,7 @@ async def test_every_pace_reads_the_same_bytes(
                 await asyncio.sleep(0)
         return got
 
-    async with answers.fly("key", produce, shared_key=None, is_final=lambda head: True) as flight:
+    async with answers.fly("key", produce, shared=None, is_final=lambda head: True) as flight:
         read_by_all = await asyncio.gather(*(slowly(flight, turns) for turns in (0, 1, 2, 5, 30)))
         assert flight._recent_bytes == sum(len(chunk) for _, chunk in flight._recent) <= recent_bytes
     assert set(read_by_all) == {whole}
@@ -205,7 +206,7 @@ async def test_every_pace_reads_the_same_bytes(
 
 async def test_an_answer_is_uploaded_only_when_its_readers_are_served(answers: FetchCache, storage: Storage) -> None:
     key = "cache/fetch/1/x"
-    async with answers.fly("key", Runs(LARGE), shared_key=key, is_final=lambda head: True) as flight:
+    async with answers.fly("key", Runs(LARGE), shared=SharedFetch(key), is_final=lambda head: True) as flight:
         assert b"".join([chunk async for chunk in flight.chunks()]) == LARGE
         await eventually(lambda: _is(answers.find("key") is not None), within_seconds=5, what="the answer is kept")
         assert not await storage.exists(key)
@@ -218,7 +219,7 @@ async def test_a_reader_that_stalls_does_not_keep_an_answer_from_the_other_nodes
     answers: FetchCache, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cairn.git.fetch_cache._SHARE_WAITS_SECONDS", 0.01)
-    async with answers.fly("key", Runs(LARGE), shared_key="cache/fetch/1/x", is_final=lambda head: True):
+    async with answers.fly("key", Runs(LARGE), shared=SharedFetch("cache/fetch/1/x"), is_final=lambda head: True):
         await eventually(lambda: storage.exists("cache/fetch/1/x"), within_seconds=5, what="the answer is shared")
 
 
@@ -247,11 +248,11 @@ async def test_another_node_gets_a_shared_answer_without_a_run(
     answers: FetchCache, storage: Storage, tmp_path: Path
 ) -> None:
     runs = Runs(LARGE)
-    assert await read(answers, runs, shared_key="cache/fetch/1/x") == LARGE
+    assert await read(answers, runs, shared=SharedFetch("cache/fetch/1/x")) == LARGE
     await settled(answers)
     async with asyncio.TaskGroup() as group:
         other = FetchCache(NodeCache(tmp_path / "other", storage, max_bytes=1 << 30), storage, group)
-        assert await read(other, runs, shared_key="cache/fetch/1/x") == LARGE
+        assert await read(other, runs, shared=SharedFetch("cache/fetch/1/x")) == LARGE
         assert await read(other, runs) == LARGE
     assert runs.started == 1
 
@@ -261,7 +262,7 @@ async def test_a_damaged_shared_answer_is_deleted_and_never_believed(
     answers: FetchCache, storage: Storage, damage: str
 ) -> None:
     key, runs = "cache/fetch/1/x", Runs(LARGE)
-    await read(answers, runs, shared_key=key)
+    await read(answers, runs, shared=SharedFetch(key))
     await settled(answers)
     whole = await storage.get(key, max_bytes=1 << 24)
     flipped = bytes([whole[0] ^ 1]) + whole[1:]
@@ -270,9 +271,9 @@ async def test_a_damaged_shared_answer_is_deleted_and_never_believed(
     if damage == "flipped":
         # Its bytes are on their way before the last one is known: the transfer fails instead of ending well.
         with pytest.raises(Unavailable):
-            await read(answers, runs, shared_key=key)
+            await read(answers, runs, shared=SharedFetch(key))
         assert not await storage.exists(key)
-    assert await read(answers, runs, shared_key=key) == LARGE
+    assert await read(answers, runs, shared=SharedFetch(key)) == LARGE
     assert runs.started == 2
 
 
@@ -292,7 +293,7 @@ async def test_an_object_store_out_of_reach_costs_only_the_sharing(
 
     for name in ("stat", "put_stream"):
         monkeypatch.setattr(storage, name, away)
-    assert await read(answers, Runs(LARGE), shared_key="cache/fetch/1/x") == LARGE
+    assert await read(answers, Runs(LARGE), shared=SharedFetch("cache/fetch/1/x")) == LARGE
     await settled(answers)
 
 
@@ -328,7 +329,7 @@ async def test_readers_are_told_when_the_program_stops(answers: FetchCache) -> N
     runs = Runs(LARGE)
     runs.gate.clear()
     async with AsyncExitStack() as stack:
-        flight = await stack.enter_async_context(answers.fly("key", runs, shared_key=None, is_final=lambda head: True))
+        flight = await stack.enter_async_context(answers.fly("key", runs, shared=None, is_final=lambda head: True))
         reader = asyncio.create_task(_drain(flight))
         await eventually(lambda: _is(runs.started == 1), within_seconds=5, what="the run began")
         answers.close()
@@ -352,7 +353,7 @@ async def test_a_run_that_outlives_its_readers_is_there_for_the_next(answers: Fe
     runs.gate.clear()
     key = answer_key("outlives")
     async with (
-        answers.fly(key, runs, shared_key=None, is_final=lambda head: True, outlives_readers=True) as flight,
+        answers.fly(key, runs, shared=None, is_final=lambda head: True, outlives_readers=True) as flight,
         asyncio.timeout(20),
     ):
         await anext(flight.chunks())

@@ -259,14 +259,17 @@ async def test_users_and_eviction_do_not_disturb_each_other(cache: NodeCache, st
         await evicting
 
 
-async def test_temporary_files_of_dead_processes_are_swept(cache: NodeCache) -> None:
-    (cache.root / "tmp" / "folder" / "inner").mkdir(parents=True)
-    (cache.root / "tmp" / "file").write_text("x")
-    (cache.root / "tmp" / "young").write_text("x")
-    for name in ("folder", "file"):
-        os.utime(cache.root / "tmp" / name, (0, 0))
+@pytest.mark.parametrize("kind", ["tmp", "forms"])
+async def test_temporary_files_of_dead_processes_are_swept(cache: NodeCache, kind: str) -> None:
+    place = cache.root / kind
+    (place / "folder" / "inner").mkdir(parents=True)
+    (place / "still-coming").mkdir()
+    for name in ("file", "young", "still-coming/0"):
+        (place / name).write_text("x")
+    for name in ("folder/inner", "folder", "file", "still-coming"):
+        os.utime(place / name, (0, 0))
     cache.sweep()
-    assert names(cache.root / "tmp") == {"young"}
+    assert names(place) == {"young", "still-coming"}
 
 
 async def test_an_uploaded_pack_is_adopted_without_a_download(

@@ -83,7 +83,7 @@ async def test_changed_trees_equal_those_of_stock_git(first: Changes, second: Ch
                     continue
                 for path in (path for path, file in changes.items() if file is None):
                     files = {p: f for p, f in files.items() if p != path and not p.startswith(path + b"/")}
-                files |= {path: file for path, file in changes.items() if file is not None}
+                files |= {path: file for path, file in changes.items() if isinstance(file, File)}
                 index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
                 listing = b""
                 for path, file in files.items():

@@ -50,6 +50,22 @@ def test_objects_are_pushed_and_cloned_again(place: Place) -> None:
     assert clone.git("show", "HEAD:one.bin").startswith(b"version https://git-lfs.github.com/spec/v1")
 
 
+def test_a_push_whose_objects_were_not_sent_is_refused_and_says_how_to(place: Place) -> None:
+    client = lfs_client(place)
+    oid = commit(client, "one.bin", secrets.token_bytes(OBJECT_BYTES))
+    # What somebody does who pushes from a machine where git-lfs is not set up.
+    hook = client.git_dir / "hooks" / "pre-push"
+    hook.rename(hook.with_name("asleep"))
+    with pytest.raises(StockGitFailed) as refused:
+        client.git("push", "origin", "main")
+    said = str(refused.value)
+    assert f"remote:   one.bin ({oid}, 300,000 bytes)" in said
+    assert "remote:   Send them first: git lfs push --all <remote>" in said
+    assert "! [remote rejected] main -> main (Git LFS objects are not here: one.bin" in said
+    client.git("lfs", "push", "--all", "origin")
+    client.git("push", "-q", "origin", "main")
+
+
 def test_an_interrupted_download_goes_on_where_it_ended(place: Place) -> None:
     client = lfs_client(place)
     data = secrets.token_bytes(OBJECT_BYTES)

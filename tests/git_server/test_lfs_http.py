@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from tests.git_compat.programs import LOGIN, Installation, cairnd, running_installation
 from tests.git_server.test_smart_http import Answer, basic, call
+from tests.services.ports import wait_until
 
 from cairn.access.roles import Visibility
 from cairn.repositories.update import RepositoryChange
@@ -82,6 +84,7 @@ def test_an_object_is_announced_sent_verified_and_read(lfs: Lfs) -> None:
     assert answer.headers["content-length"] == "50000"
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"] == "attachment"
+    assert "sandbox" in answer.headers["content-security-policy"]
 
 
 def test_no_credential_stands_in_an_answer(lfs: Lfs) -> None:
@@ -378,3 +381,25 @@ def test_an_unknown_operation_gives_no_credential(lfs: Lfs, line: str) -> None:
     """Attack: a sub-verb that no rule knows, for which a server once gave credentials for everything."""
     done = ssh(lfs.running, lfs.running.key, line.format(f"{LOGIN}/{lfs.name}.git"))
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_what_became_of_objects_is_counted(limited: Installation) -> None:
+    lfs = new(limited)
+    data, before = secrets.token_bytes(1000), counted(limited)
+    lfs.put(data)
+    lfs.put(data, oid="2" * 64)
+    lfs.put(b"x" * 60_001)
+    lfs.batch("upload", (sha256(data).hexdigest(), 1000), ("3" * 64, 60_000), ("4" * 64, 60_000))
+    lfs.batch("download", ("5" * 64, 1))
+    lfs.call("GET", f"objects/{sha256(data).hexdigest()}")
+    outcomes = ("received", "mismatched", "too_large", "here", "over_quota", "absent", "sent")
+    wanted = before | {name: before.get(name, 0) + 1 for name in outcomes}
+    # The page is kept for a moment.
+    wait_until(lambda: counted(limited) == wanted, within_seconds=10, what="the metrics show them")
+
+
+def counted(running: Installation) -> dict[str, int]:
+    """Return how many objects the program counted, by what became of them."""
+    page = call(running, "GET", "/metrics", {}).body.decode()
+    lines = re.findall(r'^cairn_lfs_objects_total\{outcome="(\w+)"\} ([0-9.]+)$', page, re.MULTILINE)
+    return {name: int(float(count)) for name, count in lines}

@@ -105,7 +105,7 @@ async def test_a_search_wants_words_and_ends_at_a_thousand(place: Forge, kind: s
 
 
 async def test_sorts_that_are_not_there_are_refused(place: Forge) -> None:
-    for query in ("sort=stars", "sort=forks", "order=up"):
+    for query in ("sort=forks", "sort=help-wanted-issues", "order=up"):
         assert (await place.api().get(f"/search/repositories?q=mill&{query}")).status_code == 422
 
 

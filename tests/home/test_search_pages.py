@@ -36,11 +36,11 @@ async def test_repositories_and_people_are_found_and_what_is_hidden_is_not(forge
 
 async def test_what_is_not_offered_is_said_beside_the_words_that_were_typed(forge: Forge) -> None:
     await make_place(forge)
-    answer = await forge.browser().get("/search", params={"q": 'stars:>5 "x'})
+    answer = await forge.browser().get("/search", params={"q": 'forks:>5 "x'})
     assert answer.status_code == 422
     text = html.unescape(answer.text)
-    assert "stars: is not offered here" in text
-    assert 'stars:>5 "x' in text
+    assert "forks: is not offered here" in text
+    assert 'forks:>5 "x' in text
 
 
 async def test_pages_end_and_odd_ones_are_met(forge: Forge) -> None:

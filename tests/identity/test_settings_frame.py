@@ -19,10 +19,10 @@ async def people(tmp_path: Path, database: Database) -> AsyncIterator[People]:
 
 
 async def test_every_section_opens_and_is_marked(people: People) -> None:
-    """But the transfers: those pages belong to repositories, and are tested there."""
+    """But transfers and what was deleted: those pages belong to repositories, and are tested there."""
     await people.account("ada")
     ada = await people.signed_in("ada")
-    for name in {name for name, _, _ in SECTIONS} - {"transfers"}:
+    for name in {name for name, _, _ in SECTIONS} - {"transfers", "deleted"}:
         answer = await ada.get(f"/settings/{name}")
         assert answer.status_code == 200, name
         assert f'href="/settings/{name}" aria-current="page"' in answer.text

@@ -61,7 +61,7 @@ async def test_no_form_of_the_settings_works_for_a_visitor(people: People) -> No
     """Every POST below /settings, with a valid form token of the visitor's own."""
     posts = [route.path for route in declared_routes(people.running.app.litestar) if route.method == "POST"]
     paths = [path for path in posts if path.startswith("/settings")]
-    assert len(paths) == 24
+    assert len(paths) == 27
     for path in paths:
         assert (
             await people.browser().submit(path.replace("{token_id}", "1"), {"id": "1"}, page="/login")

@@ -7,9 +7,11 @@ from tests.factories.lfs import LfsPlace
 from tests.lfs.test_collection import pointer, send, there
 
 from cairn.lfs.authorization import hold_repository
+from cairn.lfs.condemned_blobs import condemn_unnamed
 from cairn.lfs.models import LfsObject, LfsUsage
 from cairn.lfs.objects import Usage, find_object, find_objects, inherit_objects, remove_objects, usage_of
 from cairn.repositories.delete import delete_repository
+from cairn.repositories.life.deleted import erase_repository, restore_repository
 from cairn.repositories.sync import sync_fork
 
 
@@ -49,7 +51,7 @@ async def test_what_is_removed_is_off_the_sums(lfs_place: LfsPlace) -> None:
 
 async def test_a_fork_begins_and_is_synced_with_its_parents_objects(forge: Forge) -> None:
     ada, ben = await forge.person("ada"), await forge.person("ben")
-    parent = await forge.repository(ada, "engine", files={"one.bin": pointer(b"one")})
+    parent = await forge.repository(ada, "engine", files={"one.bin": pointer(b"one")}, may_lack_objects=True)
     one = await send(forge, parent, ada, b"one")
     mine = await fork(forge, ben, parent)
     assert await there(forge, mine, one) == {one}
@@ -60,12 +62,27 @@ async def test_a_fork_begins_and_is_synced_with_its_parents_objects(forge: Forge
     assert await there(forge, mine, one, two) == {one, two}
 
 
-async def test_a_deleted_repository_leaves_no_rows(forge: Forge) -> None:
+async def rows(forge: Forge) -> tuple[int, int]:
+    """Return how many rows there are of objects, and of sums."""
+    async with forge.database.read() as session:
+        counts = [await session.scalar(select(func.count()).select_from(model)) for model in (LfsObject, LfsUsage)]
+    return int(counts[0] or 0), int(counts[1] or 0)
+
+
+async def test_a_deleted_repository_keeps_its_objects_until_it_is_erased(forge: Forge) -> None:
     ada = await forge.person("ada")
-    repository = await forge.repository(ada, "engine")
-    await send(forge, repository, ada, b"one")
+    repository = await forge.repository(ada, "engine", files={"one.bin": pointer(b"one")}, may_lack_objects=True)
+    one = await send(forge, repository, ada, b"one")
     async with forge.database.write() as session:
         await delete_repository(session, forge.engine, ada.actor, repository.id)
-    async with forge.database.read() as session:
-        assert await session.scalar(select(func.count()).select_from(LfsObject)) == 0
-        assert await session.scalar(select(func.count()).select_from(LfsUsage)) == 0
+    assert await rows(forge) == (1, 1)
+    assert await condemn_unnamed(forge.database) == 0
+    async with forge.database.write() as session:
+        await restore_repository(session, ada.actor, repository.id)
+    assert await there(forge, repository, one) == {one}
+    async with forge.database.write() as session:
+        await delete_repository(session, forge.engine, ada.actor, repository.id)
+    async with forge.database.write() as session:
+        await erase_repository(session, forge.engine, ada.actor, repository.id, typed="ada/engine")
+    assert await rows(forge) == (0, 0)
+    assert await condemn_unnamed(forge.database) == 1

@@ -29,6 +29,7 @@ async def test_repositories_without_packs_come_last_in_order(any_database: Datab
     assert [one.id for one in (*first, *rest)] == [one.id for one in reversed(made)]
     assert [one.name for one in named] == ["r1"]
     assert len(by_owner) == 3
+    assert not any(one.is_deleted for one in by_owner)
     assert nothing == []
 
 

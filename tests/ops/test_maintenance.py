@@ -12,9 +12,9 @@ from tests.factories.work import do_what_is_due
 from cairn.base.settings import load_settings
 from cairn.git.compaction import PACKS_MAX
 from cairn.git.engine import Engine
-from cairn.git.fetch_cache import SHARED_PREFIX, expire_shared_answers
 from cairn.git.manifest import read_manifest
 from cairn.git.models import Pack
+from cairn.git.shared_answers import SHARED_PREFIX, expire_shared_answers
 from cairn.jobs.context import JobContext, LeaseLost
 from cairn.jobs.lease import claim
 from cairn.jobs.models import Schedule

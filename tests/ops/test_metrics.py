@@ -35,6 +35,8 @@ def test_requests_and_operations_are_counted() -> None:
     metrics.git_finished(
         door="http", verb="git-receive-pack", step="transfer", result="refused", seconds=3, bytes_in=10, bytes_out=0
     )
+    for outcome in ("over_quota", "received", "received"):
+        metrics.large_object_seen(outcome)
     metrics.set_jobs(JobCounts({"waiting": 4, "running": 1, "dead": 2}, 12.5))
     page = metrics.render().decode()
     assert 'cairn_http_requests_total{method="GET",route="/{owner}",status="200"} 2.0' in page
@@ -42,6 +44,8 @@ def test_requests_and_operations_are_counted() -> None:
     operation = 'door="http",result="refused",step="transfer",verb="git-receive-pack"'
     assert f"cairn_git_operations_total{{{operation}}} 1.0" in page
     assert 'cairn_git_bytes_total{direction="in",door="http",verb="git-receive-pack"} 10.0' in page
+    assert 'cairn_lfs_objects_total{outcome="over_quota"} 1.0' in page
+    assert 'cairn_lfs_objects_total{outcome="received"} 2.0' in page
     assert 'cairn_jobs{state="dead"} 2.0' in page
     assert "cairn_job_oldest_due_seconds 12.5" in page
 

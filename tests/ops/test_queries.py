@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import insert
+from tests.factories.accounts import make_account
+from tests.factories.repositories import make_repository
 
 from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.jobs.models import Job, JobState
-from cairn.ops.queries import JobCounts, count_jobs
+from cairn.ops.queries import JobCounts, count_jobs, repository_names
 
 HOUR = timedelta(hours=1)
 
@@ -53,3 +55,13 @@ async def test_jobs_that_are_due_later_have_not_waited(database: Database) -> No
     found = await count_jobs(database)
     assert found.by_state["waiting"] == 1
     assert found.oldest_due_seconds == 0.0
+
+
+async def test_only_repositories_that_still_are_have_a_name(database: Database) -> None:
+    async with database.write() as session:
+        ada = await make_account(session, "ada")
+        kept, gone = [await make_repository(session, ada, name) for name in ("kept", "gone")]
+        gone.is_deleted = True
+    async with database.read() as session:
+        assert await repository_names(session, [kept.id, gone.id, gone.id + 1]) == {kept.id: "ada/kept"}
+        assert await repository_names(session, [kept.id], owner_id=ada.id + 1) == {}

@@ -9,12 +9,15 @@ from tests.factories.passing_time import let_pass
 from tests.factories.small_pushes import SmallPusher
 from tests.programs.test_doctor import Site, site
 
+from cairn.base.actor import SYSTEM
 from cairn.db.database import open_database
 from cairn.git.bucket_comparison import hold
 from cairn.git.collection import collect
 from cairn.git.engine import open_engine
 from cairn.git.ref_queries import ROOTS_KEPT
 from cairn.git.types import Oid
+from cairn.repositories.delete import delete_repository
+from cairn.repositories.queries import find_repository
 from cairn.storage.storage import open_storage
 
 __all__ = ["site"]
@@ -80,6 +83,32 @@ def test_what_was_dropped_is_listed_and_restored(site: Site) -> None:
     again = site.run("admin", "restore-objects", "ada/notes", lost, "--branch", "back")
     assert again.returncode == 1
     assert "'back' was not created" in again.stderr
+
+
+async def delete_notes(site: Site) -> int:
+    database = open_database(site.settings.effective_database_url, pool_size=2)
+    try:
+        async with open_engine(site.settings, database, open_storage(site.settings)) as engine:
+            async with database.write() as session:
+                made = await find_repository(session, SYSTEM, "ada", "notes")
+                await delete_repository(session, engine, SYSTEM, made.id)
+            return made.id
+    finally:
+        await database.close()
+
+
+def test_a_deleted_repository_is_listed_and_comes_back(site: Site) -> None:
+    assert site.run("admin", "deleted-repositories").stdout == ""
+    number = asyncio.run(delete_notes(site))
+    [line] = site.run("admin", "deleted-repositories").stdout.splitlines()
+    assert line.split("\t")[:2] == [str(number), "ada/Notes"]
+    nobody = site.run("admin", "restore-repository", str(number), "--owner", "nobody")
+    assert (nobody.returncode, nobody.stderr) == (1, "cairnd admin: There is no account 'nobody'.\n")
+    done = site.run("admin", "restore-repository", str(number), "--name", "papers")
+    assert (done.returncode, done.stdout) == (0, "Restored ada/papers.\n"), done.stderr
+    again = site.run("admin", "restore-repository", str(number))
+    assert (again.returncode, again.stderr) == (1, "cairnd admin: Not Found\n")
+    assert site.run("doctor", "ada/papers").returncode == 0
 
 
 def test_the_bucket_is_compared_and_its_hold_released(site: Site) -> None:

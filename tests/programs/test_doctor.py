@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from tests.audit.log_support import seal, tamper
+from tests.factories.accounts import actor_of
 from tests.factories.authentication import PASSWORD
+from tests.factories.lfs import send_object
 from tests.factories.small_pushes import SmallPusher
 
 from cairn.access.roles import Visibility
@@ -25,6 +27,7 @@ from cairn.git.manifest import read_manifest
 from cairn.git.models import Upload, UploadState
 from cairn.identity.queries import find_account
 from cairn.repositories.create import NewRepository, create_repository
+from cairn.repositories.queries import find_repository
 from cairn.storage.storage import open_storage
 
 
@@ -172,3 +175,30 @@ def test_json_is_one_object_with_everything(site: Site) -> None:
     assert finding["name"] == "ada/notes"
     assert finding["sentence"].startswith(f"{site.key}.pack is missing")
     assert finding["is_mendable"] is False
+
+
+def test_large_objects_are_examined_and_read_if_asked(site: Site) -> None:
+    data = b"one large object"
+    key = asyncio.run(_send_object(site, data))
+    well = site.run("doctor", "--deep")
+    assert (well.returncode, well.stdout) == (0, "1 examined, 0 with findings.\n")
+    (site.bucket / key).write_bytes(data.upper())
+    assert site.run("doctor").returncode == 0
+    read = site.run("doctor", "ada/Notes", "--deep")
+    assert (read.returncode, f"{key} has other bytes than its SHA-256 says" in read.stdout) == (1, True)
+    (site.bucket / key).unlink()
+    assert f"{key} is missing from the object store" in site.run("doctor").stdout
+
+
+async def _send_object(site: Site, data: bytes) -> str:
+    """Send an object to ada/Notes and return its key."""
+    database = open_database(site.settings.effective_database_url, pool_size=2)
+    try:
+        async with open_engine(site.settings, database, open_storage(site.settings)) as engine:
+            async with database.read() as session:
+                account = await find_account(session, "ada")
+                assert account is not None
+                repository = await find_repository(session, actor_of(account), "ada", "Notes")
+            return (await send_object(engine, actor_of(account), repository.id, data)).key
+    finally:
+        await database.close()

@@ -95,14 +95,16 @@ async def test_a_repository_is_made_with_everything_said_about_it(forge: Forge) 
         "homepage": "https://example.org",
         "private": True,
         "auto_init": True,
-        "has_wiki": True,
+        "has_wiki": False,
+        "has_projects": True,
     }
     answer = await forge.api(ada).call("POST", "/user/repos", json=body)
     assert answer.status_code == 201
     made = answer.json()
     assert (made["private"], made["visibility"], made["homepage"]) == (True, "private", "https://example.org")
-    # What there is no word for is passed over, and the answer says so.
     assert made["has_wiki"] is False
+    # What there is no word for is passed over, and the answer says so.
+    assert made["has_projects"] is False
     readme = await forge.api(ada).get("/repos/ada/notes/readme", headers={"accept": "application/vnd.github.raw"})
     assert readme.text == "# notes\n\nOn the engine\n"
 
@@ -115,7 +117,8 @@ async def test_a_repository_is_made_with_everything_said_about_it(forge: Forge) 
         ({"name": "a b"}, "name", "invalid"),
         ({"name": "x", "homepage": "javascript:alert(1)"}, "homepage", "invalid"),
         ({"name": "x", "visibility": "secret"}, "visibility", "invalid"),
-        ({"name": "x", "license_template": "mit"}, "license_template", "invalid"),
+        ({"name": "x", "license_template": "mine-1.0"}, "license_template", "invalid"),
+        ({"name": "x", "gitignore_template": "Cobol-68"}, "gitignore_template", "invalid"),
     ],
 )
 async def test_a_repository_that_cannot_be_made_names_the_field(

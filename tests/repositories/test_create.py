@@ -7,7 +7,7 @@ import pygit2
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from tests.factories.accounts import actor_of, make_account, with_token
+from tests.factories.accounts import actor_of, make_account, verify_address, with_token
 from tests.factories.actors import fine_grained
 from tests.factories.forge import Forge
 from tests.factories.organizations import join_organization, make_organization
@@ -25,8 +25,11 @@ from cairn.git.models import Ref, Store
 from cairn.identity.deletion import StillOwns, delete_account
 from cairn.identity.organizations import OrganizationNotEmpty, create_organization, delete_organization
 from cairn.repositories.create import NewRepository, RepositoryExists, create_repository, insert_repository
+from cairn.repositories.lists import list_owned
 from cairn.repositories.models import Repository, RepositoryRename
-from cairn.repositories.queries import RepositoryView, find_repository, list_owned
+from cairn.repositories.queries import RepositoryView, find_repository
+from cairn.repositories.rules.edit import create_organization_ruleset
+from cairn.repositories.rules.types import Conditions, Enforcement, RefNames, RulesetContent, Signatures
 
 
 async def person(database: Database, login: str = "alice") -> Actor:
@@ -74,14 +77,26 @@ async def test_a_readme_is_a_commit_of_the_owner_on_the_default_branch(database:
     payload: dict[str, Any] = pushed.payload
     assert (payload["ref"], payload["old_oid"], payload["new_oid"]) == ("refs/heads/trunk", "0" * 40, ref.oid)
     state = await engine.state(made.store_id)
+    address = f"{alice.account_id}+alice@users.noreply.127.0.0.1"
     async with engine.view(state) as view:
-        assert await readme(view, ref.oid) == b"# engine\n\nAn *engine*\n"
+        assert await readme(view, ref.oid, email=address) == b"# engine\n\nAn *engine*\n"
 
 
-async def readme(view: Any, commit: str) -> bytes:
+async def test_a_readme_s_author_has_a_verified_address(database: Database, engine: Engine) -> None:
+    async with database.write() as session:
+        alice = await make_account(session, "alice")
+        await verify_address(session, alice)
+    made = await create_repository(database, engine, actor_of(alice), NewRepository(name="engine", with_readme=True))
+    async with database.read() as session:
+        [ref] = await session.scalars(select(Ref))
+    async with engine.view(await engine.state(made.store_id)) as view:
+        assert await readme(view, ref.oid, email="alice@example.test") == b"# engine\n"
+
+
+async def readme(view: Any, commit: str, *, email: str) -> bytes:
     repository = pygit2.Repository(str(view.path))
     found: Any = repository[commit]
-    assert (found.author.name, found.author.email) == ("alice", "alice@example.test")
+    assert (found.author.name, found.author.email) == ("alice", email)
     data: bytes = (found.tree / "README.md").data
     return data
 
@@ -95,9 +110,28 @@ async def test_a_readme_that_cannot_be_written_leaves_an_empty_repository_and_sa
         raise Unavailable("The object store does not answer.")
 
     monkeypatch.setattr(Engine, "stage", failing)
-    with pytest.raises(Unavailable, match=r"alice/engine was created, but its README .* does not answer"):
+    with pytest.raises(Unavailable, match=r"alice/engine was created, but its first commit .* does not answer"):
         await create_repository(database, engine, alice, NewRepository(name="engine", with_readme=True))
     assert await count(database, Repository) == 1
+
+
+async def test_a_first_commit_that_a_rule_refuses_is_told_with_the_reason(database: Database, engine: Engine) -> None:
+    async with database.write() as session:
+        olga = await make_account(session, "olga")
+        mills = await make_organization(session, "mills", owner=olga)
+        content = RulesetContent(
+            name="Signed",
+            enforcement=Enforcement.ACTIVE,
+            conditions=Conditions(RefNames(include=("~ALL",))),
+            rules=(Signatures(),),
+        )
+        await create_organization_ruleset(session, actor_of(olga), mills.id, content)
+    wanted = NewRepository(name="engine", owner="mills", with_readme=True)
+    with pytest.raises(Unavailable, match="ruleset 'Signed', required_signatures"):
+        await create_repository(database, engine, actor_of(olga), wanted)
+    async with database.read() as session:
+        made = await find_repository(session, actor_of(olga), "mills", "engine")
+    assert not (await engine.snapshot(await engine.state(made.store_id))).refs
 
 
 @pytest.mark.parametrize("name", ["engine", "ENGINE"])

@@ -90,6 +90,9 @@ async def test_forks_are_listed_as_far_as_they_are_visible(forge: Forge) -> None
     oldest = await forge.api(cleo).get("/repos/ada/engine/forks?sort=oldest&per_page=1")
     assert [one["full_name"] for one in oldest.json()] == ["ben/engine"]
     assert 'rel="next"' in oldest.headers["link"]
+    assert (await forge.api(cleo).call("PUT", "/user/starred/ben/engine")).status_code == 204
+    starred = await forge.api(cleo).get("/repos/ada/engine/forks?sort=stargazers")
+    assert [one["full_name"] for one in starred.json()] == ["ben/engine", "cleo/engine"]
     assert (await forge.api(cleo).get("/repos/ada/engine/forks?sort=best")).status_code == 422
 
 

@@ -19,11 +19,13 @@ async def test_the_page_follows_the_work_by_itself(forge: Forge) -> None:
             assert found is not None
             found.step = step
         page = await forge.browser(ben).get("/ben/engine")
-        assert page.headers["refresh"] == "2"
+        assert 'data-looks-again hx-get="/ben/engine"' in page.text
+        assert '<noscript><a href="/ben/engine">Look again</a></noscript>' in page.text
+        assert "refresh" not in page.headers, "it would take away what somebody reads, or types"
         assert f'<li aria-current="step">{text}</li>' in page.text
     await do_what_is_due(forge.engine)
     page = await forge.browser(ben).get("/ben/engine")
-    assert "refresh" not in page.headers
+    assert "looks-again" not in page.text
     assert "Forking" not in page.text
 
 
@@ -34,7 +36,7 @@ async def test_a_failure_is_told_and_asks_no_more(forge: Forge) -> None:
     await fail_fork(forge.database, made.id, "The parent is gone.")
     page = await forge.browser(ben).get("/ben/engine")
     assert "The parent is gone." in page.text
-    assert "refresh" not in page.headers
+    assert "looks-again" not in page.text
     async with forge.database.read() as session:
         found = await work_of(session, made.id, WorkKind.FILL)
     assert found is not None
@@ -47,4 +49,4 @@ async def test_an_empty_repository_that_is_no_fork_says_how_to_begin(forge: Forg
     await forge.repository(ada, "engine")
     page = await forge.browser(ada).get("/ada/engine")
     assert "Lay the first stone" in page.text
-    assert "refresh" not in page.headers
+    assert "looks-again" not in page.text

@@ -1,14 +1,16 @@
 """The settings page of large objects."""
 
 import pytest
+from sqlalchemy import select
 from tests.factories.forge import Forge, Person
 from tests.factories.lfs import let
 
 from cairn.access.roles import Role
+from cairn.audit.models import AuditEntry
 from cairn.base.clock import utc_now
 from cairn.lfs.locks import create_lock, list_locks
 from cairn.lfs.models import LfsUsage
-from cairn.repositories.queries import RepositoryView
+from cairn.repositories.queries import RepositoryView, find_repository
 
 PAGE = "/ada/engine/settings/lfs"
 
@@ -60,3 +62,22 @@ async def test_only_who_maintains_sees_the_page(forge: Forge, ada: Person, engin
     refused = await forge.browser(grace).submit(f"{PAGE}/unlock", {"id": lock.id}, page="/-/appearance")
     assert refused.status_code == 403
     assert "art/" in (await forge.browser(ada).get(PAGE)).text
+
+
+async def test_the_switches_are_kept_and_audited(forge: Forge, ada: Person, engine: RepositoryView) -> None:
+    browser = forge.browser(ada)
+    assert (await browser.get(PAGE)).text.count("checked") == 0
+    wanted = {"has_lfs_in_archives": "true", "allows_lost_lfs": "true"}
+    done = await browser.submit(PAGE, wanted, page=PAGE)
+    assert (done.status_code, done.headers["location"]) == (303, PAGE)
+    assert (await browser.get(PAGE)).text.count("checked") == 2
+    async with forge.database.read() as session:
+        [entry] = await session.scalars(select(AuditEntry).where(AuditEntry.action == "repository.update"))
+    assert "allows_lost_lfs" in str(entry.changes)
+    await browser.submit(PAGE, {"allows_lost_lfs": "true"}, page=PAGE)
+    async with forge.database.read() as session:
+        repository = await find_repository(session, ada.actor, "ada", "engine")
+    assert (repository.has_lfs_in_archives, repository.allows_lost_lfs) == (False, True)
+    grace = forge.people["grace"]
+    refused = await forge.browser(grace).submit(PAGE, {}, page="/-/appearance")
+    assert refused.status_code == 403

@@ -10,13 +10,16 @@ from cairn.identity.organizations import create_organization
 from cairn.repositories.collaborators import put_collaborator, remove_collaborator
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
+from cairn.repositories.models import Repository
 from cairn.repositories.network import (
     NoReaderOfParent,
     WiderThanParent,
     guard_private_fork,
     list_private_forks,
+    list_relatives,
     private_forks_of,
 )
+from cairn.repositories.queries import RepositoryView
 from cairn.repositories.update import RepositoryChange, update_repository
 
 
@@ -37,6 +40,33 @@ async def test_a_deleted_parent_hands_its_forks_on(forge: Forge) -> None:
     last, leaf = await view_of(forge, people[2], last), await view_of(forge, people[3], leaf)
     assert (last.parent_id, last.source_id, last.is_fork) == (None, None, False)
     assert (leaf.parent_id, leaf.source_id) == (last.id, last.id)
+
+
+async def test_relatives_are_everything_that_may_hold_the_same_objects(forge: Forge) -> None:
+    """root <- middle <- last and root <- other; whatever is deleted meanwhile, as long as it may come back."""
+    people = [await forge.person(name) for name in ("ada", "ben", "cleo", "dan")]
+    root = await forge.repository(people[0], "engine", files={"a": b"1"})
+    middle = await fork(forge, people[1], root)
+    last = await fork(forge, people[2], middle)
+    other = await fork(forge, people[3], root)
+    stranger = await forge.repository(people[0], "stranger", files={"a": b"1"})
+    family = {one.id for one in (root, middle, last, other)}
+
+    async def relatives(repository: RepositoryView) -> set[int]:
+        async with forge.database.read() as session:
+            row = await session.get_one(Repository, repository.id)
+            found = await list_relatives(session, row)
+        assert found[0].id == repository.id
+        assert len({one.store_id for one in found}) == len(found)
+        return {one.id for one in found}
+
+    for gone in (None, (people[1], middle), (people[0], root)):
+        if gone is not None:
+            async with forge.database.write() as session:
+                await delete_repository(session, forge.engine, gone[0].actor, gone[1].id)
+        for one in (root, middle, last, other):
+            assert await relatives(one) == family
+    assert await relatives(stranger) == {stranger.id}
 
 
 async def test_a_parent_that_narrows_lets_go_of_wider_forks_only(forge: Forge) -> None:

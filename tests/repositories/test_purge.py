@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import select
 from tests.factories.accounts import actor_of, make_account
 from tests.factories.forge import Forge, Person
+from tests.factories.forking import fork, view_of
 from tests.factories.passing_time import let_pass
 from tests.factories.pushes import EMPTY_PACK, push, refs_of
 from tests.factories.work import do_what_is_due
+from tests.repositories.wiki.support import commit_files_to_wiki
 
 from cairn.audit.models import AuditEntry
 from cairn.base.actor import ANONYMOUS, SYSTEM, Actor
@@ -23,7 +25,9 @@ from cairn.git.types import ZERO_OID, Oid
 from cairn.git.undo_packs import NothingToRestore
 from cairn.repositories import fork_jobs
 from cairn.repositories.create import NewRepository, create_repository
+from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork import NewFork, fork_repository
+from cairn.repositories.life.deleted import erase_repository, restore_repository
 from cairn.repositories.purge import PURGED, RESTORED, purge_objects, restore_objects
 
 assert fork_jobs, "importing them registers them"
@@ -82,6 +86,63 @@ async def test_a_fork_made_after_a_purge_takes_the_object_from_nobody(forge: For
             await forge.commit(ben, begun.repository, {"key.txt": SECRET}, branch=b"refs/heads/mine")
         await do_what_is_due(forge.engine)
     assert set(await refs_of(forge.engine, begun.repository.store_id)) == {MAIN}
+
+
+async def test_a_purge_in_a_fork_reaches_what_is_deleted_and_may_come_back(forge: Forge) -> None:
+    """Attack: the repository with the leaked key is deleted while it is purged from a fork, and restored afterwards."""
+    ada, ben = await forge.person("ada"), await forge.person("ben")
+    repository = await forge.repository(ada, "engine", files={"README.md": b"# Engine"})
+    first = (await refs_of(forge.engine, repository.store_id))[MAIN]
+    leaked = Oid(await forge.commit(ada, repository, {"key.txt": SECRET}))
+    blob = Oid((await forge.api(ada).get("/repos/ada/engine/contents/key.txt")).json()["sha"])
+    mine = await fork(forge, ben, repository)
+    for store_id in (repository.store_id, mine.store_id):
+        assert (await push(forge.engine, store_id, [(MAIN, leaked, first)], EMPTY_PACK)).is_ok
+    async with forge.database.write() as session:
+        await delete_repository(session, forge.engine, ada.actor, repository.id)
+    assert (await view_of(forge, ben, mine)).parent_id is None
+    await purge_objects(forge.engine, SYSTEM, "ben", "engine", [blob])
+    async with forge.database.write() as session:
+        await restore_repository(session, ada.actor, repository.id)
+    after = await reads(forge, ada, repository.full_name, blob, leaked)
+    assert set(after.values()) == {404}, after
+    with pytest.raises(ObjectPurged):
+        await forge.commit(ada, repository, {"key.txt": SECRET})
+
+
+async def test_what_a_deleted_repository_still_reaches_is_named_and_not_purged(forge: Forge) -> None:
+    ada, ben = await forge.person("ada"), await forge.person("ben")
+    repository = await forge.repository(ada, "engine", files={"README.md": b"# Engine"})
+    first = (await refs_of(forge.engine, repository.store_id))[MAIN]
+    leaked = Oid(await forge.commit(ada, repository, {"key.txt": SECRET}))
+    blob = Oid((await forge.api(ada).get("/repos/ada/engine/contents/key.txt")).json()["sha"])
+    mine = await fork(forge, ben, repository)
+    assert (await push(forge.engine, mine.store_id, [(MAIN, leaked, first)], EMPTY_PACK)).is_ok
+    async with forge.database.write() as session:
+        await delete_repository(session, forge.engine, ada.actor, repository.id)
+    with pytest.raises(StillReachable, match=r"ada/engine \(deleted, not erased yet\)"):
+        await purge_objects(forge.engine, SYSTEM, "ben", "engine", [blob])
+    async with forge.database.write() as session:
+        await erase_repository(session, forge.engine, ada.actor, repository.id, typed="ada/engine")
+    await purge_objects(forge.engine, SYSTEM, "ben", "engine", [blob])
+    after = await reads(forge, ben, mine.full_name, blob, leaked)
+    assert set(after.values()) == {404}, after
+
+
+async def test_the_wiki_of_a_deleted_repository_counts_though_it_shares_no_pack(forge: Forge) -> None:
+    """What slipped into one place was often pasted into the other, and only the network leads from the fork there."""
+    ada, ben = await forge.person("ada"), await forge.person("ben")
+    repository = await forge.repository(ada, "engine", files={"README.md": b"# Engine"})
+    mine = await fork(forge, ben, repository)
+    first = (await refs_of(forge.engine, mine.store_id))[MAIN]
+    leaked = Oid(await forge.commit(ben, mine, {"key.txt": SECRET}))
+    blob = Oid((await forge.api(ben).get("/repos/ben/engine/contents/key.txt")).json()["sha"])
+    assert (await push(forge.engine, mine.store_id, [(MAIN, leaked, first)], EMPTY_PACK)).is_ok
+    await commit_files_to_wiki(forge, ada, repository, {b"Keys.md": SECRET})
+    async with forge.database.write() as session:
+        await delete_repository(session, forge.engine, ada.actor, repository.id)
+    with pytest.raises(StillReachable, match=r"ada/engine\.wiki \(deleted, not erased yet\)"):
+        await purge_objects(forge.engine, SYSTEM, "ben", "engine", [blob])
 
 
 async def make(database: Database, engine: Engine) -> tuple[Actor, int]:

@@ -1,6 +1,7 @@
 """Searching repositories, on each database: what matches, what comes first, what nobody else learns."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -40,13 +41,16 @@ async def place(any_database: Database) -> Place:
         ada, ben = await make_account(session, "ada"), await make_account(session, "ben")
         mill = await make_repository(session, ada, "Mill")
         mill.description, mill.language = "Grinds Ärger 100% by_hand", "Python"
+        mill.stars_count, mill.license, mill.is_template = 12, "MIT", True
         stone = await make_repository(session, ada, "stone-mill", visibility=Visibility.PRIVATE)
         stone.language = "Rust"
+        stone.stars_count, stone.license = 3, "NOASSERTION"
         wind = await make_repository(session, ada, "windmill", visibility=Visibility.INTERNAL)
         wind.parent_id = wind.source_id = mill.id
         await make_repository(session, ada, "old", is_archived=True)
         yard = await make_repository(session, ben, "yard")
-        yard.pushed_at = utc_now()
+        yard.pushed_at, yard.license = utc_now(), "GPL-3.0"
+        yard.created_at = datetime(2020, 5, 1, 23, 59, tzinfo=UTC)
         await session.flush()
     for repository, topics in ((mill, ("grain", "python")), (stone, ("grain", "secret-plan")), (yard, ("python",))):
         async with any_database.write() as session:
@@ -86,6 +90,23 @@ QUERIES = {
     "is:public is:archived": ["old"],
     "archived:false user:ada": ["Mill", "stone-mill"],
     "mill -stone": ["Mill"],
+    "stars:12": ["Mill"],
+    "stars:>3": ["Mill"],
+    "stars:>=3 stars:<12": ["stone-mill"],
+    "stars:3..12": ["Mill", "stone-mill"],
+    "-stars:0": ["Mill", "stone-mill"],
+    "stars:0": ["old", "yard"],
+    "license:mit": ["Mill"],
+    "license:MIT license:gpl-3.0": ["Mill", "yard"],
+    "license:other": ["stone-mill"],
+    "-license:mit": ["old", "stone-mill", "yard"],
+    "is:template": ["Mill"],
+    "template:false": ["old", "stone-mill", "yard"],
+    "created:2020-05-01": ["yard"],
+    "created:<2020-05-01": ["Mill", "old", "stone-mill"],
+    "created:>2020-05-01": [],
+    "created:2020-02-01..2020-05-01T23:59:00Z": ["yard"],
+    "pushed:>2020-06-01": ["yard"],
     "a\x00b": [],
     "user:\x00 topic:\x00": [],
     "nothing like it": [],
@@ -131,6 +152,13 @@ async def test_what_is_called_so_comes_first(place: Place) -> None:
     ]
 
 
+async def test_the_most_stars_come_first_or_last(place: Place) -> None:
+    stars = SearchOrder.STARS
+    assert (await place.names("mill", order=stars)) == ["Mill", "stone-mill"]
+    assert (await place.names("stars:*..20 user:ada", order=stars)) == ["Mill", "stone-mill", "old"]
+    assert (await place.names("mill", order=stars, descending=False)) == ["stone-mill", "Mill"]
+
+
 async def test_a_grant_shows_and_a_search_costs_two_statements(place: Place) -> None:
     async with place.database.write() as session:
         cy = await make_account(session, "cy")
@@ -155,8 +183,12 @@ async def test_a_grant_shows_and_a_search_costs_two_statements(place: Place) -> 
     "query",
     [
         *(
-            "stars:>5",
-            "license:mit",
+            "forks:>5",
+            "size:1",
+            "stars:many",
+            "license:mine",
+            "created:soon",
+            "template:maybe",
             "in:readme",
             "-in:name",
             "is:nice",

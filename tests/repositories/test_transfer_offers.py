@@ -393,5 +393,5 @@ async def test_accepting_beside_a_deletion_or_a_rename(any_database: Database, o
         found = await _at_once(any_database, act(accept_transfer, ben, other.id), deleted)
         assert found in ([TransferOver, None], [None, None], [None, Forbidden]), found
         async with any_database.read() as session:
-            assert (await session.get(Repository, other.id) is None) == (found[1] is None)
+            assert (await session.get_one(Repository, other.id)).is_deleted == (found[1] is None)
             assert (await session.scalars(select(RepositoryTransfer))).all() == []

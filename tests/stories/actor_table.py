@@ -106,6 +106,7 @@ ORGANIZATION = {
         place=Place.OWNER, scopes=_of("admin:org"), permission="organization_administration:write"
     ),
     "team:create": Needs(place=Place.MEMBER, scopes=_WRITE_ORG, permission="members:write"),
+    "repository:restore": Needs(place=Place.OWNER, scopes=_of("repo"), permission="administration:write"),
     # In an organization that lets its members.
     "repository:create": Needs(place=Place.MEMBER, scopes=_of("repo public_repo"), permission="administration:write"),
 }

@@ -5,17 +5,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.factories.process_tree import command_of
 from tests.services.ports import free_port
 from tests.services.processes import ServerProcess
 
 REQUEST_SECONDS = 30
-GIT_SECONDS = 60
+GIT_SECONDS = 300
+"""Only for what would never end: a push of 100 MB to a machine under load has taken more than one minute."""
 CAIRND_SECONDS = 180
 """Of these the interpreter takes one to start, on a machine that does nothing else."""
 PASSWORD = "correct horse battery"
@@ -61,10 +63,8 @@ class Installation:
         """Return the command line of each child that lives, by process id."""
         found: dict[int, list[str]] = {}
         for name in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            with suppress(FileNotFoundError, ProcessLookupError):  # it may end before, or while, it is read
-                words = Path(f"/proc/{name}/cmdline").read_text("utf-8", "replace").split("\0")[:-1]
-                if words:  # a dead one that nobody has collected has none
-                    found[int(name)] = words
+            if words := command_of(name):
+                found[int(name)] = words
         return found
 
     def readiness(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from cairn.base.settings import Settings
 from cairn.db.database import open_database
 from cairn.git.engine import Engine, open_engine
+from cairn.repositories.rules.examine import make_examine
 from cairn.storage.storage import open_storage
 
 
@@ -17,4 +18,6 @@ async def open_node(folder: Path, *, database_url: str, storage_url: str, **sett
     async with AsyncExitStack() as stack:
         database = open_database(database_url, pool_size=10)
         stack.push_async_callback(database.close)
-        yield await stack.enter_async_context(open_engine(chosen, database, open_storage(chosen)))
+        yield await stack.enter_async_context(
+            open_engine(chosen, database, open_storage(chosen), make_examine=make_examine)
+        )

@@ -1,10 +1,12 @@
 """An organization with everybody who can come, around the program's own app in process; no commit keeps anything."""
 
+import os
 import re
 import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +27,7 @@ from tests.stories.actor_table import (
     Token,
 )
 from tests.stories.installation import run_cairnd
-from tests.stories.test_whole_app_access import ADDRESSES
+from tests.stories.walked_addresses import QUERIES, address_of
 
 from cairn.access.models import Grant
 from cairn.access.roles import OrganizationRole, Role, TeamRole, Visibility
@@ -67,6 +69,8 @@ FINE = {
 
 KEY = {"title": "laptop", "key": "ssh-ed25519 " + b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + b"k" * 32).decode()}
 FILES = {b"README.md": b"# Hello\n", b"src/main.py": b"print()\n", b"src/README.md": b"# Source\n"}
+_is_asked = ContextVar("is_asked", default=False)
+"""Not so in what runs beside the test, such as the program's notes of what was used last."""
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -95,21 +99,30 @@ class World:
     values: dict[str, str] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
     commits: int = 0
+    """How many of them there were because somebody asked."""
 
     def url(self, route: DeclaredRoute, repository: str) -> str:
         """Return the address of a route about one of the repositories."""
-        at = next((value for part, value in ADDRESSES.items() if part in route.path), "main")
-        values = self.values | {"repo": repository, "address": at, "repository_id": str(self.ids[repository])}
+        values = self.values | {
+            "repo": repository,
+            "address": address_of(route),
+            "repository_id": str(self.ids[repository]),
+        }
+        if "gitignore" in route.path:
+            values["name"] = "Python"
         if "emoji" in route.path:
             values["file_name"] = "1f680.svg"
         # A number of nothing: what is refused must be refused before anybody looks for it.
-        return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "999999"), route.path)
+        filled = re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "999999"), route.path)
+        return filled + QUERIES.get(route.path, "")
 
 
 @asynccontextmanager
 async def open_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Yield the world; once it is there, every commit takes back what it should have kept."""
-    run_cairnd({"CAIRN_DATA_DIR": str(folder), "PATH": "/usr/bin:/bin"}, "migrate")
+    # The code under test is what this process imports, wherever it lies.
+    found = {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    run_cairnd({"CAIRN_DATA_DIR": str(folder), **found}, "migrate")
     settings = Settings(
         data_dir=folder, external_url=ORIGIN, rate_api_per_hour=10**8, rate_pages_per_minute=10**8,
         rate_git_per_minute=10**8,
@@ -153,11 +166,12 @@ async def open_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
         def take_back(session: OrmSession) -> None:
             session.flush()
-            world.commits += 1
+            world.commits += _is_asked.get()
             session.expunge_all()  # what was read stays readable, as after a commit
             session.rollback()
 
         monkeypatch.setattr(OrmSession, "commit", take_back)
+        _is_asked.set(True)
         yield world
 
 
@@ -196,7 +210,7 @@ async def _people(world: World) -> None:
         "owner": "acme", "org": "acme", "login": "max", "username": "max", "slug": "core", "team_id": str(core.id),
         "organization_id": str(acme.id), "account_id": str(people["max"].id), "oid": head, "commit_sha": head,
         "file_sha": object_id("blob", FILES[b"README.md"]), "tag_sha": "0" * 40,
-        "secret": "unknown", "file_name": "acme.svg",
+        "secret": "unknown", "file_name": "acme.svg", "key": "mit",
     }  # fmt: skip
     reached = [world.ids["secret"], world.ids["open"]]
     everything = Token(CLASSIC)
@@ -242,21 +256,21 @@ async def _people(world: World) -> None:
 
 
 async def _commit(engine: Engine, store_id: int) -> Oid:
-    """Land the first commit on ``main``; the same in every store."""
+    """Land the first commit on ``main`` and on a branch beside it; the same in every store."""
     made: list[Oid] = []
 
     async def write(quarantine: Quarantine) -> list[RefUpdate]:
         by = Signature("Olga", "olga@example.test", LONG_AGO)
         files = {path: File(data) for path, data in FILES.items()}
         made.append(await commit_files(quarantine, parents=[], changes=files, author=by, committer=by, message="One"))
-        return [RefUpdate(b"refs/heads/main", ZERO_OID, made[0])]
+        return [RefUpdate(b"refs/heads/" + name, ZERO_OID, made[0]) for name in (b"main", b"walked-away")]
 
     async def allow(session: AsyncSession, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
         return {}
 
     staged = await engine.stage(store_id, write)
-    [outcome] = await engine.land(staged, push_id=secrets.token_hex(16), actor="test", within=allow)
-    assert outcome.moved
+    outcomes = await engine.land(staged, push_id=secrets.token_hex(16), actor="test", within=allow)
+    assert all(outcome.moved for outcome in outcomes)
     return made[0]
 
 

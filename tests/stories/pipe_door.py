@@ -21,6 +21,7 @@ from cairn.git.pktline import PktReader
 from cairn.git.receive_pack import PushBy, read_push_request
 from cairn.git.ref_transaction import RefOutcome
 from cairn.git.upload_pack import read_v2_request, v2_advertisement
+from cairn.repositories.rules.examine import make_examine
 from cairn.storage.storage import open_storage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,7 @@ async def _main(service: str, path: str) -> None:
     settings = load_settings(os.environ)
     database = open_database(settings.effective_database_url, pool_size=2)
     try:
-        async with open_engine(settings, database, open_storage(settings)) as engine:
+        async with open_engine(settings, database, open_storage(settings), make_examine=make_examine) as engine:
             await (_receive if service == "receive" else _upload)(engine, int(found[0]))
     finally:
         await database.close()

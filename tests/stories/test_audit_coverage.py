@@ -4,6 +4,7 @@ The walk follows names from each handler through the functions of Cairn. It tell
 is at every turn; what each verb writes is tested beside the verb.
 """
 
+import builtins
 import inspect
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from cairn.identity.queries import read_profile
 from cairn.programs.services import open_services
 from cairn.programs.web_features import make_web_features
 from cairn.repositories.delete import delete_repository
-from cairn.repositories.queries import find_repository, list_repositories
+from cairn.repositories.lists import list_repositories
+from cairn.repositories.queries import find_repository
 from cairn.web import pages as web_pages
 from cairn.web.context import RequestContext
 
@@ -30,6 +32,18 @@ UNRECORDED: dict[tuple[str, str], str] = {
     ): "a stranger asks for a mail and could fill the log; the link's use is recorded",
     ("POST", "/api/v3/markdown"): "answers what it was sent, rendered; keeps nothing",
     ("POST", "/api/v3/markdown/raw"): "answers what it was sent, rendered; keeps nothing",
+    (
+        "POST",
+        "/{owner:str}/{repo:str}/settings/rules/import",
+    ): "fills a form with what was sent; keeps nothing before it is saved",
+    (
+        "POST",
+        "/organizations/{org:str}/settings/rules/import",
+    ): "fills a form with what was sent; keeps nothing before it is saved",
+    (
+        "POST",
+        "/api/v3/repos/{owner:str}/{repo:str}/releases/generate-notes",
+    ): "answers what the notes of a release could be; keeps nothing",
     ("POST", "/settings/emails/resend"): "sends the same link to the same address again; its use is recorded",
 }
 """Addresses that may change something without an entry, each with the reason."""
@@ -66,10 +80,22 @@ def _named_in(function: FunctionType) -> Iterator[Any]:
 
 def _classes_given_to(function: FunctionType) -> list[type]:
     """Return the classes of the parameters, and of a method's own object."""
-    # Names that a module imports for its types only, as two that need each other must.
-    hints = get_type_hints(function, localns={"RequestContext": RequestContext})
+    hints = get_type_hints(function, localns=_NamesOfTypes(function, RequestContext=RequestContext))
     owner = function.__qualname__.rpartition(".")[0]
     return [kind for kind in (*hints.values(), function.__globals__.get(owner)) if inspect.isclass(kind)]
+
+
+class _NamesOfTypes(dict[str, Any]):
+    """What a module imports for its types only: classes of Cairn are given; others say nothing of ``record``."""
+
+    def __init__(self, function: FunctionType, **given: type) -> None:
+        super().__init__(given)
+        self._known = function.__globals__.keys() | vars(builtins).keys()
+
+    def __missing__(self, name: str) -> Any:
+        if name in self._known:
+            raise KeyError(name)  # so that it is looked up there
+        return object
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

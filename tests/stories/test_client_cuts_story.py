@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 from tests.factories.git_repositories import StockRepository
+from tests.factories.process_tree import command_of
 from tests.factories.seeds import chosen_seed
 from tests.git_compat.programs import Installation, cairnd, running_installation
 from tests.services.ports import wait_until
@@ -70,9 +71,7 @@ def _descendants(pid: int) -> list[str]:
 
 def _is_lasting(pid: str) -> bool:
     """Tell whether a child lives as long as its program: the one that renders texts does."""
-    with suppress(OSError):
-        return b"render_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+    return any("render_server" in word for word in command_of(pid))
 
 
 def _left_over(site: Installation) -> list[str]:

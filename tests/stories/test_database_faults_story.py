@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.factories.faults.tcp_proxy import TcpProxy, proxy_in_thread
+from tests.factories.process_tree import below, command_of
 from tests.factories.seeds import chosen_seed
 from tests.services.fixtures import started
 from tests.services.ports import wait_until
@@ -42,11 +43,12 @@ class Site:
         return self.cairn.url(f"ada/r{number}", user="ada", secret=self.token)
 
     def usage(self) -> tuple[int, int]:
-        """Return how many threads and children the web program has."""
+        """Return how many threads the web program has, and how many children that run git."""
         pid = self.cairn.process.pid
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        children = sum(len((thread / "children").read_text().split()) for thread in threads)
-        return len(threads), children
+        children = [command_of(child) for child in below(pid)]
+        return len(list(Path(f"/proc/{pid}/task").iterdir())), sum(
+            Path(words[0]).name == "git" for words in children if words
+        )
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from tests.stories.actor_table import (
     on_team,
 )
 from tests.stories.organization_world import KEY, ORIGIN, Somebody, World, open_world
+from tests.stories.walked_addresses import FORKING, GENERATING, LIKING, NOTHING_THERE, WHO_ASKS
 from tests.stories.walked_bodies import BODIES
 
 from cairn.access.actions import Action
@@ -54,8 +55,6 @@ FOR_ONESELF = {
 }
 """The plain member is whom these name: who leaves or shows the own membership needs nobody."""
 ONLY_ONESELF = ("PUT", "/api/v3/orgs/{org}/public_members/{username}")
-FORKING = {"/api/v3/repos/{owner}/{repo}/forks", "/{owner}/{repo}/fork"}
-"""Also a creation, under the own account."""
 NUMBERS_OF_NOTHING = {
     "key_id",
     "gpg_key_id",
@@ -67,6 +66,7 @@ NUMBERS_OF_NOTHING = {
     "mail_id",
     "avatar_id",
     "tag_sha",
+    *("release_id", "asset_id", "ruleset_id", "suite_id", "deleted_id", "mirror_id"),
 }
 NAMES_NOTHING = {
     *("/api/v3/orgs/{org}/members/{username}", "/api/v3/orgs/{org}/public_members/{username}"),
@@ -79,12 +79,15 @@ NAMES_NOTHING = {
         "/api/v3/user/memberships/orgs/{org}",
     ),
     *("/api/v3/orgs/{org}/personal-access-tokens", "/organizations/{org}/settings/tokens/revoke"),
+    *(f"{method} /api/v3/repos/{{owner}}/{{repo}}/branches/{{address}}" for method in ("PATCH", "POST", "DELETE")),
 }
 """Whoever may ask is told that there is no such thing: a number of nothing, somebody who is not there."""
 
 
 def _names_nothing(route: DeclaredRoute) -> bool:
-    return bool(route.parameters & NUMBERS_OF_NOTHING) or route.path in NAMES_NOTHING
+    is_unliked = route.path in WHO_ASKS and route.method == "GET"
+    names = {route.path, f"{route.method} {route.path}"}
+    return bool(route.parameters & NUMBERS_OF_NOTHING or is_unliked or names & (NAMES_NOTHING | NOTHING_THERE))
 
 
 def expected(route: DeclaredRoute, asker: Asker, *, is_private: bool) -> Verdict | None:
@@ -112,8 +115,12 @@ def expected(route: DeclaredRoute, asker: Asker, *, is_private: bool) -> Verdict
             maintains = on_team("team:edit", asker) is Verdict.ALLOWED
             action = "repository:see" if maintains else "repository:administer"
         verdict = on_repository(action, asker, is_private=is_private, is_reading=is_reading)
-        if route.path in FORKING and not is_reading and verdict is Verdict.ALLOWED:
+        if route.path in FORKING | GENERATING and not is_reading and verdict is Verdict.ALLOWED:
             return Verdict.ALLOWED if _may_create(asker) else Verdict.REFUSED
+        if route.path in LIKING and not is_reading and verdict is Verdict.ALLOWED:
+            return Verdict.ALLOWED if _may_like(asker) else Verdict.REFUSED
+        if route.path in WHO_ASKS and not asker.is_known and verdict is Verdict.ALLOWED:
+            return Verdict.REFUSED
         if {"slug", "repo"} <= route.parameters:
             return verdict if on_team("team:read", asker) is not Verdict.HIDDEN else Verdict.HIDDEN
         return verdict
@@ -130,6 +137,12 @@ def _may_create(asker: Asker) -> bool:
     if asker.token is None or asker.token.permissions is None:
         return asker.token is None or bool(asker.token.scopes & {"repo", "public_repo"})
     return asker.name == "token of another resource owner"  # its own person's
+
+
+def _may_like(asker: Asker) -> bool:
+    if asker.token is None or asker.token.permissions is None:
+        return asker.token is None or bool(asker.token.scopes & {"repo", "public_repo", "notifications", "user"})
+    return "starring:write" in asker.token.permissions
 
 
 TOKENS_ALONE = {
@@ -177,6 +190,7 @@ def _outcome(answer: httpx2.Response, *, was_kept: bool) -> str:
     return "allowed" if status < 400 or status in {400, 409, 422} or was_kept else f"error {status}"
 
 
+@pytest.mark.timeout(900)
 async def test_every_route_by_everybody_is_answered_as_the_table_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

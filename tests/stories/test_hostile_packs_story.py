@@ -4,12 +4,11 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.factories.process_tree import below, watch
+from tests.factories.process_tree import below, command_of, watch
 from tests.factories.pushes import PushReport, push_request, read_report
 from tests.factories.raw_packs import BLOB, COMMIT, TREE, copying_delta, object_id, raw_pack, whole, zeros
 from tests.stories.installation import Installation, installation, run_cairnd
@@ -107,9 +106,7 @@ def git_bomb(levels: int, width: int) -> Hostile:
 
 
 def _is_git(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"/usr/bin/git")
-    return False
+    return command_of(pid)[:1] == ["/usr/bin/git"]
 
 
 class Site:

@@ -15,7 +15,7 @@ from random import Random
 import httpx2
 import pytest
 from tests.factories.git_repositories import StockRepository, fast_import, init
-from tests.factories.process_tree import below, watch
+from tests.factories.process_tree import below, command_of, watch
 from tests.git_compat.programs import Installation, running_installation
 from tests.services.ports import wait_until
 
@@ -172,11 +172,4 @@ def test_a_reader_who_leaves_takes_the_git_child_along(tmp_path: Path, page: str
 
 def comparing(site: Installation) -> list[int]:
     """Return the children of the web program that compare."""
-    found = []
-    for pid in below(site.web.pid):
-        try:
-            if b"diff-tree" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except FileNotFoundError:
-            continue
-    return found
+    return [pid for pid in below(site.web.pid) if "diff-tree" in command_of(pid)]

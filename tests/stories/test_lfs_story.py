@@ -5,9 +5,9 @@ import http.client
 import json
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from tests.factories.process_tree import highest_mark
 from tests.git_compat.programs import LOGIN, Installation
 from tests.git_server.test_smart_http import basic
 
@@ -21,10 +21,6 @@ def blocks(count: int) -> Iterator[bytes]:
     base = hashlib.shake_256(b"a large object").digest(MIB)
     for number in range(count):
         yield number.to_bytes(8, "big") + base[8:]
-
-
-def memory_of(pid: int, line: str) -> int:
-    return int(Path(f"/proc/{pid}/status").read_text().split(f"{line}:")[1].split()[0]) * 1024
 
 
 class Client:
@@ -74,14 +70,12 @@ def send_and_get(running: Installation, mebibytes: int) -> None:
     for block in blocks(mebibytes):
         oid.update(block)
     client, size = Client(running), mebibytes * MIB
-    Path(f"/proc/{running.web.pid}/clear_refs").write_text("5")  # the highest mark starts again from here
-    before = memory_of(running.web.pid, "VmRSS")
-    assert client.put(oid.hexdigest(), size, blocks(mebibytes)) == 200
-    href = client.link(oid.hexdigest(), size)
-    assert client.digest(href, broken_at=size // 3) == oid.hexdigest()
-    grown = memory_of(running.web.pid, "VmHWM") - before
-    print(f"{mebibytes} MiB passed through; memory grew by {grown // MIB} MiB")
-    assert grown < min(GROWTH_BYTES_MAX, size)
+    with highest_mark(running.web.pid) as growth:
+        assert client.put(oid.hexdigest(), size, blocks(mebibytes)) == 200
+        href = client.link(oid.hexdigest(), size)
+        assert client.digest(href, broken_at=size // 3) == oid.hexdigest()
+    print(f"{mebibytes} MiB passed through; memory grew by {growth.grown_bytes // MIB} MiB")
+    assert growth.grown_bytes < min(GROWTH_BYTES_MAX, size)
 
 
 @pytest.mark.parametrize("kind", ["embedded", pytest.param("on_servers", marks=pytest.mark.s3_server)])

@@ -5,7 +5,15 @@ from typing import Any
 
 import asyncssh
 import pytest
-from github import Auth, BadCredentialsException, Github, GithubException, UnknownObjectException
+from github import (
+    Auth,
+    BadCredentialsException,
+    Github,
+    GithubException,
+    InputGitAuthor,
+    InputGitTreeElement,
+    UnknownObjectException,
+)
 from tests.services.ports import wait_until
 from tests.stories.browser import Browser
 from tests.stories.installation import Installation, commit_file, git, installation, run_cairnd, working_copy
@@ -152,3 +160,112 @@ def test_pygithub_searches_and_reads_topics_and_languages(tmp_path: Path) -> Non
             lambda: repository.get_languages().get("Python") == 33, within_seconds=60, what="the languages are counted"
         )
         assert ada.get_repo("ada/engine").language == "Python"
+
+
+def test_pygithub_edits_files_makes_objects_and_tends_branches(tmp_path: Path) -> None:
+    with installation(tmp_path / "cairn", program="web") as cairn:
+        token = join(cairn, "ada")[1]
+        ada = _connect(cairn, token)
+        repository = ada.get_user().create_repo("engine")
+        work = working_copy(tmp_path / "work")
+        git("push", "-q", cairn.url("ada/engine", user="ada", secret=token), "main", cwd=work)
+
+        repository.create_file("docs/a b.txt", "Write", b"\x00one\xff", branch="main")
+        first = repository.get_contents("docs/a b.txt")
+        assert not isinstance(first, list)
+        assert first.decoded_content == b"\x00one\xff"
+        changed = repository.update_file("docs/a b.txt", "Write again", "two\n", first.sha, branch="main")
+        with pytest.raises(GithubException) as stale:
+            repository.update_file("docs/a b.txt", "Too late", "three\n", first.sha, branch="main")
+        assert stale.value.status == 409
+        found = repository.get_contents("docs/a b.txt")
+        assert not isinstance(found, list)
+        assert found.decoded_content == b"two\n"
+        assert found.sha == changed["content"].sha
+        repository.delete_file("docs/a b.txt", "Drop", found.sha, branch="main")
+        with pytest.raises(UnknownObjectException):
+            repository.get_contents("docs/a b.txt")
+        head = repository.get_branch("main").commit
+        assert head.commit.message == "Drop"
+
+        blob = repository.create_git_blob("run\n", "utf-8")
+        entry = InputGitTreeElement("bin/run", "100755", "blob", sha=blob.sha)
+        tree = repository.create_git_tree([entry], repository.get_git_tree(head.sha))
+        who = InputGitAuthor("Mona", "mona@example.org", "2026-01-02T03:04:05Z")
+        commit = repository.create_git_commit("Run", tree, [repository.get_git_commit(head.sha)], who)
+        ref = repository.create_git_ref("refs/heads/side", commit.sha)
+        assert ref.object.sha == commit.sha
+        assert repository.get_commit("side").commit.author.name == "Mona"
+        assert [file.filename for file in repository.compare("main", "side").files] == ["bin/run"]
+        with pytest.raises(GithubException) as backwards:
+            ref.edit(head.sha)
+        assert backwards.value.status == 422
+        ref.edit(head.sha, force=True)
+        assert repository.get_branch("side").commit.sha == head.sha
+        assert len(list(repository.get_git_matching_refs("heads/"))) == 2
+        merged = repository.merge("main", commit.sha, "Bring it in")
+        assert merged is not None
+        assert {parent.sha for parent in merged.parents} == {head.sha, commit.sha}
+        ref.delete()
+        assert [branch.name for branch in repository.get_branches()] == ["main"]
+
+        assert repository.rename_branch("main", "trunk")
+        assert ada.get_repo("ada/engine").default_branch == "trunk"
+        trunk = repository.get_branch("trunk")
+        assert not trunk.protected
+        trunk.edit_protection(required_linear_history=True)
+        assert repository.get_branch("trunk").protected
+        with pytest.raises(GithubException) as held:
+            repository.get_git_ref("heads/trunk").delete()
+        assert held.value.status == 422
+        trunk.remove_protection()
+        assert not repository.get_branch("trunk").protected
+
+
+def test_pygithub_releases_with_files(tmp_path: Path) -> None:
+    with installation(tmp_path / "cairn", program="web") as cairn:
+        token = join(cairn, "ada")[1]
+        ada = _connect(cairn, token)
+        repository = ada.get_user().create_repo("engine")
+        work = working_copy(tmp_path / "work")
+        url = cairn.url("ada/engine", user="ada", secret=token)
+        git("push", "-q", url, "main", cwd=work)
+
+        first = repository.create_git_release("v1.0", "One", "It runs.", target_commitish="main")
+        assert (first.tag_name, first.name, first.body) == ("v1.0", "One", "It runs.")
+        assert [tag.name for tag in repository.get_tags()] == ["v1.0"]
+        commit_file(work, "mill.py", "x = 1\n")
+        git("push", "-q", url, "main", cwd=work)
+        notes = repository.generate_release_notes("v2.0", previous_tag_name="v1.0", target_commitish="main")
+        assert "Write mill.py" in notes.body
+        second = repository.create_git_release("v2.0", generate_release_notes=True, prerelease=True)
+        assert "Write mill.py" in (second.body or "")
+        draft = repository.create_git_release("v3.0", "Three", "Soon", draft=True)
+        assert [one.tag_name for one in repository.get_releases()] == ["v3.0", "v2.0", "v1.0"]  # two pages of two
+        assert repository.get_latest_release().id == first.id
+        assert repository.get_release("v2.0").id == second.id
+        assert repository.get_release(draft.id).draft
+
+        path = tmp_path / "mill 1.0.bin"
+        path.write_bytes(bytes(range(256)) * 4000)
+        asset = first.upload_asset(str(path), label="The mill", content_type="application/x-mill")
+        assert (asset.name, asset.label, asset.size) == ("mill.1.0.bin", "The mill", 1_024_000)
+        assert [one.name for one in first.get_assets()] == ["mill.1.0.bin"]
+        asset.download_asset(str(tmp_path / "got"))
+        assert (tmp_path / "got").read_bytes() == path.read_bytes()
+        with pytest.raises(GithubException) as taken:
+            first.upload_asset(str(path))
+        assert taken.value.status == 422
+        renamed = asset.update_asset("tool.bin", "The tool")
+        assert (renamed.name, renamed.label) == ("tool.bin", "The tool")
+        assert renamed.delete_asset()
+        assert list(repository.get_release("v1.0").get_assets()) == []
+
+        published = draft.update_release("Three", "Here it is", draft=False, tag_name="v3.0")
+        assert (published.draft, published.body) == (False, "Here it is")
+        assert repository.get_latest_release().tag_name == "v3.0"
+        published.delete_release()
+        with pytest.raises(UnknownObjectException):
+            repository.get_release("v3.0")
+        assert repository.get_latest_release().tag_name == "v1.0"
+        assert "v3.0" in [tag.name for tag in repository.get_tags()]

@@ -35,7 +35,8 @@ def _nobody_is_failed(folder: Path, *, pushers: int, pushes: int) -> None:
         for client in clients:
             client.start()
         for client in clients:
-            client.goes_on(pushes)
+            while len(client.acknowledged) < pushes:
+                client.goes_on()
         for client in clients:
             client.stop()
             assert client.refusals == []

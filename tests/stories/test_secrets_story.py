@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.factories.process_tree import below
+from tests.factories.process_tree import below, command_of
 from tests.services.ports import wait_until
 from tests.stories.browser import Browser
 from tests.stories.canaries import MARK, Heard, Recorder, disguises, texts_below
@@ -168,12 +168,7 @@ def _command(heard: Heard, environment: Mapping[str, str], *words: str, given: s
 
 def _process_lists(cairn: Installation) -> str:
     """Return the command line of every process of the installation, and of what it started."""
-    found = []
-    for pid in below(cairn.process.pid):
-        try:
-            found.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-        except FileNotFoundError:
-            continue
+    found = [" ".join(words) for pid in below(cairn.process.pid) if (words := command_of(pid))]
     assert len(found) > 3
     return "\n".join(found)
 

@@ -146,32 +146,38 @@ def test_a_client_that_takes_nothing_over_ssh_is_ended(impatient: Place) -> None
 @pytest.mark.nightly
 @pytest.mark.timeout(600)
 async def test_500_slow_clients_for_two_minutes_leave_pages_as_quick_as_before(tmp_path: Path) -> None:
-    """L4 with the settings every site begins with: pages' p95 at most twice that of a quiet server."""
+    """L4 with the settings every site begins with: pages' p95 at most twice that of another site, which is left alone.
+
+    Both are asked in turn, so that whatever else the machine does meets both.
+    """
     with ExitStack() as stack:
-        quiet = place(tmp_path / "slow", stack, {})
-        cairn = quiet.cairn
-        async with httpx2.AsyncClient(base_url=cairn.origin, timeout=30, trust_env=False) as client:
-
-            async def p95(seconds: float) -> float:
-                took = []
-                end = time.monotonic() + seconds
-                while time.monotonic() < end:
-                    started = time.monotonic()
-                    assert (await client.get("/ada/large")).status_code == 200
-                    took.append(time.monotonic() - started)
-                    await asyncio.sleep(0.1)
-                return sorted(took)[int(len(took) * 0.95)]
-
-            before = await p95(20)
-            kinds = [dripping_head, dripping_body, silent, quiet.slow_clone]
-            attacks = [
-                asyncio.create_task(all_ended(kind, cairn.port, CONNECTIONS_NIGHTLY // len(kinds))) for kind in kinds
-            ]
-            during = await p95(120)
-            heads, bodies, silences, clones = await asyncio.gather(*attacks)
-        print(f"p95 of a page: {before * 1000:.1f} ms before, {during * 1000:.1f} ms during")
-        assert during <= 2 * before
+        alone, attacked = place(tmp_path / "alone", stack, {}), place(tmp_path / "attacked", stack, {})
+        cairn = attacked.cairn
+        kinds = [dripping_head, dripping_body, silent, attacked.slow_clone]
+        attacks = [
+            asyncio.create_task(all_ended(kind, cairn.port, CONNECTIONS_NIGHTLY // len(kinds))) for kind in kinds
+        ]
+        quiet, busy = await _p95_in_turn(alone.cairn.origin, cairn.origin, seconds=120)
+        heads, bodies, silences, clones = await asyncio.gather(*attacks)
+        print(f"p95 of a page: {quiet * 1000:.1f} ms alone, {busy * 1000:.1f} ms under attack")
+        assert busy <= 2 * quiet
         assert max(heads) <= 25
         assert max(bodies) <= 25
         assert max(silences) <= 25
         assert max(clones) <= 120
+
+
+async def _p95_in_turn(*origins: str, seconds: float) -> list[float]:
+    """Ask each site for a page, again and again; return of each how long 19 of 20 answers took at most."""
+    # From elsewhere: an address with too many connections loses some, and whoever waits for a page looks idle too.
+    elsewhere = httpx2.AsyncHTTPTransport(local_address="127.0.0.2")
+    took: dict[str, list[float]] = {origin: [] for origin in origins}
+    end = time.monotonic() + seconds
+    async with httpx2.AsyncClient(timeout=30, transport=elsewhere) as client:
+        while time.monotonic() < end:
+            for origin in origins:
+                started = time.monotonic()
+                assert (await client.get(f"{origin}/ada/large")).status_code == 200
+                took[origin].append(time.monotonic() - started)
+            await asyncio.sleep(0.1)
+    return [sorted(one)[int(len(one) * 0.95)] for one in took.values()]

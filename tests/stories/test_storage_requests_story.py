@@ -63,9 +63,9 @@ async def fetch(engine: Engine, store: int, want: Oid, have: Oid | None = None) 
 
 
 def commit_megabytes(client: StockRepository, count: int) -> None:
-    """Commit so many megabytes that do not compress."""
+    """Commit so many megabytes that do not compress, in folders: a change rewrites the names beside it."""
     generator = random.Random(7)
-    client.commit({f"file{number}": generator.randbytes(MEGABYTE) for number in range(count)})
+    client.commit({f"{number // 32}/file{number}": generator.randbytes(MEGABYTE) for number in range(count)})
 
 
 @only_postgresql

@@ -134,12 +134,15 @@ def still_well(world: World) -> Iterator[None]:
 
 
 def assert_argv_is_clean(record: bytes) -> None:
-    """Raise AssertionError unless every marked word stands behind ``--``, and some commands were recorded."""
+    """Raise AssertionError unless every marked word stands behind ``--``, and some commands were recorded.
+
+    Whom a history is by is attached to its option, and so cannot be another one.
+    """
     commands = [command.split(b"\037") for command in record.split(b"BEGIN\037") if command]
     assert commands
     for words in commands:
         before = words[: words.index(b"--")] if b"--" in words else words
-        assert not [word for word in before if MARK in word], words
+        assert not [word for word in before if MARK in word and not word.startswith(b"--author=")], words
 
 
 def test_the_mark_would_be_found_in_an_option() -> None:
@@ -200,7 +203,9 @@ def test_special_paths_and_revisions_of_the_api_are_just_absent_or_found(world: 
             started = time.monotonic()
             status, body = raw.ask("GET", path)
             assert time.monotonic() - started < SLOW_SECONDS, path[:200]
-            assert status in {200, 301, 302, 400, 404, 409, 414, 422}, (status, path[:200], body[:300])
+            # Of "git/trees//" nothing is left but the address of the collection, which is for writing only.
+            known = {200, 301, 302, 400, 404, 409, 414, 422} | ({405} if not part.strip("/") else set())
+            assert status in known, (status, path[:200], body[:300])
 
 
 def _value(source: random.Random, name: str) -> str:

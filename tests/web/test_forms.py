@@ -8,8 +8,8 @@ from msgspec import Meta
 from tests.web.support import ORIGIN, Browser, csrf_token_of, open_app, user
 
 from cairn.base.errors import FieldProblem, Invalid
-from cairn.web.context import WebRequest
-from cairn.web.forms import blank_form, read_form
+from cairn.web.context import RequestContext, WebRequest
+from cairn.web.forms import blank_form, read_fields, read_form
 from cairn.web.routing import PUBLIC, api, page
 
 
@@ -51,6 +51,13 @@ async def send(request: WebRequest) -> Response[Any]:
     return Response(msgspec.to_builtins(wanted), media_type="application/json")
 
 
+@page.post("/file", action=PUBLIC, resource="none")
+async def send_file(context: RequestContext) -> Response[str]:
+    (file,) = (await read_fields(context))["file"]
+    parents = file.path.parent.parent, context.settings.cache_path / "forms"
+    return Response(f"{await file.read() == b'x' * 100} {parents[0] == parents[1]}")
+
+
 @page.post("/token", action=PUBLIC, resource="none", cross_site_check=False)
 async def token_endpoint() -> Response[str]:
     return Response("token")
@@ -64,7 +71,7 @@ async def add_thing() -> dict[str, bool]:
 @pytest.fixture
 async def running(tmp_path: Path) -> Any:
     CALLS.clear()
-    async with open_app(tmp_path, [show, send, token_endpoint, add_thing]) as app:
+    async with open_app(tmp_path, [show, send, send_file, token_endpoint, add_thing]) as app:
         yield app
 
 
@@ -88,6 +95,14 @@ async def test_a_multipart_form_is_read_alike(running: Any) -> None:
     answer = await browser.client.post("/form", files={name: (None, value) for name, value in fields.items()})
     assert answer.status_code == 200, answer.text
     assert [SignUp("ada", "x")] == CALLS
+
+
+async def test_a_file_waits_in_the_cache_until_its_form_is_answered(running: Any) -> None:
+    browser = running.browser()
+    token = csrf_token_of((await browser.get("/form")).text)
+    answer = await browser.client.post("/file", data={"csrf_token": token}, files={"file": ("a.bin", b"x" * 100)})
+    assert answer.text == "True True"
+    assert list(running.settings.forms_path.iterdir()) == []
 
 
 async def test_every_wrong_field_is_told_and_its_value_kept(running: Any) -> None:

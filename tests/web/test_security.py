@@ -1,12 +1,14 @@
 import asyncio
+import gc
 import re
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar import Response
-from tests.web.support import Running, open_app, user
+from tests.web.support import Running, csrf_token_of, open_app, user
 
 from cairn.base.errors import TooLarge
 from cairn.web.asgi import Message
@@ -14,7 +16,7 @@ from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import read_form
 from cairn.web.pages import AppearanceForm
 from cairn.web.routing import PUBLIC, api, declared_routes, page
-from cairn.web.security import CLOSED_POLICY, BodyTooSlow, Proxies, limit_body
+from cairn.web.security import CLOSED_POLICY, BodyTooSlow, Proxies, limit_body, plain_bound
 
 
 @page.get("/where", action=PUBLIC, resource="none")
@@ -34,18 +36,47 @@ async def put_blob(name: str, request: WebRequest) -> dict[str, int]:
     return {"bytes": len(await request.body()) + len(name) * 0}
 
 
+@api.post(
+    "/api/v3/films/{name:str}", action=PUBLIC, resource="none", status=200, max_body_bytes=6 << 20, streams_body=True
+)
+async def send_film(name: str, request: WebRequest) -> dict[str, int]:
+    return {"bytes": len(await request.body()) + len(name) * 0}
+
+
+@page.post("/pictures", action=PUBLIC, resource="none", max_body_bytes=6 << 20)
+async def send_picture() -> Response[str]:
+    return Response("sent")
+
+
+@api.put(
+    "/api/v3/reels/{name:str}", action=PUBLIC, resource="none", max_body_bytes=lambda settings: settings.max_file_bytes
+)
+async def put_reel(name: str, request: WebRequest) -> dict[str, int]:
+    return {"bytes": len(await request.body()) + len(name) * 0}
+
+
 @api.delete("/api/v3/blobs/{name:str}", action=PUBLIC, resource="none")
 async def delete_blob(name: str) -> None:
     assert name
 
 
-HANDLERS = [where, form, put_blob, delete_blob]
+@page.get("/kept", action=PUBLIC, resource="none")
+async def kept() -> Response[str]:
+    return Response("<p>", media_type="text/html", headers={"Content-Disposition": "attachment"})
+
+
+HANDLERS = [where, form, put_blob, put_reel, delete_blob, kept]
 
 
 @pytest.fixture
 async def running(tmp_path: Path) -> Any:
-    async with open_app(tmp_path, HANDLERS, settings={"max_body_bytes": 4 << 20}) as app:
+    async with open_app(tmp_path, HANDLERS, settings={"max_body_bytes": 4 << 20, "max_file_bytes": 3 << 20}) as app:
         yield app
+
+
+async def test_html_that_is_sent_to_be_kept_has_no_pages_policy(running: Running) -> None:
+    answer = await running.client().get("/kept")
+    assert answer.headers["content-security-policy"] == CLOSED_POLICY
 
 
 async def test_pages_carry_a_policy_with_a_fresh_nonce(running: Running) -> None:
@@ -155,12 +186,53 @@ async def test_a_routes_own_limit_holds(running: Running) -> None:
     assert (await client.put("/api/v3/blobs/a", content=b"x" * 101)).status_code == 413
 
 
+async def test_what_is_larger_than_usual_is_taken_only_from_who_is_signed_in(tmp_path: Path) -> None:
+    """Attack: somebody without an account sends large files to a route that takes some, to fill the node's disk."""
+    large = b"x" * (5 << 20)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b"x" * (1 << 20)
+
+    async with open_app(tmp_path, [send_film, send_picture], settings={"max_body_bytes": 4 << 20}) as app:
+        signed_in, stranger = app.client(authorization="token repo"), app.client()
+        assert (await signed_in.post("/api/v3/films/a", content=large)).status_code == 200
+        refused = await stranger.post("/api/v3/films/a", content=large)
+        assert (refused.status_code, refused.json()["message"]) == (401, "Sign in to send something this large.")
+        for content in (large, chunks()):
+            ended = await app.client().post("/pictures", content=content)
+            assert ended.status_code == 401, "a session that ended"
+            assert "/login?next=/pictures" in ended.text
+        assert (await signed_in.post("/api/v3/films/a", content=large * 2)).status_code == 413
+        assert (await stranger.post("/api/v3/films/a", content=b"x" * 100)).status_code == 200
+
+
+async def test_only_what_is_not_kept_in_memory_may_be_larger_than_usual(tmp_path: Path) -> None:
+    """Attack: somebody signed in sends the files of a form as one large body, to fill the node's memory."""
+    async with open_app(tmp_path, [send_picture], settings={"max_body_bytes": 4 << 20}) as app:
+        browser = app.browser(user(1, "ada"))
+        fields = {"csrf_token": csrf_token_of((await browser.get("/-/appearance")).text)}
+        large = b"x" * (5 << 20)
+        held = await browser.client.post("/pictures", content=large)
+        assert (held.status_code, "CAIRN_MAX_BODY_BYTES" in held.text) == (413, True)
+        sent = await browser.client.post("/pictures", data=fields, files={"file": ("a.png", large)})
+        assert (sent.status_code, sent.text) == (200, "sent")
+        beyond = await browser.client.post("/pictures", data=fields, files={"file": ("a.png", large + large)})
+        assert (beyond.status_code, "own limit" in beyond.text) == (413, True)
+
+
+async def test_a_limit_may_follow_a_setting(running: Running) -> None:
+    client = running.client(authorization="token repo")
+    assert (await client.put("/api/v3/reels/a", content=b"x" * (3 << 20))).status_code == 200
+    assert (await client.put("/api/v3/reels/a", content=b"x" * ((3 << 20) + 1))).status_code == 413
+
+
 async def test_a_slow_body_is_cut_off() -> None:
     async def silent() -> Message:
         await asyncio.Event().wait()
         raise AssertionError
 
-    limited = limit_body(silent, bytes_max=10, grace_seconds=0.05, limit_name="X")
+    limited = limit_body(silent, bound=plain_bound(10, "X"), grace_seconds=0.05)
     with pytest.raises(BodyTooSlow, match="CAIRN_BODY_DEADLINE_SECONDS"):
         async with asyncio.timeout(5):
             await limited()
@@ -179,6 +251,50 @@ async def test_a_stalled_body_ends_the_request_at_its_deadline(tmp_path: Path) -
     assert answer.status_code == 408
 
 
+class Ends:
+    """A server's two ends of a request whose client says nothing more."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+
+    def receive(self) -> Awaitable[Message]:
+        return asyncio.get_running_loop().create_future()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.statuses.append(message["status"])
+
+
+async def test_nothing_holds_on_to_a_connection_whose_request_is_answered(tmp_path: Path) -> None:
+    """Attack: drip a body. The server reads on for as long as anything refers to its ends, errors in a cycle too."""
+    headers = [(b"host", b"x"), (b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"5000")]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/form",
+        "raw_path": b"/form",
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("192.0.2.1", 1234),
+        "server": ("127.0.0.1", 80),
+    }
+    async with open_app(tmp_path, HANDLERS, settings={"body_deadline_seconds": 0}) as running:
+        ends = Ends()
+        statuses, held = ends.statuses, weakref.ref(ends)
+        gc.disable()
+        try:
+            await running.app(scope, ends.receive, ends.send)
+            del ends
+            assert statuses == [408]
+            assert held() is None
+        finally:
+            gc.enable()
+
+
 async def test_each_16_kib_buys_a_second() -> None:
     arrived = [{"type": "http.request", "body": b"x" * (64 << 10), "more_body": True}]
 
@@ -188,11 +304,11 @@ async def test_each_16_kib_buys_a_second() -> None:
         await asyncio.sleep(0.15)
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    limited = limit_body(receive, bytes_max=1 << 20, grace_seconds=0.05, limit_name="X")
+    limited = limit_body(receive, bound=plain_bound(1 << 20, "X"), grace_seconds=0.05)
     await limited()
     assert (await limited())["more_body"] is False
     arrived.append({"type": "http.request", "body": b"x" * 11, "more_body": False})
-    small = limit_body(receive, bytes_max=10, grace_seconds=5, limit_name="X")
+    small = limit_body(receive, bound=plain_bound(10, "X"), grace_seconds=5)
     with pytest.raises(TooLarge, match=r"larger than 10 bytes \(X\)"):
         await small()
 

@@ -43,6 +43,7 @@ class Action(StrEnum):
     REPOSITORY_TRANSFER = "repository:transfer"
     REPOSITORY_DELETE = "repository:delete"
     REPOSITORY_CREATE = "repository:create"
+    REPOSITORY_RESTORE = "repository:restore"
     ORGANIZATION_CREATE = "organization:create"
     ORGANIZATION_READ = "organization:read"
     ORGANIZATION_READ_PRIVATE = "organization:read_private"
@@ -56,6 +57,7 @@ class Action(StrEnum):
     ACCOUNT_READ = "account:read"
     ACCOUNT_READ_PRIVATE = "account:read_private"
     ACCOUNT_EDIT = "account:edit"
+    ACCOUNT_STAR = "account:star"
     ACCOUNT_READ_EMAILS = "account:read_emails"
     ACCOUNT_EDIT_EMAILS = "account:edit_emails"
     ACCOUNT_EDIT_SECURITY = "account:edit_security"
@@ -157,6 +159,12 @@ FACTS: dict[Action, ActionFacts] = {
         "public_repo",
         permission="administration:write",
     ),
+    Action.REPOSITORY_RESTORE: _facts(
+        Resource.ACCOUNT,
+        "List the deleted repositories of an account or an organization; restore and erase them.",
+        "repo",
+        permission="administration:write",
+    ),
     Action.ORGANIZATION_CREATE: _facts(Resource.ACCOUNT, "Found an organization and own it.", "admin:org"),
     Action.ORGANIZATION_READ: _facts(Resource.ORGANIZATION, "See an organization's public profile and public members."),
     Action.ORGANIZATION_READ_PRIVATE: _facts(
@@ -227,6 +235,15 @@ FACTS: dict[Action, ActionFacts] = {
         "Change an account's own profile.",
         "user",
         permission="profile:write",
+    ),
+    Action.ACCOUNT_STAR: _facts(
+        Resource.ACCOUNT,
+        "Star and watch repositories for an account.",
+        "repo",
+        "public_repo",
+        "notifications",
+        "user",
+        permission="starring:write",
     ),
     Action.ACCOUNT_READ_EMAILS: _facts(
         Resource.ACCOUNT,

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from cairn.access.actions import Action
-from cairn.access.decide import require
+from cairn.access.decide import decide, require
 from cairn.access.grants import strongest_role
 from cairn.access.models import Organization, OrganizationMember, Team, TeamAncestor, TeamMember
 from cairn.access.roles import Role, TeamRole
@@ -109,6 +109,12 @@ async def authorize_organization(
         return await load_organization(session, actor, organization_id)
 
     return await authorize(session, actor, action, load)
+
+
+async def may_in_organization(session: AsyncSession, actor: Actor, action: Action, organization_id: int) -> bool:
+    """Tell whether ``actor`` may do ``action`` to the organization now; nobody may to one that is absent."""
+    scope = await load_organization(session, actor, organization_id)
+    return scope is not None and decide(actor, action, scope).allowed
 
 
 async def authorize_team(session: AsyncSession, actor: Actor, action: Action, team_id: int) -> TeamScope:

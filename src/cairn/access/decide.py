@@ -1,9 +1,9 @@
 """The rule: may this actor do this action to this thing? ``cairn.access.visible`` is the same rule as SQL, for lists.
 
-Order of the rule: a suspended actor may nothing; the system may everything; a deploy key opens its repository and
-nothing else; a token must reach the thing and carry a scope or permission; then the role decides. On a repository the
-owner, an owner of the owning organization and a site administrator are admin; the strongest of all grants counts;
-public (and for people signed in internal) repositories give read.
+Order of the rule: a suspended actor may nothing; a deleted repository is absent; the system may everything; a deploy
+key opens its repository and nothing else; a token must reach the thing and carry a scope or permission; then the role
+decides. On a repository the owner, an owner of the owning organization and a site administrator are admin; the
+strongest of all grants counts; public (and for people signed in internal) repositories give read.
 
 A site administrator's token is a plain user's unless it carries ``site_admin``. A token made for single repositories
 changes nothing else: with a key or a new repository it could leave its bounds. A property test holds this rule and
@@ -64,10 +64,16 @@ def decide(actor: Actor, action: Action, scope: Scope) -> Decision:
     """Return whether ``actor`` may do ``action`` to ``scope``, and why not."""
     if actor.is_suspended:
         return _hidden("Your account is suspended; ask an administrator.")
+    if isinstance(scope, RepositoryScope) and scope.is_deleted:
+        return _hidden("This repository is deleted.")
     if actor.kind is ActorKind.SYSTEM:
         return _ALLOWED
     if actor.kind is ActorKind.DEPLOY_KEY:
         return _decide_deploy_key(actor, action, scope)
+    return _decide_person(actor, action, scope)
+
+
+def _decide_person(actor: Actor, action: Action, scope: Scope) -> Decision:
     match scope:
         case RepositoryScope():
             return _decide_repository(actor, action, scope)
@@ -103,6 +109,8 @@ def require_allowed(actor: Actor, verdict: Decision) -> None:
 
 def effective_role(actor: Actor, scope: RepositoryScope) -> Role | None:
     """Return the role the actor has on a repository before a token narrows it; None sees nothing."""
+    if scope.is_deleted:
+        return None
     if scope.is_withheld and actor.kind is not ActorKind.SYSTEM and not has_site_power(actor):
         return None
     if actor.deploy_key is not None:

@@ -56,6 +56,7 @@ PERMISSIONS: dict[str, PermissionFacts] = {
     "organization_secrets": PermissionFacts(_ORGANIZATION, "Secrets shared by the organization's repositories."),
     "email_addresses": PermissionFacts(_ACCOUNT, "The e-mail addresses of the account."),
     "profile": PermissionFacts(_ACCOUNT, "The profile of the account.", (Level.WRITE,)),
+    "starring": PermissionFacts(_ACCOUNT, "What the account stars and watches.", (Level.WRITE,)),
     "git_ssh_keys": PermissionFacts(_ACCOUNT, "The SSH keys of the account."),
     "ssh_signing_keys": PermissionFacts(_ACCOUNT, "The SSH keys that sign for the account."),
     "gpg_keys": PermissionFacts(_ACCOUNT, "The GPG keys of the account."),

@@ -19,6 +19,8 @@ class RepositoryScope:
     is_archived: bool = False
     is_withheld: bool = False
     """Hidden from everybody but site administrators: a fork whose owner lost the private parent."""
+    is_deleted: bool = False
+    """Absent for everybody, the system too, until somebody restores it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class RepositoryColumns:
     visibility: InstrumentedAttribute[Visibility]
     is_archived: InstrumentedAttribute[bool]
     is_withheld: InstrumentedAttribute[bool]
+    is_deleted: InstrumentedAttribute[bool]
 
 
 def shape_of(actor: Actor) -> Actor | None:
@@ -61,15 +62,18 @@ def visible(
     """
     if actor.is_suspended:
         return false()
+    is_there = columns.is_deleted.is_(False)
     if actor.kind is ActorKind.SYSTEM:
-        return true()
+        return is_there
     if actor.kind is ActorKind.DEPLOY_KEY:
         return and_(
+            is_there,
             _deploy_key_condition(actor, action, columns),
             _archive_condition(action, columns),
             columns.is_withheld.is_(False),
         )
     return and_(
+        is_there,
         _role_condition(actor, action, columns, leads=leads, account_id=account_id),
         _token_condition(actor, action, columns),
         _archive_condition(action, columns),

@@ -57,5 +57,5 @@ class LinearRegex:
 
     def spans(self, text: bytes, *, most: int) -> list[tuple[int, int]]:
         """Return where the first ``most`` matches begin and end, those of nothing left out."""
-        found = (match.span() for match in islice(self._compiled.finditer(text), most))
-        return [(start, end) for start, end in found if start < end]
+        found = (match.span() for match in self._compiled.finditer(text))
+        return list(islice(((start, end) for start, end in found if start < end), most))

@@ -28,6 +28,8 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
+FORMS_FOLDER = "forms"
+
 Bytes = Annotated[int, Meta(ge=0, extra_json_schema={"unit": "bytes"})]
 Seconds = Annotated[int, Meta(ge=0, extra_json_schema={"unit": "seconds"})]
 Count = Annotated[int, Meta(ge=1)]
@@ -96,6 +98,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     backup_every_seconds: Annotated[
         Seconds, Meta(description="How often the worker makes a backup. 0: only `cairnd backup create` does.")
     ] = 86400
+    deleted_kept_days: Annotated[
+        Count, Meta(description="A deleted repository can be restored for this many days; then it is gone for good.")
+    ] = 14
     backup_keep_count: Annotated[Count, Meta(description="So many of the newest backups are always kept.")] = 7
     backup_keep_days: Annotated[Count, Meta(description="Backups younger than this many days are kept too.")] = 30
     backup_pin_seconds: Annotated[
@@ -148,6 +153,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         CommaList,
         Meta(description="Peer addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."),
     ] = ()
+    egress_allow: Annotated[
+        CommaList,
+        Meta(
+            description="Hosts (`git.corp.example`, `*.corp.example`) and networks (`10.0.0.0/8`) beyond the public "
+            "internet that imports, mirrors and web hooks may reach. Empty: none."
+        ),
+    ] = ()
+    imports: Annotated[
+        Literal["on", "off"], Meta(description="Whether people may import repositories from other servers.")
+    ] = "on"
+    imports_per_person: Annotated[
+        Count, Meta(description="Imports that one person may have under way at the same time.")
+    ] = 3
+    mirrors: Annotated[
+        Literal["on", "off"],
+        Meta(description="Whether repositories may follow other servers' and be followed by them. `off`: none syncs."),
+    ] = "on"
+    mirror_minutes_min: Annotated[
+        Count, Meta(description="Shortest time between two syncs of a mirror by schedule, in minutes.")
+    ] = 10
+    egress_ca_certificate: Annotated[
+        Path,
+        Meta(
+            description="PEM file of the authorities that sign the certificates of the hosts Cairn connects to. Empty: "
+            "the system's."
+        ),
+    ] = Path()
     drain_seconds: Annotated[
         Seconds, Meta(description="How long a stopping program lets running requests and clones finish.")
     ] = 30
@@ -247,13 +279,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Bytes,
         Meta(description="Bytes that the LFS objects of all repositories of one owner may have together; 0: no limit."),
     ] = 0
-    lfs_downloads: Annotated[
+    downloads: Annotated[
         Literal["direct", "through"],
         Meta(
-            description="`direct`: clients get LFS objects by signed addresses from the object store, where it has "
-            "them and clients can reach it. `through`: always from the web program."
+            description="`direct`: clients get LFS objects, files of releases and kept archives by signed addresses "
+            "from the object store, where it has them and clients can reach it. `through`: always from the web program."
         ),
     ] = "direct"
+    max_archive_bytes: Annotated[
+        Bytes, Meta(description="Largest archive (zip, tar) of a revision, and the most its files may have together.")
+    ] = 4 * GIB
+    max_archive_entries: Annotated[Count, Meta(description="Most files and folders of an archive.")] = 500_000
+    archive_seconds: Annotated[Seconds, Meta(description="How long making one archive may take.")] = 900
+    max_release_asset_bytes: Annotated[Bytes, Meta(description="Largest single file of a release.")] = 2 * GIB
+    max_release_assets: Annotated[Count, Meta(description="Most files of one release.")] = 1_000
+    max_release_repository_bytes: Annotated[
+        Bytes, Meta(description="Bytes of the files of all releases of one repository together; 0: no limit.")
+    ] = 0
     max_push_refs: Annotated[Count, Meta(description="Most refs one push may change.")] = 10_000
     max_ref_name_bytes: Annotated[
         int, Meta(ge=20, le=1000, description="Longest ref name in bytes; the database keeps at most 1,000.")
@@ -415,6 +457,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for peer in self.trusted_proxies:
             if not _is_network(peer):
                 raise _refused("trusted_proxies", peer, "wants addresses or networks such as 10.0.0.0/8")
+        for entry in self.egress_allow:
+            if not _is_network(entry) and not _is_host_pattern(entry):
+                raise _refused("egress_allow", entry, "wants networks such as 10.0.0.0/8 and hosts such as *.corp")
 
     def _check_mail(self) -> None:
         if self.smtp_host and not re.fullmatch(r"[^\s/@]+", self.smtp_host):
@@ -467,6 +512,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def cache_path(self) -> Path:
         """The node's cache folder."""
         return self.cache_dir if self.cache_dir != Path() else self.data_dir / "cache"
+
+    @property
+    def forms_path(self) -> Path:
+        """Where files that came with forms wait for their form to be answered: a folder of the node's cache."""
+        return self.cache_path / FORMS_FOLDER
 
     @property
     def effective_database_url(self) -> str:
@@ -623,6 +673,12 @@ def _refused(name: str, text: str, wants: str) -> SettingInvalid:
 def _is_address(text: str) -> bool:
     match = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[^:\[\]\s]+):([0-9]{1,5})", text)
     return match is not None and int(match[1]) <= PORT_MAX
+
+
+def _is_host_pattern(text: str) -> bool:
+    """Tell whether this is a host's name in ASCII, or ``*.`` before one: what ends in a number is an address."""
+    name = r"(?!-)[a-zA-Z0-9_-]{1,63}(?<!-)"
+    return re.fullmatch(rf"(?:\*\.)?(?:{name}\.)*(?![0-9]+\Z){name}", text) is not None
 
 
 def _is_network(text: str) -> bool:

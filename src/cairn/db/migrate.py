@@ -86,27 +86,9 @@ async def upgrade(database: Database, *, to: int | None = None, is_restoring: bo
     Nodes that start together migrate once: the others wait here. A lock that the running programs hold for longer than
     5 seconds ends the attempt (tried 5 times), so a migration never makes them queue.
     """
-    if database.dialect == "sqlite":
-        folder = Path(str(database.url.database)).parent
-        try:
-            make_folder(folder)
-        except OSError as error:
-            raise DatabaseMisconfigured(
-                f"the database's folder {str(folder)!r} cannot be made ({error.strerror}); "
-                "set CAIRN_DATA_DIR or CAIRN_DATABASE_URL to a place that can be written"
-            ) from None
-    engine = database.make_migration_engine()
-    try:
-        async with acquiring():
-            connection = await engine.connect()
-        try:
-            async with _alone(database, connection):
-                target = head() if to is None else to
-                return await _upgrade_retrying(database, connection, target, is_restoring=is_restoring)
-        finally:
-            await connection.close()
-    finally:
-        await engine.dispose()
+    async with _alone(database) as connection:
+        target = head() if to is None else to
+        return await _upgrade_retrying(database, connection, target, is_restoring=is_restoring)
 
 
 async def _upgrade_retrying(database: Database, connection: AsyncConnection, target: int, *, is_restoring: bool) -> int:
@@ -159,13 +141,46 @@ def _read_version(connection: Connection, *, is_restoring: bool = False) -> int:
 
 
 @asynccontextmanager
-async def _alone(database: Database, connection: AsyncConnection) -> AsyncIterator[None]:
-    """Hold the lock that only one migration of this database can hold; a dead holder's lock is free at once."""
+async def _alone(database: Database) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection that holds the lock only one migration of this database can hold; a dead holder's is free."""
     if database.dialect == "sqlite":
-        with Path(f"{database.url.database}.migrating").open("a") as file:  # noqa: ASYNC230 (a local file, opened once)
+        with _open_lock_file(Path(str(database.url.database))) as file:
+            # Before there is a connection: opening one prepares the file, which cannot be while another migrates it.
             await _poll(lambda: _lock_file(file))
-            yield
+            async with _connected(database) as connection:
+                yield connection
         return
+    async with _connected(database) as connection, _locked(database, connection):
+        yield connection
+
+
+def _open_lock_file(database: Path) -> IO[str]:
+    try:
+        make_folder(database.parent)
+        return Path(f"{database}.migrating").open("a")
+    except OSError as error:
+        raise DatabaseMisconfigured(
+            f"the database's folder {str(database.parent)!r} cannot be made or written ({error.strerror}); "
+            "set CAIRN_DATA_DIR or CAIRN_DATABASE_URL to a place that can be written"
+        ) from None
+
+
+@asynccontextmanager
+async def _connected(database: Database) -> AsyncIterator[AsyncConnection]:
+    engine = database.make_migration_engine()
+    try:
+        async with acquiring():
+            connection = await engine.connect()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _locked(database: Database, connection: AsyncConnection) -> AsyncIterator[None]:
     key = zlib.crc32(f"{_LOCK_NAME}/{database.url.database}".encode())
     ask, free = (
         ("SELECT pg_try_advisory_lock(:key)", "SELECT pg_advisory_unlock(:key)")

@@ -30,6 +30,7 @@ async def stream_archive(
     prefix: str = "",
     paths: Sequence[bytes] = (),
     level: int | None = None,
+    deadline_seconds: float | None = None,
 ) -> AsyncGenerator[bytes, None]:
     """Yield the archive of a commit, a tag or a tree; of ``paths`` in it only, where there are any.
 
@@ -43,7 +44,7 @@ async def stream_archive(
     if level is not None:
         options.append(f"-{level}")
     command = GitCommand(name="archive", options=tuple(options), revisions=(tree_ish,), paths=tuple(paths))
-    async with runner.spawn(command, git_dir=view.path, kind=Kind.PACED) as child:
+    async with runner.spawn(command, git_dir=view.path, kind=Kind.PACED, deadline_seconds=deadline_seconds) as child:
         async for chunk in child.chunks():
             yield chunk
         await child.finish()

@@ -26,11 +26,11 @@ async def blob_chunks(
     if isinstance(known, bytes):
         yield known[start:end]
     elif known is not None:
-        async for chunk in _file_chunks(known, start, end):
+        async for chunk in file_chunks(known, start, end):
             yield chunk
     else:
         async with engine.answers.fly(
-            key, lambda: _unpack(engine, state, oid), shared_key=None, is_final=lambda head: True
+            key, lambda: _unpack(engine, state, oid), shared=None, is_final=lambda head: True
         ) as flight:
             async for chunk in _within(flight.chunks(), start, end):
                 yield chunk
@@ -54,7 +54,8 @@ async def _unpack(engine: Engine, state: StoreState, oid: Oid) -> AsyncGenerator
         await child.finish()
 
 
-async def _file_chunks(path: Path, start: int, end: int | None) -> AsyncIterator[bytes]:
+async def file_chunks(path: Path, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    """Yield a file's bytes from ``start`` up to before ``end``, or to its own end, read in threads."""
     file = await asyncio.to_thread(path.open, "rb")
     try:
         file.seek(start)

@@ -1,7 +1,7 @@
 """The environment of git children: from scratch, so that neither the machine nor a repository configures them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # Settings of every child. Repository content and the machine's own configuration decide none of them.
@@ -80,6 +80,19 @@ def repository_environment(
     if protocol_version is not None:
         environment[b"GIT_PROTOCOL"] = b"version=%d" % protocol_version
     return environment
+
+
+def configured(environment: Mapping[bytes, bytes], settings: Sequence[tuple[str, str]]) -> dict[bytes, bytes]:
+    """Return the environment with further settings of git's behind those it has; the last of one name counts.
+
+    They may hold secrets: only processes of the same account can read a child's environment.
+    """
+    first = int(environment[b"GIT_CONFIG_COUNT"])
+    more = {b"GIT_CONFIG_COUNT": b"%d" % (first + len(settings))}
+    for index, (key, value) in enumerate(settings, first):
+        more[b"GIT_CONFIG_KEY_%d" % index] = os.fsencode(key)
+        more[b"GIT_CONFIG_VALUE_%d" % index] = os.fsencode(value)
+    return {**environment, **more}
 
 
 def _quote_alternate(folder: Path) -> bytes:

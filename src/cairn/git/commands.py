@@ -49,6 +49,12 @@ TIP_FORMAT = "--format=%H%x00%ct%x00%ae"
 AUTHOR_FORMAT = "--format=%an%x00%ae"
 """The author of one commit with ``-z``: name and address, each ended by NUL."""
 
+ACTIVITY_FORMAT = "--format=%an%x00%ae%x00%ad"
+"""Who wrote one commit and when, with ``-z``: name, address and date, each ended by NUL."""
+
+UPSTREAM = "upstream"
+"""The name of the remote repository in commands that speak to one."""
+
 CHECK_FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(deltabase)"
 
 _GRAMMARS = {
@@ -79,13 +85,13 @@ _GRAMMARS = {
     ),
     "log": _Grammar(
         (
-            *(LOG_FORMAT, CHANGES_FORMAT, TIP_FORMAT, AUTHOR_FORMAT, "--no-walk=unsorted", "--no-merges"),
-            *("--format=%H", "--format=%H %T %P", "--find-object=<oid>"),
+            *(LOG_FORMAT, CHANGES_FORMAT, TIP_FORMAT, AUTHOR_FORMAT, ACTIVITY_FORMAT),
+            *("--no-walk=unsorted", "--no-merges", "--format=%H", "--format=%H %T %P", "--find-object=<oid>"),
             *("--stdin", "-z", "--date=raw", "--no-decorate", "--no-show-signature", "--no-notes"),
             *("--max-count=<count>", "--skip=<count>", "--first-parent", "--topo-order", "--follow", "--no-patch"),
             *("--since=<count>", "--until=<count>", "--author=<text>", "--grep=<text>", "--fixed-strings"),
             *("--regexp-ignore-case", "--reverse", "--raw", "--no-abbrev", "--no-renames", "--name-status"),
-            *("-m", "-t", "-c"),
+            *("-m", "-t", "-c", "--shortstat"),
         ),
         end_of_options=True,
         paths=True,
@@ -104,6 +110,7 @@ _GRAMMARS = {
                 "--minimal",
                 "--no-indent-heuristic",
                 "--shortstat",
+                "-c",
             ),
         ),
         end_of_options=True,
@@ -159,6 +166,16 @@ _GRAMMARS = {
         end_of_options=True,
     ),
     "show-index": _Grammar(("--object-format=sha1",)),
+    # What "upstream" is says the environment alone (``remote_fetch``): no address stands on a command line.
+    "ls-remote": _Grammar(("--symref", "--quiet", UPSTREAM)),
+    "fetch": _Grammar(
+        (
+            *("--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules"),
+            *("--stdin", "--no-show-forced-updates", UPSTREAM),
+        )
+    ),
+    # So it does what goes where (``remote_push``): no name of a ref does.
+    "push": _Grammar(("--porcelain", "--no-verify", "--no-progress", "--no-recurse-submodules", UPSTREAM)),
 }
 
 

@@ -23,6 +23,10 @@ _KIND = "contributors"
 _WORDS = 2
 
 
+NAME_LENGTH_MAX = 300
+"""Characters of a name or an address that are kept: git sets no bound, and thousands of them are held at once."""
+
+
 class AuthorCount(msgspec.Struct, array_like=True, frozen=True):
     """Somebody as commits name them, and how many of them: merges are not counted."""
 
@@ -62,7 +66,10 @@ async def _count(engine: Engine, state: StoreState, view: View, tip: Oid) -> byt
         rest.extend(words)
         whole = len(rest) - len(rest) % _WORDS
         for name, email in zip(rest[:whole:_WORDS], rest[1:whole:_WORDS], strict=True):
-            pair = (name.decode("utf-8", "replace"), email.decode("utf-8", "replace"))
+            pair = (
+                name.decode("utf-8", "replace")[:NAME_LENGTH_MAX],
+                email.decode("utf-8", "replace")[:NAME_LENGTH_MAX],
+            )
             if pair in counted or len(counted) < AUTHORS_MAX:
                 counted[pair] += 1
         del rest[:whole]

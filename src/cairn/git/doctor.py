@@ -97,7 +97,7 @@ async def _examine_uploads(engine: Engine, store_id: int, bucket: dict[str, int]
         elif upload.state == UploadState.EXPIRED and await _any_left(engine.storage, upload.keys, bucket):
             what = f"Upload {upload.id} expired and left bytes in the object store."
             findings.append(Finding(what, is_mendable=True))
-    return _shortened(findings, "uploads like these")
+    return shortened(findings, "uploads like these")
 
 
 async def _any_left(storage: Storage, keys: Sequence[str], bucket: dict[str, int]) -> bool:
@@ -118,7 +118,7 @@ async def _examine_packs(engine: Engine, store_id: int, bucket: dict[str, int]) 
         files = (_File(f"{pack.key}.pack", pack.pack_bytes), _File(f"{pack.key}.idx", pack.index_bytes))
         looked = [await _look_again(engine, pack, file) for file in files if bucket.get(file.key) != file.size]
         findings += [problem for problem in looked if problem is not None]
-    return _shortened(findings, "packs like these")
+    return shortened(findings, "packs like these")
 
 
 async def _rows(session: AsyncSession, store_id: int) -> list[tuple[Pack, bool, bool]]:
@@ -178,7 +178,7 @@ async def _examine_unknown_keys(engine: Engine, store_id: int, bucket: dict[str,
         for key in unknown
         if await engine.storage.exists(key)
     ]
-    return _shortened(findings, "unknown keys")
+    return shortened(findings, "unknown keys")
 
 
 async def _examine_indexes(engine: Engine, store_id: int) -> list[Finding]:
@@ -191,7 +191,7 @@ async def _examine_indexes(engine: Engine, store_id: int) -> list[Finding]:
             Finding(f"{file.key}, part of a {index.kind}, is missing or cut; only speed is lost.", is_mendable=True)
             for file in lost
         ]
-    return _shortened(findings, "indexes like these")
+    return shortened(findings, "indexes like these")
 
 
 async def _examine_undo_packs(engine: Engine, store_id: int) -> list[Finding]:
@@ -202,7 +202,7 @@ async def _examine_undo_packs(engine: Engine, store_id: int) -> list[Finding]:
                 findings.append(
                     Finding(f"{pack.key}{ending} is missing or cut: what a collection dropped cannot be restored.")
                 )
-    return _shortened(findings, "undo packs like these")
+    return shortened(findings, "undo packs like these")
 
 
 async def _examine_refs(engine: Engine, store_id: int) -> list[Finding]:
@@ -220,7 +220,7 @@ async def _examine_refs(engine: Engine, store_id: int) -> list[Finding]:
                 for ref in snapshot.refs
                 if ref.oid in absent
             ]
-            return _shortened(findings, "refs like these") + await _absent_objects(engine, view, present)
+            return shortened(findings, "refs like these") + await _absent_objects(engine, view, present)
     except PackDamaged as error:
         return [Finding(f"{error.key} cannot be read whole, so the refs could not be followed.")]
     except GitFailed as error:
@@ -261,10 +261,10 @@ async def _absent_objects(engine: Engine, view: View, refs: Sequence[RefValue]) 
     findings = [
         Finding(f"Object {oid}, which the refs reach, is in no pack of this store.") for oid in sorted(set(missing))
     ]
-    return _shortened(findings, "missing objects")
+    return shortened(findings, "missing objects")
 
 
-def _shortened(findings: list[Finding], what: str) -> list[Finding]:
+def shortened(findings: list[Finding], what: str) -> list[Finding]:
     """Return the first findings and one that counts the rest."""
     rest = findings[EXAMPLES_MAX:]
     if not rest:

@@ -5,22 +5,19 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import CursorResult, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.log import get_logger
 from cairn.base.settings import Settings
-from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.git import fail_points
 from cairn.git.fetch_cache import FetchCache
 from cairn.git.landing import Staged, Within, land
 from cairn.git.manifest import drop_manifest
-from cairn.git.models import Store
 from cairn.git.node_cache import NodeCache, View
 from cairn.git.node_purges import NodePurges
 from cairn.git.operator_hooks import open_hooks
@@ -29,10 +26,11 @@ from cairn.git.reachability import Reachability
 from cairn.git.receive_pack import ReceivePack
 from cairn.git.ref_names import check_ref_name
 from cairn.git.ref_queries import RefReader, RefSnapshot
+from cairn.git.ref_queues import RefQueues
 from cairn.git.ref_transaction import RefOutcome, drop_refs
 from cairn.git.runner import GitRunner
-from cairn.git.staging import Stager, Write
-from cairn.git.store_state import DEFAULT_BRANCH, StoreState, lock_stores, read_state
+from cairn.git.staging import Examine, Stager, Write
+from cairn.git.store_state import DEFAULT_BRANCH, StoreState, insert_store, lock_stores, read_state
 from cairn.git.types import RefName
 from cairn.git.upload_pack import UploadPack
 from cairn.git.views import Views
@@ -58,6 +56,7 @@ class Engine:
     reachability: Reachability
     upload: UploadPack
     receive: ReceivePack
+    queues: RefQueues
 
     async def state(self, store_id: int) -> StoreState:
         """Return the store as it is now; StoreGone if there is none."""
@@ -76,21 +75,7 @@ class Engine:
     async def create_store(self, session: AsyncSession, *, head_target: RefName = DEFAULT_BRANCH) -> int:
         """Make an empty store in the caller's transaction and return its id."""
         check_ref_name(head_target, max_bytes=self.settings.max_ref_name_bytes)
-        made = await session.execute(
-            insert(Store).values(
-                object_format="sha1",
-                head_target=head_target,
-                ref_version=0,
-                manifest_version=0,
-                tags_version=0,
-                cache_epoch=0,
-                created_at=await database_now(session),
-            )
-        )
-        assert isinstance(made, CursorResult)
-        key = made.inserted_primary_key
-        assert key is not None
-        return int(key[0])
+        return await insert_store(session, head_target)
 
     async def delete_store(self, session: AsyncSession, store_id: int) -> None:
         """Drop the store's refs and manifest in the caller's transaction; packs nobody else names are condemned.
@@ -119,15 +104,23 @@ class Engine:
         return await land(self.database, staged, push_id=push_id, actor=actor, within=within)
 
 
+MakeExamine = Callable[[Settings, Database, GitRunner], Examine]
+"""Makes what looks into the objects of every plan."""
+
+
 @asynccontextmanager
-async def open_engine(settings: Settings, database: Database, storage: Storage) -> AsyncIterator[Engine]:
+async def open_engine(
+    settings: Settings, database: Database, storage: Storage, *, make_examine: MakeExamine | None = None
+) -> AsyncIterator[Engine]:
     """Yield the engine of this program; its background work ends with the block.
 
+    Without ``make_examine`` nobody looks into what is staged, and who decides later refuses where somebody should have.
     An error of the block comes out as it is, not in the group of the background tasks.
     """
     fail_points.configure(settings.fail_points)
     cache = NodeCache(settings.cache_path, storage, max_bytes=settings.cache_max_bytes)
     await asyncio.to_thread(sweep_quarantines, cache.quarantines)
+    await asyncio.to_thread(cache.sweep_temporary)
     error: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as background:
@@ -135,7 +128,7 @@ async def open_engine(settings: Settings, database: Database, storage: Storage) 
             sweeper = background.create_task(_sweep(cache))
             listener = background.create_task(NodePurges(database, cache, answers).listen())
             try:
-                yield _assemble(settings, database, storage, cache, answers)
+                yield _assemble(settings, database, storage, cache, answers, make_examine)
             finally:
                 sweeper.cancel()
                 listener.cancel()
@@ -147,7 +140,12 @@ async def open_engine(settings: Settings, database: Database, storage: Storage) 
 
 
 def _assemble(
-    settings: Settings, database: Database, storage: Storage, cache: NodeCache, answers: FetchCache
+    settings: Settings,
+    database: Database,
+    storage: Storage,
+    cache: NodeCache,
+    answers: FetchCache,
+    make_examine: MakeExamine | None,
 ) -> Engine:
     runner = GitRunner(
         home=cache.root / "home",
@@ -158,7 +156,8 @@ def _assemble(
     )
     refs = RefReader(database)
     views = Views(database, cache)
-    stager = Stager(database, storage, cache, views, refs, runner)
+    examine = None if make_examine is None else make_examine(settings, database, runner)
+    stager = Stager(database, storage, cache, views, refs, runner, examine)
     reachability = Reachability(database, runner)
     hooks = open_hooks(settings, home=cache.root / "home")
     return Engine(
@@ -176,6 +175,7 @@ def _assemble(
             refs=refs, views=views, cache=cache, answers=answers, reachability=reachability, runner=runner
         ),
         receive=ReceivePack(database=database, settings=settings, refs=refs, stager=stager, hooks=hooks),
+        queues=RefQueues(),
     )
 
 

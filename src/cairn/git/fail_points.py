@@ -56,10 +56,11 @@ OWN_AFTER_COMMIT     they are committed
 
 Decisions, which must refuse when they fail:
 
-===========  ======================================================================================
-RIGHTS_READ  a door is about to read who asks and what they may do to the repository
-RULES_READ   the change of refs may be made by this actor; the rules of each ref are to be asked
-===========  ======================================================================================
+==============  ===================================================================================
+RIGHTS_READ     a door is about to read who asks and what they may do to the repository
+RULES_EXAMINED  the objects of a plan are about to be examined by the rules of its repository
+RULES_READ      the change of refs may be made by this actor; the rules of each ref are to be asked
+==============  ===================================================================================
 """
 
 import os
@@ -115,6 +116,7 @@ class Step(Enum):
     OWN_BEFORE_COMMIT = "own_before_commit"
     OWN_AFTER_COMMIT = "own_after_commit"
     RIGHTS_READ = "rights_read"
+    RULES_EXAMINED = "rules_examined"
     RULES_READ = "rules_read"
 
 

@@ -2,8 +2,7 @@
 
 The key never holds the ref version: what a request asks for by object id stays right however busy the repository is.
 Identical requests in flight share one run. An answer that is only growing is read from its file while it grows, so a
-slow reader neither holds git nor memory. In the object store an answer is followed by its SHA-256: what a failed writer
-or a faulty store left there is noticed, at the latest by its last reader's client.
+slow reader neither holds git nor memory. How answers lie in the object store: ``git.shared_answers``.
 """
 
 import asyncio
@@ -12,24 +11,18 @@ import os
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from cairn.base.errors import CairnError, Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
 from cairn.base.settings import KIB, MIB
 from cairn.git.node_cache import NodeCache
-from cairn.git.pktline import FLUSH
-from cairn.storage.errors import StorageNotFound
+from cairn.git.shared_answers import SharedAnswer
 from cairn.storage.storage import Storage
 
 IN_MEMORY_BYTES = 256 * KIB
 """Answers up to this size stay in memory, within ``_MEMORY_BYTES_MAX`` together."""
-
-SHARED_PREFIX = "cache/fetch"
-"""Where answers lie in the object store: exempt from the comparison of bucket and tables, expired by age."""
 
 _MEMORY_BYTES_MAX = 32 * MIB
 _READ_BYTES = 128 * KIB
@@ -43,8 +36,6 @@ that git happens to write, would cost more than the answer."""
 
 _SHARES_AT_ONCE = 2
 _SHARE_WAITS_SECONDS = 30
-_SHARE_BYTES = 4 * MIB
-_DIGEST_BYTES = 32
 _log = get_logger(__name__)
 
 Produce = Callable[[], AsyncGenerator[bytes, None]]
@@ -240,14 +231,14 @@ class FetchCache:
         key: str,
         produce: Produce,
         *,
-        shared_key: str | None,
+        shared: SharedAnswer | None,
         is_final: Callable[[bytes], bool],
         outlives_readers: bool = False,
     ) -> AsyncIterator[Flight]:
         """Yield the answer in the making: somebody's run if one is on its way, else a new one of ``produce``.
 
         ``is_final`` judges by the first bytes whether the answer is worth keeping (a mere round of negotiation is not:
-        the next push may change it). With ``shared_key`` the object store is asked first, and given the answer
+        the next push may change it). With ``shared`` the object store is asked first, and given the answer
         afterwards. When the last reader leaves an unfinished run, the run ends too, unless it ``outlives_readers``:
         what a page does not wait for is then there for the next.
         """
@@ -255,7 +246,7 @@ class FetchCache:
         if flight is None:
             flight = Flight(self._cache.root / "tmp" / random_id())
             self._flights[key] = flight
-            flight.task = self._group.create_task(self._run(key, flight, produce, shared_key, is_final))
+            flight.task = self._group.create_task(self._run(key, flight, produce, shared, is_final))
             self._running.add(flight.task)
             flight.task.add_done_callback(self._running.discard)
         else:
@@ -291,13 +282,13 @@ class FetchCache:
         key: str,
         flight: Flight,
         produce: Produce,
-        shared_key: str | None,
+        shared: SharedAnswer | None,
         is_final: Callable[[bytes], bool],
     ) -> None:
         """Fill the flight; this is the outermost frame of its task, so every failure becomes the readers'."""
         is_from_store = False
         try:
-            is_from_store = shared_key is not None and await self._copy_shared(shared_key, flight)
+            is_from_store = shared is not None and await shared.copy(self._storage, flight.write)
             self.counts["store" if is_from_store else "run"] += 1
             if not is_from_store:
                 async with aclosing(produce()) as chunks:
@@ -328,19 +319,19 @@ class FetchCache:
             if flight.readers == 0:
                 flight.close()
         if path is not None:
-            await self._weigh_and_share(flight, None if is_from_store else shared_key, path)
+            await self._weigh_and_share(flight, None if is_from_store else shared, path)
 
-    async def _weigh_and_share(self, flight: Flight, shared_key: str | None, path: Path) -> None:
+    async def _weigh_and_share(self, flight: Flight, shared: SharedAnswer | None, path: Path) -> None:
         """Do what only later requests gain from; its failure must not end the program."""
         try:
             await self._cache.weigh(added_bytes=path.stat().st_size)
-            if shared_key is not None:
+            if shared is not None:
                 # The upload reads and sends what clients still wait for: they come first.
                 await flight.wait_until_left(seconds=_SHARE_WAITS_SECONDS)
                 async with self._sharing:
-                    await self._share(shared_key, path)
+                    await shared.put(self._storage, path)
         except (CairnError, OSError) as error:
-            _log.warning("fetch_not_shared", key=shared_key, error=str(error))
+            _log.warning("fetch_not_shared", key=shared and shared.key, error=str(error))
 
     def _keep(self, key: str, flight: Flight) -> Path | None:
         """Give the finished answer its name on disk, and memory if it is small; None if the disk refused it."""
@@ -355,54 +346,6 @@ class FetchCache:
             _log.warning("fetch_not_kept", key=key, error=error.strerror)
             return None
         return path
-
-    async def _copy_shared(self, shared_key: str, flight: Flight) -> bool:
-        """Copy the answer from the object store; False if it is not there, incomplete or out of reach."""
-        digest = hashlib.sha256()
-        try:
-            size = (await self._storage.stat(shared_key)).size - _DIGEST_BYTES
-            tail_bytes = len(FLUSH) + _DIGEST_BYTES
-            tail = (
-                await self._storage.get_range(shared_key, size - len(FLUSH), tail_bytes) if size > tail_bytes else b""
-            )
-            # A writer that failed may leave a cut object behind; a whole answer ends with a flush packet.
-            if not tail.startswith(FLUSH):
-                await self._storage.delete(shared_key)
-                return False
-            async with self._storage.stream(shared_key, size=size) as chunks:
-                async for chunk in chunks:
-                    digest.update(chunk)
-                    flight.write(chunk)
-        except StorageNotFound:
-            if flight.size:
-                raise
-            return False
-        except CairnError as error:
-            if flight.size:
-                raise
-            _log.warning("shared_fetch_unread", key=shared_key, error=str(error))
-            return False
-        if digest.digest() != tail[len(FLUSH) :]:
-            _log.error("shared_fetch_damaged", key=shared_key)
-            await self._storage.delete(shared_key)
-            raise _failed()
-        return True
-
-    async def _share(self, shared_key: str, path: Path) -> None:
-        digest = hashlib.sha256()
-
-        def read(file: BinaryIO) -> bytes:
-            piece = file.read(_SHARE_BYTES)
-            digest.update(piece)
-            return piece
-
-        async def pieces(file: BinaryIO) -> AsyncIterator[bytes]:
-            while piece := await asyncio.to_thread(read, file):
-                yield piece
-            yield digest.digest()
-
-        with path.open("rb") as file:
-            await self._storage.put_stream(shared_key, pieces(file))
 
     def _remember(self, key: str, answer: bytes) -> bytes:
         self._memory_bytes += len(answer) - len(self._memory.get(key, b""))
@@ -419,16 +362,3 @@ class FetchCache:
 
 def _failed() -> Unavailable:
     return Unavailable("The server failed to prepare this answer; try again.")
-
-
-async def expire_shared_answers(storage: Storage, *, before: datetime) -> int:
-    """Delete the answers in the object store that were written before a time; return how many.
-
-    An answer that is being read ends as it began on every store we know; the next reader makes it again.
-    """
-    deleted = 0
-    async for found in storage.list(SHARED_PREFIX):
-        if found.modified_at is not None and found.modified_at < before:
-            await storage.delete(found.key)
-            deleted += 1
-    return deleted

@@ -31,6 +31,6 @@ async def keep_answer(
         yield await make()
 
     async with engine.answers.fly(
-        key, produce, shared_key=None, is_final=lambda head: True, outlives_readers=outlives_readers
+        key, produce, shared=None, is_final=lambda head: True, outlives_readers=outlives_readers
     ) as flight:
         return b"".join([chunk async for chunk in flight.chunks()])

@@ -30,6 +30,8 @@ _ATTEMPTS = 5
 _LAND_SECONDS = 30.0
 """All attempts together."""
 _RESOLVE_SECONDS = 10.0
+_KEEP_SECONDS = 5.0
+_IF_REFUSED = "landing.if_refused"
 _GIVEN_UP = [{"name": "", "old": "", "new": "", "refusal": "given up"}]
 """The result of a push that never committed and never will: no ref has an empty name."""
 _log = get_logger(__name__)
@@ -112,6 +114,7 @@ async def land(database: Database, staged: Staged, *, push_id: str, actor: str, 
                 is_committing = True
                 await session.commit()
         except _AllRefused as all_refused:
+            await _keep_refused(database, session, push_id)
             return all_refused.outcomes
         except _RefusedLate as late:
             refused = late.refusals  # at least one more each time, so this ends
@@ -129,6 +132,34 @@ async def land(database: Database, staged: Staged, *, push_id: str, actor: str, 
             await fail_point(Step.AFTER_COMMIT)
             return outcomes
         await asyncio.sleep(0.02 * 2**attempt)
+
+
+def keep_if_refused(session: AsyncSession, keep: Callable[[AsyncSession], None]) -> None:
+    """Have something written by a transaction of its own if the landing of this session is refused as a whole.
+
+    What ``within`` writes itself is lost then. What is kept says that something was refused; it changes nothing else.
+    """
+    session.info.setdefault(_IF_REFUSED, []).append(keep)
+
+
+async def _keep_refused(database: Database, refused: AsyncSession, push_id: str) -> None:
+    wanted: list[Callable[[AsyncSession], None]] = refused.info.get(_IF_REFUSED, [])
+    if not wanted:
+        return
+    try:
+        async with asyncio.timeout(_KEEP_SECONDS), database.write() as session:
+            for keep in wanted:
+                keep(session)
+    except (DBAPIError, DatabaseAway, TimeoutError) as error:
+        # Nothing moved, and whoever asked is told so: that is true whether it is noted or not.
+        _log.warning("refusal_not_kept", push_id=push_id, error=type(error).__name__)
+
+
+async def find_landed(database: Database, store_id: int, push_id: str) -> list[RefOutcome] | None:
+    """Return what a push id that landed did, None if it did not (yet): whoever repeats it learns that it is done."""
+    async with database.read() as session:
+        _, result = await _look(session, store_id, push_id)
+    return None if result is None or result == _GIVEN_UP else _decode(result)
 
 
 async def _land_within(

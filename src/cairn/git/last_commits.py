@@ -96,7 +96,7 @@ async def read_last_commits(engine: Engine, state: StoreState, *, folder: bytes,
 
     key = _key(state, folder, tip)
     async with engine.answers.fly(
-        key, produce, shared_key=None, is_final=lambda head: True, outlives_readers=True
+        key, produce, shared=None, is_final=lambda head: True, outlives_readers=True
     ) as flight:
         return _decode(b"".join([chunk async for chunk in flight.chunks()]))
 

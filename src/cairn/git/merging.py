@@ -8,7 +8,7 @@ repository (``merge=union`` and the like) are not applied, as no server-side mer
 import asyncio
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pygit2
 
@@ -47,10 +47,14 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class Conflicted:
-    """No result: ``paths`` need a person. In a rebase ``commit_oid`` is the commit that did not apply."""
+    """No result: ``paths`` need a person. In a rebase ``commit_oid`` is the commit that did not apply.
+
+    ``tree_oid`` is what could be merged; where lines conflict, its files have both sides between git's markers.
+    """
 
     paths: tuple[bytes, ...]
     commit_oid: Oid | None = None
+    tree_oid: Oid | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,15 @@ async def rebase(
     return Rebased(current.oid, tuple(picked), tuple(dropped))
 
 
+async def merge_trees(
+    runner: GitRunner, quarantine: Quarantine, *, base: Oid, ours: Oid, theirs: Oid
+) -> Oid | Conflicted:
+    """Merge two trees over the one that both began with; return the merged tree, written into the quarantine."""
+    began = await _synthetic(quarantine, base, [])
+    left, right = await _synthetic(quarantine, ours, [began]), await _synthetic(quarantine, theirs, [began])
+    return await _merge_tree(runner, quarantine, left, right)
+
+
 async def _merged_tree(runner: GitRunner, quarantine: Quarantine, *, base: Oid, head: Oid) -> Oid | Conflicted:
     objects = Objects(quarantine.path, quarantine.alternates)
     if await is_ancestor(runner, objects, ancestor=head, descendant=base):
@@ -159,7 +172,8 @@ async def _merge_tree(runner: GitRunner, quarantine: Quarantine, ours: Oid, thei
     tree, *paths = done.stdout.split(b"\0")
     if done.exit_code == 0:
         return Oid(tree.decode("ascii"))
-    return Conflicted(tuple(dict.fromkeys(path for path in paths if path)))
+    found = tuple(dict.fromkeys(path for path in paths if path))
+    return Conflicted(found, tree_oid=Oid(tree.decode("ascii")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +222,8 @@ async def _picked_tree(runner: GitRunner, quarantine: Quarantine, pick: _Pick, c
     """Return ``current_tree`` with the change of ``pick`` applied, by a three-way merge over its parent."""
     if pick.parent_tree_oid == current_tree or pick.is_empty:
         return current_tree if pick.is_empty else pick.tree_oid
-    base = await _synthetic(quarantine, pick.parent_tree_oid, [])
-    ours = await _synthetic(quarantine, current_tree, [base])
-    theirs = await _synthetic(quarantine, pick.tree_oid, [base])
-    result = await _merge_tree(runner, quarantine, ours, theirs)
-    return Conflicted(result.paths, pick.oid) if isinstance(result, Conflicted) else result
+    result = await merge_trees(runner, quarantine, base=pick.parent_tree_oid, ours=current_tree, theirs=pick.tree_oid)
+    return replace(result, commit_oid=pick.oid) if isinstance(result, Conflicted) else result
 
 
 async def _synthetic(quarantine: Quarantine, tree: Oid, parents: Sequence[Oid]) -> Oid:

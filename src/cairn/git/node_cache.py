@@ -1,10 +1,10 @@
 """The node's folder of packs and views: a cache that may be deleted at any moment, shared by the node's programs.
 
 Layout below its root: ``packs/ID/`` (see ``cached_files``), ``views/STORE-VERSION/`` (a bare directory of hard links),
-``fetch/KEY`` (cached answers), ``locks/`` (one file a view), ``quarantine/``, ``tmp/``. A shared lock on its lock file
-keeps a view, also while it is being made: in a directory that only its maker knows, which then takes its name. Whoever
-removes one holds the exclusive lock. A view's age is its lock file's mtime: never a pack's, because hard links share
-the inode and git touches it.
+``fetch/KEY`` (cached answers), ``locks/`` (one file a view), ``quarantine/``, ``tmp/``, ``forms/`` (files that browsers
+send). A shared lock on its lock file keeps a view, also while it is being made: in a directory that only its maker
+knows, which then takes its name. Whoever removes one holds the exclusive lock. A view's age is its lock file's mtime:
+never a pack's, because hard links share the inode and git touches it.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from weakref import WeakValueDictionary
 from cairn.base.errors import Unavailable
 from cairn.base.ids import random_id
 from cairn.base.log import get_logger
+from cairn.base.settings import FORMS_FOLDER
 from cairn.git.cached_files import CachedFiles, StoredGroup
 from cairn.git.turns import Turns
 from cairn.storage.storage import Storage
@@ -31,7 +32,9 @@ GRACE_SECONDS = 120
 """Nothing used this recently is evicted: a server may still be about to open a file it was told to send."""
 
 TEMPORARY_SECONDS = 86_400
-"""Longer than any transfer: what is older in ``tmp`` belongs to a process that died."""
+"""Longer than any transfer: what nobody touched since in ``tmp`` and ``forms`` belongs to a process that died."""
+
+_TEMPORARY = ("tmp", FORMS_FOLDER)
 
 _TOUCH_SECONDS = 30
 _TRUSTED_MAX = 100_000
@@ -90,7 +93,7 @@ class NodeCache:
 
     def make_folders(self) -> None:
         """Make the cache's own folders where they are missing: somebody may have emptied the disk."""
-        for name in ("packs", "views", "locks", "quarantine", "tmp", "fetch", "home"):
+        for name in ("packs", "views", "locks", "quarantine", "fetch", "home", *_TEMPORARY):
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
     @property
@@ -179,16 +182,20 @@ class NodeCache:
         That is: temporary files of processes that died, and views that a later version of their store replaced. They
         cost no bytes but names, and a file system gives one pack only so many (ext4: 65,000).
         """
-        self.make_folders()
-        horizon = time.time() - TEMPORARY_SECONDS
-        for entry in (self.root / "tmp").iterdir():
-            with suppress(FileNotFoundError):
-                if entry.stat().st_mtime < horizon:
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self.sweep_temporary()
         for view in self._superseded():
             with suppress(FileNotFoundError):  # another program removed it
                 self._remove_view(view, older_than=time.time() - GRACE_SECONDS)
         self.evict(self._max_bytes)
+
+    def sweep_temporary(self) -> None:
+        """Delete temporary files of processes that died. Blocks: call it in a thread."""
+        self.make_folders()
+        horizon = time.time() - TEMPORARY_SECONDS
+        for entry in (entry for kind in _TEMPORARY for entry in (self.root / kind).iterdir()):
+            with suppress(FileNotFoundError):
+                if _written_at(entry) < horizon:
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def forget(self, pack_ids: Collection[str]) -> None:
         """The node has none of these packs, but in views that somebody is using this moment. Blocks; safe to repeat."""
@@ -316,7 +323,7 @@ class NodeCache:
 
     def _used_bytes(self) -> int:
         total = 0
-        for kind in ("packs", "fetch", "tmp"):
+        for kind in ("packs", "fetch", *_TEMPORARY):
             for folder, _, files in os.walk(self.root / kind):
                 for file in files:
                     with suppress(FileNotFoundError):
@@ -395,6 +402,12 @@ class NodeCache:
 
 class ViewMissing(Exception):
     """The view is not on this node; the caller reads the manifest and asks again with its packs."""
+
+
+def _written_at(entry: Path) -> float:
+    """Return when a file, or one right in a folder, was last written: a large one may come for days."""
+    inside = entry.iterdir() if entry.is_dir() else ()
+    return max(float(path.stat().st_mtime) for path in (entry, *inside))
 
 
 def _lay_out(view: Path) -> None:

@@ -28,7 +28,6 @@ from cairn.db.clock import database_now
 from cairn.db.database import Database
 from cairn.git.engine import Engine
 from cairn.git.fail_points import Step, fail_point
-from cairn.git.fetch_cache import SHARED_PREFIX
 from cairn.git.history import Objects
 from cairn.git.models import (
     BaseTip,
@@ -50,6 +49,7 @@ from cairn.git.quarantine import open_quarantine
 from cairn.git.reaching import which_reach
 from cairn.git.reading import open_repository
 from cairn.git.ref_queries import ROOTS_KEPT, RefSnapshot
+from cairn.git.shared_answers import SHARED_PREFIX
 from cairn.git.store_state import StoreGone, lock_stores
 from cairn.git.types import ZERO_OID, Oid, RefName, show
 from cairn.git.undo_packs import delete_undo_packs

@@ -1,8 +1,8 @@
 """Where objects wait until they are accepted: a private bare repository, seen by nobody, gone with its push.
 
-``index_pack`` fills it from a client, pygit2 and merges fill it from the server's side; then ``check_objects`` and
-``closure.check_closure`` judge, and the pack is uploaded from here. Objects that already exist are visible through
-``alternates``, handed to children by environment only.
+``index_pack`` fills it from a client, pygit2 and merges fill it from the server's side; then
+``object_check.check_objects`` and ``closure.check_closure`` judge, and the pack is uploaded from here. Objects that
+already exist are visible through ``alternates``, handed to children by environment only.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +21,13 @@ from pathlib import Path
 from cairn.base.errors import Conflict, Invalid, TooLarge
 from cairn.base.ids import random_id
 from cairn.base.settings import GIB, MIB
-from cairn.git.commands import CHECK_FORMAT, GitCommand
+from cairn.git.commands import GitCommand
 from cairn.git.packfile import PACK_HEADER_BYTES, PackCorrupt, PackIndex, read_pack_header
 from cairn.git.places import Kind
 from cairn.git.runner import GitChild, GitFailed, GitLimits, GitRunner, StdinPipe
 from cairn.git.types import OID_BYTES, Oid
 
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogallrefupdates = false\n"
-_INLINE_LINES = 500
 _WAIT_SECONDS = 120
 _BYTES_PER_SECOND_MIN = 16 << 10
 """From the pack's first bytes on, its git child waits for the client this long altogether, and a second for each 16 KiB
@@ -43,9 +42,6 @@ _OBJECT_MEMORY_BYTES = 400
 _PACKED_OBJECT_BYTES_MIN = 9
 _MEMORY_LOOK_SECONDS = 0.05
 _MEMORY_BETWEEN_LOOKS = 64 * MIB
-
-NODE_BYTES_MAX = 64 * MIB
-"""Largest commit, tree or tag: unlike files, those are read into memory whole. A folder of a million names has 40."""
 
 # Severities of git's object checks. Everything that could mislead or attack a client stays an error: .git and
 # .gitmodules tricks, NUL bytes, unsorted or duplicate tree entries, null ids. Tolerated is what old or foreign programs
@@ -208,25 +204,6 @@ async def index_pack(
         words = (await child.read()).split()
     described = await _describe(quarantine, words[-1].decode("ascii"), received=received)
     return replace(described, stands_alone=stands_alone)
-
-
-async def check_objects(runner: GitRunner, quarantine: Quarantine, pack: IndexedPack, *, limits: PackLimits) -> None:
-    """Return if no object in the pack is too large and no delta chain too long; PackTooLarge names the object."""
-    command = GitCommand(
-        name="cat-file",
-        options=(CHECK_FORMAT, "--batch-all-objects"),
-    )
-    with PackIndex.open(pack.path_idx) as index:
-        check = _ObjectCheck(index, limits)
-        # Without alternates only the pack's own objects are listed, in the index's order, all delta bases among them.
-        async with runner.spawn(command, git_dir=quarantine.path) as child:
-            async for lines in child.line_batches():
-                await _judge(check.feed, lines)
-            await child.finish()
-        if len(index) <= _INLINE_LINES:
-            check.finish()
-        else:
-            await asyncio.to_thread(check.finish)
 
 
 async def pack_new_objects(
@@ -425,75 +402,3 @@ def _explain(failure: GitFailed) -> Exception:
     error = error or PackCorrupt("the pack is damaged and cannot be read; run git fsck and push again")
     error.__cause__ = failure
     return error
-
-
-async def _judge(judge: Callable[[list[bytes]], None], lines: list[bytes]) -> None:
-    """Run ``judge`` on the lines: few at once, many in a thread."""
-    if len(lines) <= _INLINE_LINES:
-        judge(lines)
-    else:
-        await asyncio.to_thread(judge, lines)
-
-
-_NO_BASE = b"0" * 40
-
-
-class _ObjectCheck:
-    """Collects sizes and delta bases of one pack: four bytes an object, whatever the pack holds."""
-
-    def __init__(self, index: PackIndex, limits: PackLimits) -> None:
-        self._index = index
-        self._limits = limits
-        # The rank of the base plus one; 0 for an object that is no delta.
-        self._bases = memoryview(bytearray(4 * len(index))).cast("I")
-        self._listed = 0
-
-    def feed(self, lines: list[bytes]) -> None:
-        limit = self._limits.file_bytes
-        for rank, line in enumerate(lines, self._listed):
-            name, kind, size, base = line.split(b" ")
-            if kind == b"blob" and int(size) > limit.value:
-                raise PackTooLarge(
-                    f"A file of this push (blob {name.decode()}) has {int(size):,} bytes, more than {limit.value:,} "
-                    f"({limit.setting}); keep large files outside of git or ask the operator."
-                )
-            if kind != b"blob" and int(size) > NODE_BYTES_MAX:
-                raise PackTooLarge(
-                    f"The {kind.decode()} {name.decode()} of this push has {int(size):,} bytes, more than "
-                    f"{NODE_BYTES_MAX:,}; only files may be larger."
-                )
-            if base != _NO_BASE:
-                self._bases[rank] = self._rank(base) + 1
-        self._listed += len(lines)
-
-    def finish(self) -> None:
-        assert self._listed == len(self._index), "git lists what the index holds"
-        limit = self._limits.delta_depth
-        depths = memoryview(bytearray(4 * len(self._index))).cast("I")
-        for start in range(len(self._index)):
-            chain = list(self._chain(start, depths))
-            depth = self._depth_below(chain, start, depths)
-            for rank in reversed(chain):
-                depth += 1
-                depths[rank] = depth
-            if depth > limit.value:
-                raise PackTooLarge(
-                    f"Object {self._index.oid_at(start)} is stored as a chain of {depth:,} deltas, more than "
-                    f"{limit.value:,} ({limit.setting}); run git repack -adf and push again."
-                )
-
-    def _chain(self, start: int, depths: "memoryview[int]") -> Iterator[int]:
-        """Yield ``start`` and the deltas below it whose depth is not known yet."""
-        rank = start
-        while self._bases[rank] and not depths[rank]:
-            yield rank
-            rank = self._bases[rank] - 1
-
-    def _depth_below(self, chain: list[int], start: int, depths: "memoryview[int]") -> int:
-        bottom = self._bases[chain[-1]] - 1 if chain else start
-        return int(depths[bottom])
-
-    def _rank(self, name: bytes) -> int:
-        rank = self._index.position(bytes.fromhex(name.decode("ascii")))
-        assert rank is not None, "git lists only what the index holds"
-        return rank

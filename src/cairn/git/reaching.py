@@ -15,7 +15,7 @@ from cairn.git.types import Oid
 
 @dataclass(slots=True)
 class _Values:
-    """The values asked about: by the commit each finally means, others by themselves; and what reaches for certain."""
+    """The values asked about: by the commit each finally means, folders by themselves; and what reaches for certain."""
 
     by_commit: dict[Oid, set[Oid]]
     others: dict[Oid, Oid]
@@ -55,7 +55,7 @@ def _sort_out(objects: Objects, values: Iterable[Oid], wanted: frozenset[Oid]) -
             found.reaching.add(value)
         elif isinstance(read, pygit2.Commit):
             found.by_commit.setdefault(oid, set()).add(value)
-        elif read is not None:
+        elif isinstance(read, pygit2.Tree):
             found.others[value] = oid
     return found
 

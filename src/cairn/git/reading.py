@@ -9,7 +9,7 @@ import functools
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -182,6 +182,10 @@ class ObjectReader:
         """Return the entry at ``path`` of a commit or tree (``b""`` is the tree itself); ObjectNotFound otherwise."""
         return await self._in_thread(self._resolve, oid, path)
 
+    async def resolve_paths(self, oid: Oid, paths: Collection[bytes]) -> dict[bytes, TreeEntry]:
+        """Return the entries at those paths of a commit or tree that have one; each folder on the way is read once."""
+        return await self._in_thread(self._resolve_all, oid, paths)
+
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(function, *args, **kwargs)
 
@@ -265,18 +269,43 @@ class ObjectReader:
         return entry
 
     def _child(self, parent: TreeEntry, name: bytes, whole: bytes) -> TreeEntry:
-        if parent.kind is ObjectKind.TREE and name:
-            tree = self._get(parent.oid, ObjectKind.TREE)
-            assert isinstance(tree, pygit2.Tree)
-            try:
-                item = tree[os.fsdecode(name)]
-            except KeyError:
-                item = None
-            # Names with NUL are cut by pygit2, so what was found is compared.
-            if item is not None and item.raw_name == name:
-                mode, kind = _mode_and_kind(b"%o" % item.filemode)
-                return TreeEntry(name, mode, Oid(str(item.id)), kind)
-        raise ObjectNotFound(f"there is no {show(whole)!r} here")
+        found = None
+        if parent.kind is ObjectKind.TREE:
+            found = self._entry(self._get(parent.oid, ObjectKind.TREE), name)
+        if found is None:
+            raise ObjectNotFound(f"there is no {show(whole)!r} here")
+        return found
+
+    def _entry(self, tree: AnyObject, name: bytes) -> TreeEntry | None:
+        assert isinstance(tree, pygit2.Tree)
+        try:
+            item = tree[os.fsdecode(name)] if name else None
+        except KeyError:
+            item = None
+        # Names with NUL are cut by pygit2, so what was found is compared.
+        if item is None or item.raw_name != name:
+            return None
+        mode, kind = _mode_and_kind(b"%o" % item.filemode)
+        return TreeEntry(name, mode, Oid(str(item.id)), kind)
+
+    def _resolve_all(self, oid: Oid, paths: Collection[bytes]) -> dict[bytes, TreeEntry]:
+        found: dict[bytes, TreeEntry] = {}
+        waiting = [(b"", self._resolve(oid, b"").oid, paths)]
+        while waiting:
+            prefix, folder, wanted = waiting.pop()
+            tree = self._get(folder, ObjectKind.TREE)
+            below: dict[bytes, list[bytes]] = {}
+            for path in wanted:
+                below.setdefault(path[len(prefix) :].partition(b"/")[0], []).append(path)
+            for name, whole in below.items():
+                entry = self._entry(tree, name)
+                if entry is None:
+                    continue
+                found |= {path: entry for path in whole if path == prefix + name}
+                deeper = [path for path in whole if path != prefix + name]
+                if deeper and entry.kind is ObjectKind.TREE:
+                    waiting.append((prefix + name + b"/", entry.oid, deeper))
+        return found
 
 
 def decode_text(raw: bytes, encoding: str | None) -> str:

@@ -62,7 +62,7 @@ class PushRequest:
 
 
 Remarks = Callable[[Sequence[RefOutcome]], Awaitable[Sequence[str]]]
-"""Given what moved, returns the lines a person should read after the push (without ``remote:``)."""
+"""Given what moved and what did not, returns the lines a person should read after it (without ``remote:``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +224,7 @@ class ReceivePack:
         by_name = {outcome.name: outcome for outcome in landed}
         outcomes = [by_name.get(u.name) or RefOutcome(u.name, u.old, u.new, refusals[u.name]) for u in request.updates]
         await self._tell_hooks(hooked, landed)
-        return "ok", outcomes, await _remarks(by, [outcome for outcome in landed if outcome.moved])
+        return "ok", outcomes, await _remarks(by, landed)
 
     async def _stage(
         self,
@@ -318,12 +318,10 @@ async def _drain(pack: AsyncIterator[bytes], *, max_bytes: int = GIB) -> None:
                 return
 
 
-async def _remarks(by: PushBy, moved: Sequence[RefOutcome]) -> Sequence[str]:
-    """Return the last words; the push is committed, so their failure must not look like its own."""
-    if not moved:
-        return ()
+async def _remarks(by: PushBy, landed: Sequence[RefOutcome]) -> Sequence[str]:
+    """Return the last words; the push is decided, so their failure must not look like its own."""
     try:
-        return await by.remarks(moved)
+        return await by.remarks(landed)
     except Exception:
         _log.exception("remarks_failed")
         return ()

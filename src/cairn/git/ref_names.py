@@ -18,6 +18,10 @@ RESERVED_PREFIXES: tuple[bytes, ...] = (
 )
 """Names that only Cairn writes (``refs/for/`` is kept free for pushes that open pulls); a push to them is refused."""
 
+KEPT_OBJECTS: RefName = b"refs/cairn/kept"
+"""A plan that moves this ref lands objects that no ref reaches: it is made and deleted in one stroke, so that its line
+of the log is a root for 14 days, as if somebody had pushed a ref and deleted it. It never stands among the refs."""
+
 _FORBIDDEN = re.compile(rb"[\x00-\x20\x7f~^:?*\[\\]")
 _LOOKS_LIKE_OID = re.compile(rb"refs/(?:heads|tags)/[0-9a-fA-F]{40}")
 

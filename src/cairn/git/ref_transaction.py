@@ -4,8 +4,8 @@ Everything here runs inside ``cairn.git.landing``'s transaction, which holds the
 what keeps two writers apart; the comparison of old values is what tells the loser.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -13,8 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.errors import Conflict
 from cairn.git.models import Ref, RefLog, Store
+from cairn.git.ref_names import KEPT_OBJECTS
 from cairn.git.ref_queries import ROOTS_KEPT, after_prefix
 from cairn.git.types import ZERO_OID, Oid, RefName, show
+
+STALE = "stale info: the ref moved meanwhile; fetch and push again"
+"""The refusal of an update whose ref is not where it was seen: who can do so looks again and tries anew."""
 
 _BATCH = 500
 """Names per IN list: far below every database's limit on parameters."""
@@ -25,10 +29,20 @@ class RefMoved(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a rule has against what a ref would get: which rule, by its place in its set, and why."""
+
+    rule: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefUpdate:
     """Move one ref from ``old`` to ``new``; ZERO_OID means "does not exist". ``peeled`` is for annotated tags.
 
     ``keeps_old``: the new value was seen to reach the old one. False only costs the old value a place among the roots.
+    ``findings`` is what the objects were examined for while they were staged: by the key of each set of rules what it
+    found, often nothing. The engine carries it to whoever decides; a key that is missing was not examined.
     """
 
     name: RefName
@@ -36,6 +50,7 @@ class RefUpdate:
     new: Oid
     peeled: Oid | None = None
     keeps_old: bool = False
+    findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict, compare=False)
 
     @property
     def is_creation(self) -> bool:
@@ -51,6 +66,17 @@ class RefUpdate:
     def is_rewind(self) -> bool:
         """True if objects may be reachable from the old value alone."""
         return not self.is_creation and not self.keeps_old
+
+    @property
+    def is_passing(self) -> bool:
+        """True if the ref is gone again in the same stroke, and what it pointed to a root of 14 days."""
+        return self.name == KEPT_OBJECTS
+
+    def lines(self) -> "Iterator[RefUpdate]":
+        """Yield what the log says of this update."""
+        yield self
+        if self.is_passing:
+            yield RefUpdate(self.name, self.new, ZERO_OID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +110,7 @@ async def find_refusals(session: AsyncSession, store_id: int, updates: Sequence[
     for change in updates:
         found = current.get(change.name, ZERO_OID)
         if found != change.old:
-            refusals[change.name] = "stale info: the ref moved meanwhile; fetch and push again"
+            refusals[change.name] = STALE
     possible = [change for change in updates if change.name not in refusals]
     return refusals | await _name_conflicts(session, store_id, possible)
 
@@ -102,7 +128,9 @@ async def write_refs(
 ) -> None:
     """Make the updates true, log them and raise the store's versions. The caller has the lock and found no refusal."""
     store.ref_version += 1
-    if store.collect_after is None and any(change.is_rewind for change in updates):
+    lines = [line for change in updates for line in change.lines()]
+    updates = [change for change in updates if not change.is_passing]
+    if store.collect_after is None and any(line.is_rewind for line in lines):
         store.collect_after = at + ROOTS_KEPT
     if any(change.name.startswith(b"refs/tags/") for change in updates):
         store.tags_version += 1
@@ -134,15 +162,15 @@ async def write_refs(
                 "store_id": store.id,
                 "ref_version": store.ref_version,
                 "position": position,
-                "name": change.name,
-                "old_oid": change.old,
-                "new_oid": change.new,
+                "name": line.name,
+                "old_oid": line.old,
+                "new_oid": line.new,
                 "push_id": push_id,
                 "actor": actor[:255],
-                "is_rewind": change.is_rewind,
+                "is_rewind": line.is_rewind,
                 "at": at,
             }
-            for position, change in enumerate(updates)
+            for position, line in enumerate(lines)
         ],
     )
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from cairn.base.descriptors import readable, writable
 from cairn.base.errors import CairnError, TooLarge, Unavailable
 from cairn.base.settings import GIB, KIB, MIB
-from cairn.git.child_environment import base_environment, repository_environment
+from cairn.git.child_environment import base_environment, configured, repository_environment
 from cairn.git.commands import GitCommand
 from cairn.git.places import BUSY_RETRY_SECONDS, GitBusy, Kind, Places
 
@@ -364,16 +364,19 @@ class GitRunner:
         deadline_seconds: float | None = None,
         limits: GitLimits | None = None,
         kind: Kind = Kind.SHORT,
+        config: Sequence[tuple[str, str]] = (),
     ) -> AsyncIterator[GitChild]:
         """Start ``command``; when the block is left, however, the whole process group is gone and reaped.
 
         ``stdin`` as bytes is handed over at once (no pump needed, whatever its size). The deadline covers the block.
-        ``kind`` says what the child costs: see the class.
+        ``kind`` says what the child costs: see the class. ``config`` are settings of git's for this child alone.
         Errors: GitTimedOut, GitBusy. The exit code is the caller's to check (``finish``).
         """
         environment = self._environment | repository_environment(
             git_dir, alternates, object_directory, protocol_version
         )
+        if config:
+            environment = configured(environment, config)
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
         async with self._places.hold(kind):
             self._running += 1

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import pygit2
 from pygit2.enums import ObjectType
@@ -21,7 +22,9 @@ from cairn.git.closure import check_closure
 from cairn.git.fail_points import Step, fail_point
 from cairn.git.landing import Staged
 from cairn.git.node_cache import NodeCache
+from cairn.git.object_check import SMALL_FILE_BYTES, check_objects
 from cairn.git.pack_files import AnnouncedUpload, UploadedPack, announce_upload, upload_pack
+from cairn.git.packfile import PackIndex
 from cairn.git.purged_objects import refuse_purged
 from cairn.git.quarantine import (
     IndexedPack,
@@ -29,7 +32,6 @@ from cairn.git.quarantine import (
     ObjectMissing,
     PackLimits,
     Quarantine,
-    check_objects,
     index_pack,
     open_quarantine,
     pack_new_objects,
@@ -53,6 +55,23 @@ Write = Callable[[Quarantine], Awaitable[Sequence[RefUpdate]]]
 
 Inspect = Callable[[RefSnapshot, Quarantine, Sequence[RefUpdate]], Awaitable[Sequence[RefUpdate]]]
 """Looks at a push in its quarantine and returns the updates it lets pass, of those it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Refs that are to move, and the quarantine in which what they bring waits; ``snapshot`` is the refs before.
+
+    ``small_files`` are those of its files that have one of SMALL_FILE_BYTES.
+    """
+
+    snapshot: RefSnapshot
+    quarantine: Quarantine
+    updates: Sequence[RefUpdate]
+    small_files: Sequence[Oid] = ()
+
+
+Examine = Callable[[Waiting], Awaitable[Sequence[RefUpdate]]]
+"""Looks into the objects of every plan, whoever stages it; returns its updates with ``findings``."""
 
 
 class NotACommit(Invalid):
@@ -95,6 +114,7 @@ class Stager:
     views: Views
     refs: RefReader
     runner: GitRunner
+    examine: Examine | None = None
 
     async def stage_push(
         self,
@@ -125,6 +145,10 @@ class Stager:
             # Not before the pack came: it may take its hour, and what the refs were then is a root for 14 days.
             checked_at = await self.database.now()
             upload: list[AnnouncedUpload] = []
+            small_files: list[Oid] = []
+
+            async def check(received: IndexedPack) -> None:
+                small_files.extend(await check_objects(self.runner, quarantine, received, limits=limits))
 
             async def announce() -> None:
                 upload.append(await announce_upload(self.database, state.id, at=checked_at))
@@ -136,11 +160,12 @@ class Stager:
                 # The row costs a commit, so it is written while the children judge; a refused push leaves it to expire.
                 await together(
                     closure,
-                    check_objects(self.runner, quarantine, received, limits=limits),
+                    check(received),
                     refuse_purged(self.database, state.id, received),
                     announce(),
                 )
             moves: Sequence[RefUpdate] = await asyncio.to_thread(_look_closer, quarantine, updates)
+            moves = await self._examined(Waiting(snapshot, quarantine, moves, small_files))
             await fail_point(Step.AFTER_CHECKS)
             if inspect is not None:
                 moves = await inspect(snapshot, quarantine, moves)
@@ -170,12 +195,14 @@ class Stager:
         verify: Sequence[VerifyRef] = (),
         is_atomic: bool = True,
         based_on: Sequence[Oid] = (),
+        alternates: Sequence[Path] = (),
     ) -> Staged:
         """Let ``write`` make objects on the server and return the plan that lands them.
 
         Everything the new tips reach and no root does is packed, even what already lies in the view unreferenced:
         rule D, never "it exists already". Closure holds by construction. ``based_on`` are tips of base packs that the
-        store names: what they reach is kept whole, whoever refers to it.
+        store names: what they reach is kept whole, whoever refers to it. ``alternates`` are object folders of views
+        that the caller keeps open and may copy from: what the new tips reach there is packed like everything else.
         """
         checked_at = await self.database.now()
         snapshot = await self.refs.snapshot(state)
@@ -183,7 +210,7 @@ class Stager:
         async with (
             self._making_room(),
             self.views.open(state) as view,
-            open_quarantine(self.cache.quarantines, alternates=[view.objects]) as quarantine,
+            open_quarantine(self.cache.quarantines, alternates=[view.objects, *alternates]) as quarantine,
         ):
             updates = await write(quarantine)
             tips = [update.new for update in updates if not update.is_deletion]
@@ -193,12 +220,19 @@ class Stager:
                 written = await pack_new_objects(self.runner, quarantine, tips=tips, roots=roots)
                 if written is not None:
                     await refuse_purged(self.database, state.id, written)
-            moves = await asyncio.to_thread(_look_closer, quarantine, updates)
+            looked = await asyncio.to_thread(_look_closer, quarantine, updates)
+            small_files = await asyncio.to_thread(_list_small_files, quarantine, written) if written else []
+            moves = await self._examined(Waiting(snapshot, quarantine, looked, small_files))
             uploaded = None
             if written is not None:
                 upload = await announce_upload(self.database, state.id, at=checked_at)
                 uploaded = await upload_pack(self.storage, upload, written, adopt=self.cache.adopt)
             return _staged(state, moves, uploaded, checked_at, is_atomic=is_atomic, verify=verify)
+
+    async def _examined(self, waiting: Waiting) -> Sequence[RefUpdate]:
+        if self.examine is None or all(update.is_deletion for update in waiting.updates):
+            return waiting.updates
+        return await self.examine(waiting)
 
     @asynccontextmanager
     async def _making_room(self) -> AsyncIterator[None]:
@@ -255,6 +289,20 @@ def _staged(
         verify=tuple(verify),
         cache_epoch=state.cache_epoch,
     )
+
+
+def _list_small_files(quarantine: Quarantine, pack: IndexedPack) -> list[Oid]:
+    """Return the files of a pack that the server made which have one of SMALL_FILE_BYTES. Blocks."""
+    repository = open_repository(quarantine.path, alternates=quarantine.alternates)
+    found = []
+    with PackIndex.open(pack.path_idx) as index:
+        for rank in range(len(index)):
+            oid = index.oid_at(rank)
+            kind, size = repository.odb.read_header(oid)
+            if ObjectType(kind) is ObjectType.BLOB and size in SMALL_FILE_BYTES:
+                found.append(oid)
+    repository.free()
+    return found
 
 
 def _look_closer(quarantine: Quarantine, updates: Sequence[RefUpdate]) -> list[RefUpdate]:

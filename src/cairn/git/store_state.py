@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.base.errors import NotFound
+from cairn.db.clock import database_now
 from cairn.db.database import Database, PointQuery
 from cairn.git.models import Store
 from cairn.git.types import RefName
@@ -49,6 +50,25 @@ async def read_state(database: Database, store_id: int) -> StoreState:
     if row is None:
         raise StoreGone("Not Found")
     return from_row(row, store_id=store_id)
+
+
+async def insert_store(session: AsyncSession, head_target: RefName = DEFAULT_BRANCH) -> int:
+    """Make an empty store in the caller's transaction and return its id; the name of its HEAD is checked already."""
+    made = await session.execute(
+        insert(Store).values(
+            object_format="sha1",
+            head_target=head_target,
+            ref_version=0,
+            manifest_version=0,
+            tags_version=0,
+            cache_epoch=0,
+            created_at=await database_now(session),
+        )
+    )
+    assert isinstance(made, CursorResult)
+    key = made.inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 async def lock_stores(session: AsyncSession, store_ids: list[int]) -> dict[int, Store]:

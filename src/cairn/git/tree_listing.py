@@ -49,6 +49,38 @@ async def list_tree(
     return TreeListing(tuple(entries), is_truncated=False)
 
 
+@dataclass(frozen=True, slots=True)
+class TreeSize:
+    """How much a tree holds: entries below it, and the bytes of its files together."""
+
+    entries: int
+    file_bytes: int
+
+
+async def measure_tree(runner: GitRunner, objects: Objects, tree: Oid, *, max_entries: int, max_bytes: int) -> TreeSize:
+    """Return how much is below a tree (or a commit's tree), counted until one of the bounds is passed and no further.
+
+    A tree that names itself a million times over (a "git bomb") costs as much as one of ``max_entries``.
+    """
+    command = GitCommand(name="ls-tree", options=("-z", "-l", "-r", "-t", "--full-tree"), revisions=(tree,))
+    entries = file_bytes = 0
+    rest = b""
+    async with runner.spawn(command, git_dir=objects.git_dir, alternates=objects.alternates) as child:
+        async for chunk in child.chunks():
+            *records, rest = (rest + chunk).split(b"\0")
+            entries += len(records)
+            file_bytes += await asyncio.to_thread(_bytes_of, records)
+            if entries > max_entries or file_bytes > max_bytes:
+                return TreeSize(entries, file_bytes)
+        await child.finish()
+    return TreeSize(entries, file_bytes)
+
+
+def _bytes_of(records: list[bytes]) -> int:
+    sizes = (record.partition(b"\t")[0].rpartition(b" ")[2] for record in records)
+    return sum(int(size) for size in sizes if size != b"-")
+
+
 def _parse(records: list[bytes]) -> list[ListedEntry]:
     """Parse ``<mode> <kind> <oid> <size>\\t<path>``; the size of what is no file is a hyphen."""
     found: list[ListedEntry] = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cairn import __version__
 from cairn.base.settings import MIB
 from cairn.git.commands import GitCommand
-from cairn.git.fetch_cache import SHARED_PREFIX, Answer, FetchCache, Flight, answer_key
+from cairn.git.fetch_cache import Answer, FetchCache, Flight, answer_key
 from cairn.git.node_cache import NodeCache
 from cairn.git.object_info import answer_object_info, parse_object_info
 from cairn.git.pktline import (
@@ -32,6 +32,7 @@ from cairn.git.reachability import Reachability
 from cairn.git.ref_queries import RefReader, RefSnapshot, RefValue
 from cairn.git.refs_directory import refs_directory
 from cairn.git.runner import GitChild, GitRunner, StdinPipe
+from cairn.git.shared_answers import SHARED_PREFIX, SharedFetch
 from cairn.git.store_state import StoreState
 from cairn.git.types import Oid, is_oid, show
 from cairn.git.views import ViewMended, Views
@@ -237,7 +238,7 @@ class UploadPack:
         async with self._answers.fly(
             key,
             lambda: self._run_v0(state, body, snapshot, beyond, version=version),
-            shared_key=None,
+            shared=None,
             is_final=lambda head: False,
         ) as flight:
             yield flight
@@ -313,13 +314,13 @@ class UploadPack:
             await self._prove(state, snapshot, beyond)
             yield answer
             return
-        shared_key = None
+        shared = None
         if not request.has_haves and not beyond and await self._views.bytes_of(state) >= SHARED_FROM_BYTES:
-            shared_key = f"{SHARED_PREFIX}/{state.id}/{key}"
+            shared = SharedFetch(f"{SHARED_PREFIX}/{state.id}/{key}")
         async with self._answers.fly(
             key,
             lambda: self._run(state, request, snapshot),
-            shared_key=shared_key,
+            shared=shared,
             is_final=lambda head: request.is_done or encode(b"packfile\n") in head,
         ) as flight:
             # Side by side with the run, of which nobody reads a byte before the proof.

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pygit2
 from pygit2.enums import ObjectType
@@ -22,8 +23,14 @@ FILE_MODE = 0o100644
 EXECUTABLE_MODE = 0o100755
 LINK_MODE = 0o120000
 
-_TREE_MODE = 0o040000
+TREE_MODE = 0o040000
+SUBMODULE_MODE = 0o160000
+PATH_BYTES_MAX = 4096
+PATH_PARTS_MAX = 200
+"""Folders within folders; far beyond what any client's file system takes."""
+
 _MODES = frozenset({FILE_MODE, EXECUTABLE_MODE, LINK_MODE})
+_PLACED_MODES = _MODES | {TREE_MODE, SUBMODULE_MODE}
 # What file systems of clients fold into ".git": letters of any case, the 8.3 name, trailing dots and blanks, streams.
 _DOT_GIT = re.compile(rb"(?:\.git|git~[0-9]+)[ .]*(?::.*)?", re.IGNORECASE | re.DOTALL)
 # Code points HFS+ drops when it compares names.
@@ -39,24 +46,42 @@ class SignatureInvalid(Invalid):
     """A name or address of which nothing is left once what git forbids is removed."""
 
 
+Content = bytes | Path
+"""A file's content, or a file on this node that holds it: that one is read piece by piece, whatever its size."""
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A file's content and mode as it goes into a tree."""
 
-    content: bytes
+    content: Content
     mode: int = FILE_MODE
 
     def __post_init__(self) -> None:
         assert self.mode in _MODES, "a file, an executable or a symbolic link"
 
 
-Changes = Mapping[bytes, File | None]
-"""Path to new file; None deletes the file or folder there."""
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An object that exists already as it goes into a tree; a folder (TREE_MODE) takes the place of whatever is there.
+
+    The caller has proved that it may be relied on, and that it is what the mode says.
+    """
+
+    oid: Oid
+    mode: int
+
+    def __post_init__(self) -> None:
+        assert self.mode in _PLACED_MODES, "a file, an executable, a symbolic link, a folder or a submodule"
 
 
-async def write_blob(quarantine: Quarantine, content: bytes) -> Oid:
+Changes = Mapping[bytes, File | Placed | None]
+"""Path to what stands there afterwards; None deletes the file or folder there."""
+
+
+async def write_blob(quarantine: Quarantine, content: Content) -> Oid:
     """Write a blob and return its id."""
-    return await asyncio.to_thread(lambda: _write(_open(quarantine), ObjectKind.BLOB, content))
+    return await asyncio.to_thread(lambda: _write_content(_open(quarantine), content))
 
 
 async def write_tree(quarantine: Quarantine, base: Oid | None, changes: Changes) -> Oid:
@@ -138,14 +163,22 @@ def encode_text(text: str) -> bytes:
 
 def check_path(path: bytes) -> None:
     """Return if ``path`` may stand in a tree; PathInvalid names it and the rule."""
-    if len(path) > 4096:
-        raise PathInvalid(f"{show(path[:100])!r}… has {len(path):,} bytes, the limit is 4,096")
-    for part in path.split(b"/"):
+    if len(path) > PATH_BYTES_MAX:
+        raise PathInvalid(f"{show(path[:100])!r}… has {len(path):,} bytes, the limit is {PATH_BYTES_MAX:,}")
+    parts = path.split(b"/")
+    if len(parts) > PATH_PARTS_MAX:
+        raise PathInvalid(f"{show(path[:100])!r}… has {len(parts):,} parts, the limit is {PATH_PARTS_MAX:,}")
+    for part in parts:
         if part in {b"", b".", b".."} or b"\0" in part:
             raise PathInvalid(f"{show(path)!r} cannot be a path in a repository: {show(part)!r} is not a name")
-        folded = _IGNORED_BY_HFS.sub("", part.decode("utf-8", "replace")).encode()
-        if _DOT_GIT.fullmatch(part) or _DOT_GIT.fullmatch(folded):
+        # To Windows a backslash is a slash.
+        if any(_reads_as_dot_git(piece) for piece in part.split(b"\\")):
             raise PathInvalid(f"{show(path)!r} cannot be a path in a repository: some systems read it as .git")
+
+
+def _reads_as_dot_git(name: bytes) -> bool:
+    folded = _IGNORED_BY_HFS.sub("", name.decode("utf-8", "replace")).encode()
+    return bool(_DOT_GIT.fullmatch(name) or _DOT_GIT.fullmatch(folded))
 
 
 def _open(quarantine: Quarantine) -> pygit2.Repository:
@@ -164,6 +197,14 @@ def _write(repository: pygit2.Repository, kind: ObjectKind, raw: bytes) -> Oid:
     return Oid(str(repository.odb.write(_TYPES[kind], raw)))
 
 
+def _write_content(repository: pygit2.Repository, content: Content) -> Oid:
+    if isinstance(content, bytes):
+        return _write(repository, ObjectKind.BLOB, content)
+    with content.open("rb") as file:
+        # Without a name no attribute or filter touches it.
+        return Oid(str(repository.create_blob_fromiobase(file)))
+
+
 def _clean_message(message: str) -> str:
     cleaned = message.replace("\0", "").replace("\r\n", "\n").strip("\n")
     return cleaned + "\n" if cleaned else ""
@@ -173,7 +214,7 @@ def _clean_message(message: str) -> str:
 class _Node:
     """Changes below one folder: its own files, and folders with changes inside."""
 
-    files: dict[bytes, File | None]
+    files: dict[bytes, File | Placed | None]
     folders: dict[bytes, "_Node"]
 
 
@@ -191,7 +232,7 @@ def _write_changed_tree(quarantine: Quarantine, base: Oid | None, changes: Chang
     return written if written is not None else _write(repository, ObjectKind.TREE, b"")
 
 
-def _place(root: _Node, path: bytes, file: File | None) -> None:
+def _place(root: _Node, path: bytes, file: File | Placed | None) -> None:
     *folders, name = path.split(b"/")
     node = root
     for folder in folders:
@@ -211,17 +252,20 @@ def _write_node(repository: pygit2.Repository, tree: Oid | None, node: _Node, pr
             if entries.pop(name, None) is None:
                 raise PathInvalid(f"there is no {show(prefix + name)!r} to delete")
             continue
-        if entries.get(name, (FILE_MODE, ""))[0] == _TREE_MODE:
+        if file.mode != TREE_MODE and entries.get(name, (FILE_MODE, ""))[0] == TREE_MODE:
             raise PathInvalid(f"{show(prefix + name)!r} is a folder; delete it before a file takes its place")
-        entries[name] = (file.mode, _write(repository, ObjectKind.BLOB, file.content))
+        entries[name] = (
+            file.mode,
+            _write_content(repository, file.content) if isinstance(file, File) else file.oid,
+        )
     for name, folder in node.folders.items():
-        mode, oid = entries.get(name, (_TREE_MODE, None))
-        if mode != _TREE_MODE:
+        mode, oid = entries.get(name, (TREE_MODE, None))
+        if mode != TREE_MODE:
             raise PathInvalid(f"{show(prefix + name)!r} is a file; delete it before a folder takes its place")
         written = _write_node(repository, oid, folder, prefix + name + b"/")
         entries.pop(name, None)
         if written is not None:
-            entries[name] = (_TREE_MODE, written)
+            entries[name] = (TREE_MODE, written)
     return _write(repository, ObjectKind.TREE, _serialise(entries)) if entries else None
 
 
@@ -239,7 +283,7 @@ def _serialise(entries: Mapping[bytes, tuple[int, Oid]]) -> bytes:
 
     def key(item: tuple[bytes, tuple[int, Oid]]) -> bytes:
         name, (mode, _) = item
-        return name + b"/" if mode == _TREE_MODE else name
+        return name + b"/" if mode == TREE_MODE else name
 
     ordered = sorted(entries.items(), key=key)
     return b"".join(b"%o %b\0%b" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in ordered)

@@ -46,7 +46,7 @@ from cairn.git_server.lfs_requests import (
     show_lock,
     show_locks,
 )
-from cairn.git_server.observer import GitObserver, Result, unobserved
+from cairn.git_server.observer import GitObserver, Large, LargeObserver, Result, uncounted, unobserved
 from cairn.git_server.request_body import ClientGone, RequestBody
 from cairn.git_server.requests import Verb
 from cairn.identity.authenticate import BadCredentials
@@ -54,11 +54,11 @@ from cairn.identity.credentials import Credential, KeyCredential, parse_authoriz
 from cairn.lfs.locks import LOCKS_AT_ONCE, PathLocked, create_lock, list_locks, release_lock
 from cairn.lfs.objects import StoredObject, find_object, find_objects, note_wanted
 from cairn.lfs.quotas import QuotaExceeded, Room, require_size, room_of
-from cairn.lfs.uploads import Incoming, receive_object
+from cairn.lfs.uploads import Incoming, ObjectMismatch, receive_object
 from cairn.lfs.words import Operation, Word, Words, is_word
 from cairn.repositories.accept_push import begin_push
 from cairn.repositories.git_access import GitDoor, GitTarget
-from cairn.repositories.lfs_access import make_authorize
+from cairn.repositories.lfs_access import make_authorize, refuse_wiki
 from cairn.storage.storage import Storage
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send, header
 from cairn.web.rate_limits import RateLimits, whose_share
@@ -119,6 +119,7 @@ class LfsHttp:
         words: Words,
         limits: RateLimits | None = None,
         observe: GitObserver = unobserved,
+        count: LargeObserver = uncounted,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -127,6 +128,7 @@ class LfsHttp:
         self._words = words
         self._limits = limits or RateLimits(settings)
         self._observe = observe
+        self._count = count
         self._places = Places(
             UPLOADS_AT_ONCE, packing=1, queue_seconds=UPLOAD_QUEUE_SECONDS, max_waiting=UPLOADS_WAITING_MAX
         )
@@ -209,7 +211,7 @@ class LfsHttp:
                 )
         if is_upload:
             await note_wanted(self._database, target.repository_id, found.values())
-        links = _Links(self._settings, self._storage, target, call.authorization)
+        links = _Links(self._settings, self._storage, target, call.authorization, self._count)
         objects = [
             await (links.download(wanted, found) if room is None else links.upload(wanted, found, room))
             for wanted in request.objects
@@ -222,14 +224,19 @@ class LfsHttp:
         incoming = Incoming(repository_id=target.repository_id, oid=call.address.id, size=size)
         with on_behalf_of(whose_share(target.actor, call.client)):
             async with self._places.hold(Kind.SHORT), call.body.while_present():
-                await receive_object(
-                    self._database,
-                    self._storage,
-                    self._settings,
-                    incoming,
-                    call.body,
-                    authorize=make_authorize(target.actor, target.repository_id),
-                )
+                try:
+                    await receive_object(
+                        self._database,
+                        self._storage,
+                        self._settings,
+                        incoming,
+                        call.body,
+                        authorize=make_authorize(target.actor, target.repository_id),
+                    )
+                except (TooLarge, ObjectMismatch) as error:
+                    self._count(_outcome_of(error))
+                    raise
+        self._count(Large.RECEIVED)
         await call.reply.whole(b"", MEDIA_TYPE)
 
     async def _get(self, call: _Call) -> None:
@@ -237,7 +244,9 @@ class LfsHttp:
         async with self._database.read() as session:
             found = await find_object(session, target.repository_id, call.address.id)
         if found is None:
+            self._count(Large.ABSENT)
             raise NotFound("This repository has no such object.")
+        self._count(Large.SENT)
         start, end, status = 0, found.size, 200
         headers: Headers = [(b"accept-ranges", b"bytes"), (b"etag", b'"%s"' % found.oid.encode())]
         try:
@@ -323,6 +332,7 @@ class LfsHttp:
                 call.address.owner, call.address.name, credential, action=_ACTIONS[operation]
             )
             actor = target.actor
+            refuse_wiki(target)
             if word is not None and word.repository_id != target.repository_id:
                 raise BadCredentials("This credential was made for another repository.")
         finally:
@@ -343,8 +353,16 @@ class LfsHttp:
 class _Links:
     """Says of each object of a batch what its client may do with it."""
 
-    def __init__(self, settings: Settings, storage: Storage, target: GitTarget, authorization: str | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        target: GitTarget,
+        authorization: str | None,
+        count: LargeObserver,
+    ) -> None:
         self._settings = settings
+        self._count = count
         self._storage = storage
         self._base = f"{settings.origin}/{quote(target.owner)}/{quote(target.name)}.git/info/lfs/objects"
         # A client that came by SSH has nothing else to show; any other repeats its own credential by itself, so that
@@ -356,17 +374,20 @@ class _Links:
         """Return where to get an object, or why it cannot be had."""
         has = found.get(wanted.oid)
         if has is None:
+            self._count(Large.ABSENT)
             return _refused(wanted, 404, "This repository has no such object.")
         if has.size != wanted.size:
             return _refused(wanted, 422, f"The object has {has.size:,} bytes, not {wanted.size:,}.")
         direct = None
-        if self._settings.lfs_downloads == "direct":
+        if self._settings.downloads == "direct":
             direct = await self._storage.signed_url(
                 has.key,
                 expires_seconds=LINK_SECONDS,
                 content_type=_OCTETS[1].decode(),
                 content_disposition="attachment",
             )
+        if direct is not None:
+            self._count(Large.LINKED)
         link = self._link(wanted.oid) if direct is None else Link(direct, {}, LINK_SECONDS)
         is_authenticated = self._is_authenticated or direct is not None
         return BatchObject(wanted.oid, wanted.size, is_authenticated, {"download": link})
@@ -377,11 +398,13 @@ class _Links:
         if has is not None and has.size != wanted.size:
             return _refused(wanted, 422, f"The object has {has.size:,} bytes, not {wanted.size:,}.")
         if has is not None:
+            self._count(Large.HERE)
             return BatchObject(wanted.oid, wanted.size, self._is_authenticated)
         try:
             require_size(self._settings, wanted.size)
             room.take(wanted.size)
         except TooLarge as error:
+            self._count(_outcome_of(error))
             return _refused(wanted, _status_of(error), error.message)
         actions = {"upload": self._link(wanted.oid), "verify": self._link(f"{wanted.oid}/verify")}
         return BatchObject(wanted.oid, wanted.size, self._is_authenticated, actions)
@@ -405,6 +428,12 @@ def _content_length(scope: Scope) -> int | None:
     if header(scope, b"content-encoding") not in {b"", b"identity"}:
         raise Malformed("An object is sent as it is, without an encoding.")
     return int(text) if text.isdigit() else None
+
+
+def _outcome_of(error: TooLarge | ObjectMismatch) -> Large:
+    if isinstance(error, ObjectMismatch):
+        return Large.MISMATCHED
+    return Large.OVER_QUOTA if isinstance(error, QuotaExceeded) else Large.TOO_LARGE
 
 
 def _status_of(error: CairnError) -> int:

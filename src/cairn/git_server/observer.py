@@ -20,6 +20,36 @@ class Result(StrEnum):
     """The client left before the end."""
 
 
+class Large(StrEnum):
+    """What became of one large object that a client asked about."""
+
+    RECEIVED = "received"
+    """Its bytes came and were proved."""
+    HERE = "here"
+    """It was to be sent, and is here already."""
+    SENT = "sent"
+    """Its bytes, or a part of them, went out through this program."""
+    LINKED = "linked"
+    """The client was given an address of the object store."""
+    ABSENT = "absent"
+    TOO_LARGE = "too_large"
+    OVER_QUOTA = "over_quota"
+    MISMATCHED = "mismatched"
+    """Other bytes came than were announced."""
+
+
+class LargeObserver(Protocol):
+    """Hears what became of each large object."""
+
+    def __call__(self, outcome: Large) -> None:
+        """Count one; it must be quick: it runs on the loop."""
+        ...
+
+
+def uncounted(outcome: Large) -> None:
+    """Count nothing."""
+
+
 class GitObserver(Protocol):
     """Hears of every finished git operation."""
 

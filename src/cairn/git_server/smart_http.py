@@ -322,7 +322,7 @@ async def _refuse_dumb(reply: Reply) -> None:
 
 async def _redirect(reply: Reply, target: GitTarget, verb: Verb) -> None:
     """Send the client to the present name; git asks there for everything that follows."""
-    where = f"/{quote(target.owner)}/{quote(target.name)}.git/info/refs?service={verb.value}"
+    where = f"/{quote(target.full_name)}.git/info/refs?service={verb.value}"
     await reply.text(301, f"This repository is now {target.full_name}.", [(b"location", where.encode("ascii"))])
 
 

@@ -36,6 +36,7 @@ from cairn.identity.credentials import KeyCredential
 from cairn.lfs.words import WORD_SECONDS, Operation, Word, Words
 from cairn.repositories.accept_push import begin_push
 from cairn.repositories.git_access import GitDoor, GitTarget
+from cairn.repositories.lfs_access import refuse_wiki
 from cairn.web.rate_limits import RateLimits, whose_share
 
 LOGIN = "git"
@@ -390,6 +391,7 @@ async def _admit_to_lfs(
     """Tell git-lfs where the repository's large objects are, and give it what to show there."""
     operation = Operation(command.verb.value.rpartition(" ")[2])
     target = await resolve()
+    refuse_wiki(target)
     if operation is Operation.UPLOAD:
         begin_push(target, transport="ssh", settings=door.settings)
     header = await door.words.make(Word(client.fingerprint, target.repository_id, operation))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from cairn.base.descriptors import readable, writable
+from cairn.base.descriptors import Pipe, accept, readable
 from cairn.base.errors import CairnError, Forbidden, Malformed, Misconfigured, Unauthenticated
 from cairn.base.ids import random_id
 from cairn.base.log import bind_request, get_logger
@@ -32,7 +32,6 @@ QUESTION_SECONDS = 10.0
 """A wrapper sends its question at once; one that does not has no business here."""
 
 SESSIONS_MAX = 1000
-_PIPE_BYTES = 256 << 10
 _log = get_logger(__name__)
 
 Answer = dict[str, str | int]
@@ -49,41 +48,11 @@ class _Question(msgspec.Struct):
     address: str = ""
 
 
-class _Pipe:
-    """One descriptor as a session's stream: reads on demand, writes when it is drained."""
-
-    def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        self._descriptor = descriptor
-        self._unsent = bytearray()
-
-    async def read(self, n: int = _PIPE_BYTES, /) -> bytes:
-        while True:
-            try:
-                return os.read(self._descriptor, n)
-            except BlockingIOError:
-                await readable(self._descriptor)
-
-    def write(self, data: bytes, /) -> None:
-        self._unsent += data
-        self._send()
-
-    async def drain(self) -> None:
-        while self._unsent:
-            await writable(self._descriptor)
-            self._send()
-
-    def _send(self) -> None:
-        with suppress(BlockingIOError):
-            while self._unsent:
-                del self._unsent[: os.write(self._descriptor, memoryview(self._unsent)[:_PIPE_BYTES].tobytes())]
-
-
 class _Streams:
     """The three streams of a session that an sshd opened."""
 
     def __init__(self, descriptors: list[int]) -> None:
-        self.stdin, self.stdout, self.stderr = map(_Pipe, descriptors)
+        self.stdin, self.stdout, self.stderr = map(Pipe, descriptors)
 
 
 @asynccontextmanager
@@ -131,12 +100,7 @@ def _listener(path: Path) -> socket.socket:
 
 async def _accept(door: SshDoor, listener: socket.socket, running: set[asyncio.Task[None]]) -> None:
     while True:
-        await readable(listener.fileno())
-        try:
-            connection, _ = listener.accept()
-        except BlockingIOError:
-            continue
-        connection.setblocking(False)
+        connection = await accept(listener)
         if len(running) >= SESSIONS_MAX or not _is_trusted(connection):
             _log.warning("bridge_refused", peer_uid=_uid_of(connection), running=len(running))
             connection.close()

@@ -17,14 +17,10 @@ from cairn.identity.models import AccountKind
 from cairn.identity.organization_pages import frame_of
 from cairn.identity.organizations import read_organization
 from cairn.identity.public_keys import list_public_keys
-from cairn.identity.queries import AccountMoved, read_profile
-from cairn.repositories.queries import (
-    Affiliation,
-    RepositoryFilter,
-    RepositoryPage,
-    RepositorySort,
-    list_repositories,
-)
+from cairn.identity.queries import AccountMoved, Profile, read_profile
+from cairn.repositories.life.pins import list_pins
+from cairn.repositories.life.stars import list_starred
+from cairn.repositories.lists import Affiliation, RepositoryFilter, RepositoryPage, RepositorySort, list_repositories
 from cairn.repositories.topics import list_lively_topics
 from cairn.repositories.transfer_offers import list_own_offers
 from cairn.web.api import PageRequest, read_page
@@ -43,9 +39,10 @@ _OWN = frozenset({Affiliation.OWNER, Affiliation.COLLABORATOR})
 _ORDERS = {
     "pushed": (RepositorySort.PUSHED, True),
     "created": (RepositorySort.CREATED, True),
+    "stars": (RepositorySort.STARS, True),
     "name": (RepositorySort.FULL_NAME, False),
 }
-ORDERS = [("pushed", "Recently pushed"), ("created", "Newest"), ("name", "By name")]
+ORDERS = [("pushed", "Recently pushed"), ("created", "Newest"), ("stars", "Most stars"), ("name", "By name")]
 
 
 @page.get("/", action=PUBLIC, resource="none")
@@ -104,6 +101,8 @@ async def profile(context: RequestContext, session: AsyncSession, actor: Actor, 
     except AccountMoved as moved:
         query = context.request.scope["query_string"].decode("ascii", "replace")
         return redirect(path_join(moved.login) + (f"?{query}" if query else ""), status=301)
+    if found.kind is AccountKind.USER and context.request.query_params.get("tab") == "stars":
+        return await _starred(context, session, actor, found)
     text, asked = _asked(context)
     repositories = await list_repositories(
         session,
@@ -125,6 +124,27 @@ async def profile(context: RequestContext, session: AsyncSession, actor: Actor, 
         **_listed(repositories, asked),
         text=text,
         is_own=actor.account_id == found.id,
+        tab="repositories",
+        pins=await list_pins(session, actor, found.id) if asked.page == 1 and not text else [],
+    )
+
+
+async def _starred(context: RequestContext, session: AsyncSession, actor: Actor, found: Profile) -> Response[Any]:
+    """Return the tab of a profile with what somebody starred and the visitor may see."""
+    _, asked = _asked(context)
+    starred = await list_starred(session, actor, found.id, page=asked.page, per_page=PER_PAGE)
+    items = [one.repository for one in starred]
+    return render(
+        context,
+        "home/profile.html",
+        profile=found,
+        found=RepositoryPage(items, asked.offset + len(items)),
+        number=asked.page,
+        has_more=len(items) == PER_PAGE,
+        text="",
+        is_own=actor.account_id == found.id,
+        tab="stars",
+        pins=[],
     )
 
 

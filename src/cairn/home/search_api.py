@@ -11,7 +11,6 @@ from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid, NotFound
 from cairn.git.blob_search import FoundFile, Stopped
 from cairn.git.engine import Engine
-from cairn.git.store_sizes import read_sizes
 from cairn.identity.account_search import AccountSearch, FoundAccount, search_accounts
 from cairn.identity.models import AccountKind
 from cairn.repositories.code.browse import open_code
@@ -20,7 +19,7 @@ from cairn.repositories.code.revisions import Revision
 from cairn.repositories.queries import RepositoryView, find_repository
 from cairn.repositories.search import SearchOrder, read_search, refused, search_repositories
 from cairn.repositories.search_words import split_query
-from cairn.repositories.serializers import API, Json, links_of, repository_json, user_json
+from cairn.repositories.serializers import API, Json, links_of, repositories_json, repository_json, user_json
 from cairn.repositories.topics import list_topics
 from cairn.web.api import Page, PageRequest, media_format, read_page
 from cairn.web.context import RequestContext
@@ -69,13 +68,12 @@ def _found(items: Sequence[Json], asked: PageRequest, total: int, *, is_incomple
 async def repositories(context: RequestContext, session: AsyncSession, actor: Actor) -> Page[Json]:
     """Answer the repositories that match, of those the caller may see."""
     wanted, asked = read_search(_query(context)), _asked(context)
-    order = _chosen(context, "sort", {"updated": SearchOrder.UPDATED}, SearchOrder.BEST)
+    order = _chosen(context, "sort", {"updated": SearchOrder.UPDATED, "stars": SearchOrder.STARS}, SearchOrder.BEST)
     descending = _chosen(context, "order", {"desc": True, "asc": False}, default=True)
     found = await search_repositories(
         session, actor, wanted, order=order, descending=descending, page=asked.page, per_page=asked.per_page
     )
-    sizes = await read_sizes(session, [item.store_id for item in found.items])
-    items = [repository_json(context, one, size_bytes=sizes[one.store_id]) | {"score": 1.0} for one in found.items]
+    items = [body | {"score": 1.0} for body in await repositories_json(context, session, found.items)]
     return _found(items, asked, found.total)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
 from cairn.identity.account_search import AccountSearch, search_accounts
-from cairn.repositories.queries import RepositoryPage
+from cairn.repositories.lists import RepositoryPage
 from cairn.repositories.search import SearchOrder, read_search, search_repositories
 from cairn.repositories.search_words import split_query
 from cairn.repositories.topics import list_topics
@@ -24,7 +24,13 @@ PAGES_MAX = 34
 """So far one can go: who looks for something beyond a thousand results asks for something else."""
 
 PEOPLE_SHOWN = 5
-ORDERS = [("best", "Best match"), ("updated", "Recently pushed"), ("name", "By name"), ("created", "Newest")]
+ORDERS = [
+    ("best", "Best match"),
+    ("updated", "Recently pushed"),
+    ("name", "By name"),
+    ("created", "Newest"),
+    ("stars", "Most stars"),
+]
 
 
 @page.get("/search", action=PUBLIC, resource="none")

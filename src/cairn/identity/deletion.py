@@ -30,7 +30,9 @@ from cairn.identity.models import (
     AccountEmail,
     AccountRename,
     GpgKey,
+    KnownHost,
     OrganizationInvitation,
+    OutgoingKey,
     SigningKey,
     SshKey,
     Token,
@@ -156,7 +158,8 @@ async def _make_ghost(session: AsyncSession, outbox: Outbox, actor: Actor, accou
     await end_sessions(session, account.id)
     await delete_links(session, account.id)
     places = (Grant, OrganizationMember, TeamMember, OrganizationInvitation)
-    for kind in (Token, SshKey, SigningKey, GpgKey, AccountEmail, AccountRename, *places):
+    keys = (SshKey, SigningKey, GpgKey, OutgoingKey, KnownHost)
+    for kind in (Token, *keys, AccountEmail, AccountRename, *places):
         await session.execute(delete(kind).where(kind.account_id == account.id))
     await disown_reserved(session, account.id)
     await reserve_login(session, login, account_id=None)

@@ -144,6 +144,20 @@ class SigningKeyDeleted(Event, frozen=True):
     fingerprint: str
 
 
+class OutgoingKeyMade(Event, frozen=True):
+    """Cairn logs in to other servers for the account with this key from now on, and with no other."""
+
+    account_id: int
+    fingerprint: str
+
+
+class OutgoingKeyDeleted(Event, frozen=True):
+    """Cairn logs in to other servers for the account no more."""
+
+    account_id: int
+    fingerprint: str
+
+
 class GpgKeyAdded(Event, frozen=True):
     """Signatures by a GPG key and its subkeys count as the account's."""
 

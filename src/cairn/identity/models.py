@@ -205,6 +205,39 @@ class SigningKey(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class OutgoingKey(Base):
+    """The key with which Cairn logs in to other servers for an account: imports and mirrors over SSH."""
+
+    __tablename__ = "account_outgoing_key"
+    __table_args__ = (MYSQL_TABLE,)
+
+    account_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    sealed: Mapped[bytes] = mapped_column(LargeBinary(65535), info=SEALED)
+    """The private key, sealed for this row."""
+    fingerprint: Mapped[str] = mapped_column(String(80))
+    public_key: Mapped[str] = mapped_column(String(4096))
+    """Algorithm, base64 blob and comment: the line that other servers take."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class KnownHost(Base):
+    """The host key that another server showed an account at first: it is that from then on."""
+
+    __tablename__ = "account_known_host"
+    __table_args__ = (UniqueConstraint("account_id", "place"), NUMBERED_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("account.id", ondelete="CASCADE"))
+    place: Mapped[str] = mapped_column(String(260))
+    """Host and port."""
+    fingerprint: Mapped[str] = mapped_column(String(80))
+    public_key: Mapped[str] = mapped_column(String(4096))
+    """Algorithm and base64 blob."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class GpgKey(Base):
     """A public OpenPGP key, or a subkey of one: each has a row, so that a signature's issuer is found in an index.
 

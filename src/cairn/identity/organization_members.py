@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
-from cairn.access.authorize import authorize_organization, load_organization
+from cairn.access.authorize import authorize_organization, may_in_organization
 from cairn.access.decide import decide
 from cairn.access.models import REPOSITORY, Grant, OrganizationMember, Team, TeamMember
 from cairn.access.roles import OrganizationRole
@@ -333,8 +333,7 @@ async def list_memberships(session: AsyncSession, actor: Actor, account_id: int)
     )
     found = []
     for member, account in rows.all():
-        scope = None if member.is_public else await load_organization(session, actor, account.id)
-        if member.is_public or (scope and decide(actor, Action.ORGANIZATION_READ_PRIVATE, scope).allowed):
+        if member.is_public or await may_in_organization(session, actor, Action.ORGANIZATION_READ_PRIVATE, account.id):
             found.append(Membership(account.id, account.login, account.name, member.role, member.is_public))
     return found
 

@@ -215,6 +215,8 @@ async def frame_of(session: AsyncSession, actor: Actor, organization: Organizati
     if may(Action.ORGANIZATION_EDIT_MEMBERS):
         outside = f"{base}/outside-collaborators"
         tabs.append(("Outside collaborators", outside, "person", None, section == "outside"))
+    if may(Action.REPOSITORY_RESTORE):
+        tabs.append(("Deleted", f"{base}/deleted", "trash", None, section == "deleted"))
     if may(Action.ORGANIZATION_EDIT):
         settings = path_join("organizations", organization.login, "settings")
         tabs.append(("Settings", settings, "gear", None, section == "settings"))

@@ -28,7 +28,8 @@ from cairn.web.urls import path_join
 PATH = "/organizations/{org:str}/settings"
 SECTIONS = (
     ("profile", "General", "", "gear"),
-    ("tokens", "Tokens", "/tokens", "shield-check"),
+    ("rules", "Rules", "/rules", "shield-check"),
+    ("tokens", "Tokens", "/tokens", "key"),
     ("audit", "Audit log", "/audit-log", "history"),
 )
 BASE_PERMISSIONS = [

@@ -194,9 +194,9 @@ async def delete_organization(session: AsyncSession, actor: Actor, organization_
     )
     if owned:
         raise OrganizationNotEmpty(
-            f"{account.login} still owns {owned:,} repositories; transfer or delete them first."
+            f"{account.login} owns {owned:,} repositories, deleted ones included; transfer or erase them first."
             if owned > 1
-            else f"{account.login} still owns a repository; transfer or delete it first."
+            else f"{account.login} owns a repository, deleted or not; transfer or erase it first."
         )
     emit(
         session,

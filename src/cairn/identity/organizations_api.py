@@ -7,8 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
-from cairn.access.authorize import authorize, load_organization
-from cairn.access.decide import decide
+from cairn.access.authorize import authorize, may_in_organization
 from cairn.access.roles import OrganizationRole
 from cairn.access.scopes import SiteScope
 from cairn.base.actor import Actor
@@ -68,8 +67,7 @@ def make_route_handlers(count_repositories: CountRepositories) -> list[HTTPRoute
     """Return these operations; ``count_repositories`` comes from above."""
 
     async def answer(session: AsyncSession, settings: Settings, actor: Actor, found: OrganizationView) -> Json:
-        scope = await load_organization(session, actor, found.id)
-        with_policies = scope is not None and decide(actor, Action.ORGANIZATION_READ_PRIVATE, scope).allowed
+        with_policies = await may_in_organization(session, actor, Action.ORGANIZATION_READ_PRIVATE, found.id)
         counts = await count_repositories(session, found.id)
         return organization_json(settings.origin, found, counts, with_policies=with_policies)
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 from litestar import Response
-from litestar.datastructures import UploadFile
 from litestar.handlers import HTTPRouteHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +21,7 @@ from cairn.identity.settings_frame import own_account, show_settings
 from cairn.storage.storage import Storage
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import Form, blank_form, read_fields, read_form
+from cairn.web.multipart import UploadedFile
 from cairn.web.render import avatar_file, redirect
 from cairn.web.routing import PUBLIC, page
 
@@ -80,11 +80,10 @@ def make_route_handlers(storage: Storage) -> list[HTTPRouteHandler]:
 
 async def _uploaded(context: RequestContext) -> bytes:
     sent = (await read_fields(context)).get("picture", [])
-    if not sent or not isinstance(sent[-1], UploadFile) or not sent[-1].filename:
+    if not sent or not isinstance(sent[-1], UploadedFile) or not sent[-1].filename:
         message = "Choose a file first."
         raise Invalid(message, FieldProblem("picture", "missing_field", message, "User"))
-    data: bytes = await sent[-1].read()
-    return data
+    return await sent[-1].read()
 
 
 @page.get("/settings/profile", action=Action.ACCOUNT_EDIT, resource="none")

@@ -11,7 +11,6 @@ from cairn.access.authorize import authorize
 from cairn.access.scopes import SITE, AccountScope
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
-from cairn.identity.emails import noreply_address
 from cairn.identity.models import Account, AccountEmail, AccountKind, AccountRename
 from cairn.identity.names import is_login
 
@@ -119,12 +118,6 @@ async def list_emails(session: AsyncSession, actor: Actor, account_id: int) -> l
 def email_of(row: AccountEmail, *, public: str = "") -> Email:
     """Return an address as its owner sees it; ``public`` is the one everybody sees."""
     return Email(row.email, row.is_primary, row.verified_at is not None, row.email_key == public.lower())
-
-
-async def commit_email(session: AsyncSession, host: str, account: Account) -> str:
-    """Return the address that stands in commits Cairn makes for an account. For our own code: it asks nobody."""
-    email = None if account.keeps_email_private else await primary_email(session, account.id)
-    return email or noreply_address(host, account.id, account.login)
 
 
 async def primary_email(session: AsyncSession, account_id: int) -> str | None:

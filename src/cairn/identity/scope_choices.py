@@ -17,6 +17,7 @@ SCOPE_CHOICES = (
     ScopeChoice("repo", "Use every repository you reach, private ones too: read, push, settings."),
     ScopeChoice("public_repo", "The same for public repositories only.", parent="repo"),
     ScopeChoice("delete_repo", "Delete repositories you administer."),
+    ScopeChoice("notifications", "Watch repositories, and read what you watch."),
     ScopeChoice("user", "Change your profile and your addresses."),
     ScopeChoice("read:user", "See your private profile.", parent="user"),
     ScopeChoice("user:email", "See your e-mail addresses.", parent="user"),

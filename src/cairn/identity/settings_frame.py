@@ -19,6 +19,7 @@ SECTIONS = (
     ("keys", "Keys", "key"),
     ("organizations", "Organizations", "organization"),
     ("transfers", "Transfers", "repo-push"),
+    ("deleted", "Deleted repositories", "trash"),
 )
 
 

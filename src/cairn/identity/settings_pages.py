@@ -16,6 +16,7 @@ from cairn.base.actor import Actor
 from cairn.base.errors import Invalid
 from cairn.identity.browsers import describe_browser
 from cairn.identity.gpg_keys import list_gpg_keys
+from cairn.identity.outgoing_keys import list_known_hosts, read_outgoing_key
 from cairn.identity.sessions import SessionRow, list_sessions, revoke_other_sessions, revoke_session
 from cairn.identity.settings_frame import ChosenKey, own_account, show_settings
 from cairn.identity.signing_keys import list_signing_keys
@@ -106,6 +107,8 @@ async def keys_page(context: RequestContext, session: AsyncSession, actor: Actor
         if may(Action.ACCOUNT_READ_SIGNING_KEYS)
         else [],
         gpg_keys=await list_gpg_keys(session, actor, account_id) if may(Action.ACCOUNT_READ_GPG_KEYS) else [],
+        outgoing_key=await read_outgoing_key(session, actor, account_id),
+        known_hosts=await list_known_hosts(session, actor, account_id),
         now=context.site.clock(),
     )
 

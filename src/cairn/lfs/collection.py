@@ -47,7 +47,7 @@ async def collect_objects(engine: Engine, repository_id: int, *, context: JobCon
     database = engine.database
     cutoff = await database.now() - ROOTS_KEPT
     old = await _unwanted(database, repository_id, cutoff)
-    named: set[str] = set()
+    named: dict[str, int] = {}
     if old:
         state = await engine.state(await _store_of(database, repository_id))
         snapshot = await engine.snapshot(state)
@@ -55,7 +55,7 @@ async def collect_objects(engine: Engine, repository_id: int, *, context: JobCon
         async with database.read() as session:
             roots = await retained_roots(session, state, snapshot.tips, kept=ROOTS_KEPT)
         named = await named_by(engine, state, roots)
-    unnamed = sorted(old - named)
+    unnamed = sorted(old - named.keys())
     gone = Usage()
     for start in range(0, len(unnamed), OIDS_AT_ONCE):
         part = unnamed[start : start + OIDS_AT_ONCE]

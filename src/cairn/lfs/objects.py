@@ -61,8 +61,11 @@ async def find_objects(session: AsyncSession, repository_id: int, oids: Collecti
     return found
 
 
-async def note_wanted(database: Database, repository_id: int, objects: Collection[StoredObject]) -> None:
-    """Somebody was told just now that these are here: collection leaves them to a push that may be about to come."""
+async def note_wanted(database: Database, repository_id: int, objects: Collection[StoredObject]) -> int:
+    """Somebody was told just now that these are here: collection leaves them to a push that may be about to come.
+
+    Return how many were not noted within the last day.
+    """
     before = await database.now() - WANTED_NOTED_EVERY
     oids = [found.oid for found in objects if found.wanted_at < before]
     for start in range(0, len(oids), OIDS_AT_ONCE):
@@ -73,6 +76,7 @@ async def note_wanted(database: Database, repository_id: int, objects: Collectio
                 .values(wanted_at=now())
                 .execution_options(synchronize_session=False)
             )
+    return len(oids)
 
 
 async def usage_of(session: AsyncSession, repository_id: int) -> Usage:

@@ -20,7 +20,7 @@ from cairn.identity.passwords import Passwords
 from cairn.mail.outbox import Outbox
 from cairn.ops.admin_queries import read_totals
 from cairn.repositories.delete import delete_repository
-from cairn.repositories.queries import list_owned
+from cairn.repositories.lists import list_owned
 from cairn.web.api import ApiAnswer
 from cairn.web.routing import api
 

@@ -15,6 +15,7 @@ SECTIONS = (
     ("/users", "Users", "people"),
     ("/organizations", "Organizations", "organization"),
     ("/repositories", "Repositories", "repo"),
+    ("/deleted", "Deleted repositories", "trash"),
     ("/registration", "Registration", "sign-in"),
     ("/announcements", "Announcements", "bell"),
     ("/jobs", "Jobs", "clock"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
@@ -19,6 +20,8 @@ from cairn.jobs.models import Job
 from cairn.jobs.queue import Counts, counts, dead_jobs, discard_dead, retry_dead
 from cairn.repositories.models import Repository
 
+_WikiStore = aliased(Store)
+
 
 @dataclass(frozen=True, slots=True)
 class SizedRepository:
@@ -30,7 +33,11 @@ class SizedRepository:
     name: str
     visibility: Visibility
     is_archived: bool
+    is_deleted: bool
+    """Absent for everybody, and still there to be restored."""
     size_bytes: int
+    wiki_bytes: int = 0
+    """What its wiki takes besides; the order is by the code's size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,11 @@ async def list_by_size(
 ) -> Sequence[SizedRepository]:
     """Return repositories, the largest first and of equals the newest, after (size, store id)."""
     await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
-    # ix_git_store_pack_bytes_id backwards; then uq_repository_store_id and the primary key of account.
+    # ix_git_store_pack_bytes_id backwards; then uq_repository_store_id and the primary keys of account and git_store.
     query = (
-        select(Repository, Account.login, Store.pack_bytes)
+        select(Repository, Account.login, Store.pack_bytes, func.coalesce(_WikiStore.pack_bytes, 0))
         .join(Store, Store.id == Repository.store_id)
+        .outerjoin(_WikiStore, _WikiStore.id == Repository.wiki_store_id)
         .join(Account, Account.id == Repository.owner_id)
         .order_by(Store.pack_bytes.desc(), Store.id.desc())
         .limit(limit)
@@ -70,8 +78,10 @@ async def list_by_size(
         # The first condition says where in the index to begin: not every database sees that in the second.
         query = query.where(Store.pack_bytes <= size, or_(Store.pack_bytes < size, Store.id < store_id))
     return [
-        SizedRepository(one.id, one.store_id, login, one.name, one.visibility, one.is_archived, total)
-        for one, login, total in await session.execute(query)
+        SizedRepository(
+            one.id, one.store_id, login, one.name, one.visibility, one.is_archived, one.is_deleted, total, wiki
+        )
+        for one, login, total, wiki in await session.execute(query)
     ]
 
 

@@ -22,6 +22,7 @@ from cairn.jobs.context import JobContext
 from cairn.jobs.queue import enqueue
 from cairn.jobs.registry import handler, scheduled
 from cairn.lfs.bucket_comparison import compare_lfs
+from cairn.repositories.releases.files import compare_release_files
 
 COLLECT_KIND = "ops.collect"
 _COLLECTION_SECONDS = 6 * 3600
@@ -51,7 +52,9 @@ async def delete_old_undo_packs(context: JobContext) -> None:
 @scheduled("ops.compare_bucket", every=timedelta(days=7))
 async def compare_bucket_and_tables(context: JobContext) -> None:
     """Hold bucket and tables against each other."""
-    found = await compare_bucket(context.database, context.service(Engine).storage, others=[compare_lfs])
+    found = await compare_bucket(
+        context.database, context.service(Engine).storage, others=[compare_lfs, compare_release_files]
+    )
     _log.info("bucket_compared", missing=found.missing, unknown=found.unknown, deleted=found.deleted)
 
 

@@ -15,10 +15,10 @@ from cairn.git.cached_files import PackDamaged
 from cairn.git.compaction import compact, find_crowded
 from cairn.git.condemned_packs import delete_condemned
 from cairn.git.engine import Engine
-from cairn.git.fetch_cache import expire_shared_answers
 from cairn.git.pack_swap import PacksReplaced
 from cairn.git.purge import delete_purged_bytes
 from cairn.git.retention import expire_rows
+from cairn.git.shared_answers import expire_shared_answers
 from cairn.git.store_state import StoreGone
 from cairn.git.upload_sweeper import sweep_uploads
 from cairn.jobs.context import JobContext

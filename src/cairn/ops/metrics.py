@@ -49,6 +49,12 @@ class Metrics:
             ["door", "verb", "direction"],
             registry=registry,
         )
+        self._large = Counter(
+            "cairn_lfs_objects",
+            "Large objects of Git LFS that clients asked about, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
         self._fetches = Counter(
             "cairn_fetch_answers", "Answers to fetches, by where they came from.", ["source"], registry=registry
         )
@@ -136,6 +142,10 @@ class Metrics:
             known[2].inc(bytes_in)
         if bytes_out:
             known[3].inc(bytes_out)
+
+    def large_object_seen(self, outcome: str) -> None:
+        """Count a large object by what became of it; its bytes are among those of git's operations."""
+        self._large.labels(outcome).inc()
 
     def sample(self, engine: Engine) -> None:
         """Take over what the engine and the storage have counted since the last time."""

@@ -47,7 +47,7 @@ async def repository_names(
     query = (
         select(Repository.id, Account.login, Repository.name)
         .join(Account, Account.id == Repository.owner_id)
-        .where(Repository.id.in_(ids))
+        .where(Repository.id.in_(ids), Repository.is_deleted.is_(False))
     )
     if owner_id is not None:
         query = query.where(Repository.owner_id == owner_id)

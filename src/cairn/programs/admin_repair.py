@@ -4,6 +4,7 @@ Everything here runs beside the other programs, as the system, and is audited.
 """
 
 import asyncio
+import itertools
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,9 @@ from cairn.git.engine import Engine, open_engine
 from cairn.git.types import parse_oid, show
 from cairn.git.undo_packs import list_undo_packs
 from cairn.programs.progress import Progress
+from cairn.repositories.life.deleted import LISTED_MAX, Deleted, list_all_deleted, restore_repository
 from cairn.repositories.purge import find_store, purge_objects, restore_objects
+from cairn.repositories.rules.examine import make_examine
 from cairn.storage.storage import open_storage
 
 T = TypeVar("T")
@@ -65,6 +68,42 @@ def undo_packs(repository: Repository) -> None:
             f"{pack.id}\t{pack.objects} objects\t{pack.pack_bytes} bytes\tdropped {pack.created_at:%Y-%m-%d %H:%M}"
             f"\tkept until {pack.expires_at:%Y-%m-%d %H:%M}"
             for pack in packs
+        ]
+
+    for line in _run(work):
+        print(line)
+
+
+@app.command(name="restore-repository")
+def restore_repository_command(
+    number: Annotated[int, typer.Argument(metavar="ID", help="The number of the deleted repository.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Another name; for when the old one is in use.")] = "",
+    owner: Annotated[str, typer.Option(metavar="LOGIN", help="Another owner; for when the old one is gone.")] = "",
+) -> None:
+    """Bring back a deleted repository, with everything it had. ``deleted-repositories`` lists them."""
+
+    async def work(engine: Engine) -> str:
+        async with engine.database.write() as session:
+            return (await restore_repository(session, SYSTEM, number, name=name, owner=owner)).full_name
+
+    print(f"Restored {_run(work)}.")
+
+
+@app.command(name="deleted-repositories")
+def deleted_repositories() -> None:
+    """List what was deleted and can be restored, separated by tabs."""
+
+    async def work(engine: Engine) -> list[str]:
+        found: list[Deleted] = []
+        async with engine.database.read() as session:
+            for number in itertools.count(1):
+                found += await list_all_deleted(session, SYSTEM, page=number)
+                if len(found) < number * LISTED_MAX:
+                    break
+        return [
+            f"{one.id}\t{one.full_name}\t{one.bytes} bytes\tdeleted {one.deleted_at:%Y-%m-%d %H:%M} by "
+            f"{one.deleted_by or 'nobody'}\tkept until {one.erase_at:%Y-%m-%d %H:%M}"
+            for one in found
         ]
 
     for line in _run(work):
@@ -140,7 +179,7 @@ def _run(work: Work[T]) -> T:
 async def _with_engine(settings: Settings, work: Work[T]) -> T:
     database, _ = await open_ready_database(settings)
     try:
-        async with open_engine(settings, database, open_storage(settings)) as engine:
+        async with open_engine(settings, database, open_storage(settings), make_examine=make_examine) as engine:
             return await work(engine)
     finally:
         await database.close()

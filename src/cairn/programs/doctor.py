@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from cairn.audit.sealing import INSTALLATION_LOG
 from cairn.audit.verification import read_heads, verify_logs
@@ -21,17 +22,21 @@ from cairn.base.settings import SettingInvalid, Settings, load_settings
 from cairn.db.database import Database
 from cairn.db.startup import open_ready_database
 from cairn.git.bucket_comparison import last_comparison
-from cairn.git.doctor import Finding, examine, mend
+from cairn.git.doctor import Finding
 from cairn.git.engine import Engine, open_engine
 from cairn.git.models import Store
 from cairn.git.store_state import StoreGone
 from cairn.identity.models import Account
 from cairn.programs.progress import Progress
 from cairn.programs.supervisor import EXIT_MISCONFIGURED
+from cairn.repositories.git_access import WIKI_ENDING
+from cairn.repositories.health import examine_store, mend_store
 from cairn.repositories.models import Repository
+from cairn.repositories.releases.examine import examine_files
 from cairn.storage.storage import open_storage
 
 _PAGE_STORES = 200
+_Wiki = aliased(Repository)
 
 app = typer.Typer(
     add_completion=False,
@@ -63,11 +68,14 @@ def doctor(
         str | None, typer.Argument(metavar="[OWNER/NAME]", help="The repository. Left out: all of them.")
     ] = None,
     is_mending: Annotated[
-        bool, typer.Option("--mend", help="Delete what expired uploads left behind; change nothing else.")
+        bool, typer.Option("--mend", help="Delete what expired uploads left behind, mend sums; change nothing else.")
+    ] = False,
+    is_deep: Annotated[
+        bool, typer.Option("--deep", help="Read every large object (Git LFS) and check its SHA-256.")
     ] = False,
     is_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
-    """Compare tables, object store, history and audit log, and say what is wrong.
+    """Compare tables, object store, history, large objects and audit log, and say what is wrong.
 
     Exit code 0: nothing is wrong (any more, with --mend). 1: something is, or could not be examined; stderr says which.
     78: a setting is wrong. Safe beside running programs. Every pack is fetched into the cache folder, and every
@@ -79,7 +87,7 @@ def doctor(
         settings = load_settings(os.environ)
         configure_logging(program="doctor", level="error", plain=settings.log_format == "plain")
         report = _Report(is_json=is_json)
-        uvloop.run(_run(settings, repository, report, is_mending=is_mending))
+        uvloop.run(_run(settings, repository, report, is_mending=is_mending, is_deep=is_deep))
     except CairnError as error:
         print(f"cairnd doctor: {error.message}", file=sys.stderr)
         raise SystemExit(EXIT_MISCONFIGURED if isinstance(error, SettingInvalid) else 1) from None
@@ -122,11 +130,12 @@ class _Report:
             print(line)
 
 
-async def _run(settings: Settings, repository: str | None, report: _Report, *, is_mending: bool) -> None:
+async def _run(settings: Settings, repository: str | None, report: _Report, *, is_mending: bool, is_deep: bool) -> None:
     database, _ = await open_ready_database(settings)
     try:
         async with open_engine(settings, database, open_storage(settings)) as engine:
-            await _visit_all(engine, repository, report, is_mending=is_mending)
+            await _visit_all(engine, repository, report, is_mending=is_mending, is_deep=is_deep)
+            await _check_release_files(engine, repository, report)
         if repository is None:
             await _check_bucket(database, report)
             await _check_audit_log(database, report)
@@ -134,14 +143,16 @@ async def _run(settings: Settings, repository: str | None, report: _Report, *, i
         await database.close()
 
 
-async def _visit_all(engine: Engine, repository: str | None, report: _Report, *, is_mending: bool) -> None:
+async def _visit_all(
+    engine: Engine, repository: str | None, report: _Report, *, is_mending: bool, is_deep: bool
+) -> None:
     """Examine every patient and report as it goes."""
     patients = _everybody(engine.database) if repository is None else _one(engine.database, repository)
     total = 1 if repository is not None else await _count(engine.database)
     with Progress("examining", total=total) as progress:
         async for patient in patients:
             progress.show(patient.name)
-            findings = await _visit(engine, patient, is_mending=is_mending)
+            findings = await _visit(engine, patient, is_mending=is_mending, is_deep=is_deep)
             report.examined += 1
             report.ill += bool(findings)
             for finding in findings:
@@ -149,6 +160,27 @@ async def _visit_all(engine: Engine, repository: str | None, report: _Report, *,
                 report.add(Problem(patient.name, finding.sentence, finding.is_mendable), hint=hint)
             progress.advance()
     report.stores_done()
+
+
+async def _check_release_files(engine: Engine, repository: str | None, report: _Report) -> None:
+    """Report which files of releases, of one repository or of all, lack their bytes, and which bytes lack a row."""
+    wanted = None if repository is None else (await _find(engine.database, repository)).id
+    with Progress("the files of releases", total=None):
+        async for found in examine_files(engine.database, engine.storage, repository_id=wanted):
+            name = repository or await _name_of(engine.database, found.repository_id)
+            report.add(Problem(name, found.sentence))
+
+
+async def _name_of(database: Database, repository_id: int | None) -> str:
+    async with database.read() as session:
+        row = (
+            await session.execute(
+                select(Account.login, Repository.name)
+                .join(Account, Account.id == Repository.owner_id)
+                .where(Repository.id == repository_id)
+            )
+        ).one_or_none()
+    return f"{row[0]}/{row[1]}" if row else "The object store"
 
 
 async def _check_bucket(database: Database, report: _Report) -> None:
@@ -163,29 +195,37 @@ async def _check_bucket(database: Database, report: _Report) -> None:
         report.add(Problem("The object store", held + "what was restored, then run cairnd admin release-bucket."))
 
 
-async def _visit(engine: Engine, patient: Patient, *, is_mending: bool) -> list[Finding]:
+async def _visit(engine: Engine, patient: Patient, *, is_mending: bool, is_deep: bool) -> list[Finding]:
     try:
-        findings = await examine(engine, patient.store_id)
+        findings = await examine_store(engine, patient.store_id, is_deep=is_deep)
         if is_mending and any(finding.is_mendable for finding in findings):
-            await mend(engine, patient.store_id)
-            findings = await examine(engine, patient.store_id)
+            await mend_store(engine, patient.store_id)
+            findings = await examine_store(engine, patient.store_id, is_deep=is_deep)
     except StoreGone:
         return []
     return findings
 
 
 async def _one(database: Database, repository: str) -> AsyncIterator[Patient]:
+    found = await _find(database, repository)
+    yield Patient(found.store_id, repository)
+    if found.wiki_store_id is not None:
+        yield Patient(found.wiki_store_id, f"{repository}{WIKI_ENDING}")
+
+
+async def _find(database: Database, repository: str) -> Repository:
+    """Return a repository by ``OWNER/NAME``. Errors: NotFound."""
     owner, _, name = repository.partition("/")
     async with database.read() as session:
         # uq_account_login_key, uq_repository_owner_id_name_key
-        store_id = await session.scalar(
-            select(Repository.store_id)
+        found = await session.scalar(
+            select(Repository)
             .join(Account, Account.id == Repository.owner_id)
             .where(Account.login_key == owner.lower(), Repository.name_key == name.lower())
         )
-    if store_id is None:
+    if found is None:
         raise NotFound(f"There is no repository {repository[:150]!r}; name it as OWNER/NAME.")
-    yield Patient(store_id, repository)
+    return found
 
 
 async def _everybody(database: Database) -> AsyncIterator[Patient]:
@@ -195,9 +235,11 @@ async def _everybody(database: Database) -> AsyncIterator[Patient]:
         async with database.read() as session:
             rows = (
                 await session.execute(
-                    select(Store.id, Account.login, Repository.name)
+                    select(Store.id, Account.login, func.coalesce(Repository.name, _Wiki.name + WIKI_ENDING))
+                    # uq_repository_store_id, ix_repository_wiki_store_id
                     .outerjoin(Repository, Repository.store_id == Store.id)
-                    .outerjoin(Account, Account.id == Repository.owner_id)
+                    .outerjoin(_Wiki, _Wiki.wiki_store_id == Store.id)
+                    .outerjoin(Account, Account.id == func.coalesce(Repository.owner_id, _Wiki.owner_id))
                     .where(Store.id > after)
                     .order_by(Store.id)
                     .limit(_PAGE_STORES)

@@ -6,7 +6,7 @@ the jobs too. A feature adds its ``subscribers`` or ``jobs`` module to the list 
 
 from importlib import import_module
 
-SUBSCRIBERS: tuple[str, ...] = ()
+SUBSCRIBERS: tuple[str, ...] = ("cairn.repositories.life.jobs",)
 JOBS = (
     "cairn.jobs.retention",
     "cairn.events.retention",
@@ -15,7 +15,11 @@ JOBS = (
     "cairn.mail.jobs",
     "cairn.lfs.jobs",
     "cairn.repositories.fork_jobs",
+    "cairn.repositories.imports.jobs",
     "cairn.repositories.languages.jobs",
+    "cairn.repositories.mirrors.jobs",
+    "cairn.repositories.rules.jobs",
+    "cairn.repositories.releases.jobs",
     "cairn.repositories.transfer_jobs",
     "cairn.ops.maintenance",
     "cairn.ops.collecting",

@@ -103,7 +103,7 @@ def _event_modules() -> Iterator[str]:
     for package in pkgutil.iter_modules(cairn.__path__, "cairn."):
         if not package.ispkg:
             continue
-        for module in pkgutil.iter_modules(import_module(package.name).__path__, package.name + "."):
+        for module in pkgutil.walk_packages(import_module(package.name).__path__, package.name + "."):
             if module.name.endswith(".events") or package.name == EVENTS_PACKAGE:
                 yield module.name
 

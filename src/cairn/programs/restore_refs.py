@@ -16,13 +16,18 @@ from cairn.db.startup import open_ready_database
 from cairn.git.engine import open_engine
 from cairn.git.types import ZERO_OID, Oid, RefName, show
 from cairn.programs.features import load_subscribers
+from cairn.repositories.git_access import WIKI_ENDING
 from cairn.repositories.queries import find_repository
 from cairn.repositories.restore_refs import RefChange, plan_ref_restore, restore_refs
+from cairn.repositories.rules.examine import make_examine
+from cairn.repositories.wiki.stores import NoWiki
 from cairn.storage.storage import open_storage
 
 
 def restore_refs_command(
-    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="OWNER/NAME", help="The repository; OWNER/NAME.wiki for its wiki.")
+    ],
     at: Annotated[
         str, typer.Option("--at", metavar="TIME", help="The moment: 2026-11-21T09:30:00Z; without a zone it is UTC.")
     ],
@@ -52,13 +57,17 @@ async def _restore(
     load_subscribers()
     database, _ = await open_ready_database(settings)
     try:
-        async with open_engine(settings, database, open_storage(settings)) as engine:
+        async with open_engine(settings, database, open_storage(settings), make_examine=make_examine) as engine:
             owner, _, name = repository.partition("/")
+            is_wiki = name.lower().endswith(WIKI_ENDING)
             async with database.read() as session:
-                found = await find_repository(session, SYSTEM, owner, name)
-            changes = await plan_ref_restore(engine, found.store_id, at, names=names)
+                found = await find_repository(session, SYSTEM, owner, name[: -len(WIKI_ENDING)] if is_wiki else name)
+            store_id = found.wiki_store_id if is_wiki else found.store_id
+            if store_id is None:
+                raise NoWiki
+            changes = await plan_ref_restore(engine, store_id, at, names=names)
             if not is_dry:
-                await restore_refs(engine, found.store_id, found.id, SYSTEM, changes)
+                await restore_refs(engine, store_id, found.id, SYSTEM, changes, is_wiki=is_wiki)
             return changes
     finally:
         await database.close()

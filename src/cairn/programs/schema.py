@@ -24,7 +24,13 @@ import cairn.lfs.models
 import cairn.mail.models
 import cairn.ops.backup.models
 import cairn.ops.models
-import cairn.repositories.models  # noqa: F401 (imported to be registered)
+import cairn.repositories.imports.models
+import cairn.repositories.life.models
+import cairn.repositories.mirrors.models
+import cairn.repositories.models
+import cairn.repositories.releases.models
+import cairn.repositories.rules.models
+import cairn.repositories.wiki.models  # noqa: F401 (imported to be registered)
 from cairn.db import base
 from cairn.db.base import Base
 

@@ -26,6 +26,7 @@ from cairn.lfs.words import Words
 from cairn.mail.outbox import Outbox
 from cairn.programs.features import MAIL_PACKAGES, load_subscribers
 from cairn.repositories.git_access import GitDoor
+from cairn.repositories.rules.examine import make_examine
 from cairn.storage.storage import Storage, open_storage
 from cairn.web.counters import Counters
 from cairn.web.rate_limits import RateLimits
@@ -73,7 +74,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await require_secret_key(database, secrets)
         storage = open_storage(settings)
         await storage.self_test()
-        async with open_engine(settings, database, storage) as engine:
+        async with open_engine(settings, database, storage, make_examine=make_examine) as engine:
             passwords = Passwords()
             last_used = LastUsed(session_lifetime=timedelta(days=settings.session_days))
             counters = Counters()

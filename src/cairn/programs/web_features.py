@@ -21,6 +21,8 @@ from cairn.identity import api as identity_api
 from cairn.identity import organization_pages as identity_organization_pages
 from cairn.identity import organization_settings_pages as identity_organization_settings_pages
 from cairn.identity import organizations_api as identity_organizations_api
+from cairn.identity import outgoing_keys_api as identity_outgoing_keys_api
+from cairn.identity import outgoing_keys_pages as identity_outgoing_keys_pages
 from cairn.identity import pages as identity_pages
 from cairn.identity import settings_pages as identity_settings_pages
 from cairn.identity import signing_keys_api as identity_signing_keys_api
@@ -33,6 +35,7 @@ from cairn.ops import (
     admin_api,
     admin_audit,
     admin_backups,
+    admin_deleted,
     admin_pages,
     admin_site,
     admin_users,
@@ -48,7 +51,7 @@ from cairn.repositories import team_pages as repositories_team_pages
 from cairn.repositories import transfer_api as repositories_transfer_api
 from cairn.repositories import transfer_pages as repositories_transfer_pages
 from cairn.repositories.delete import delete_repository
-from cairn.repositories.queries import count_repositories, list_owned
+from cairn.repositories.lists import count_repositories, list_owned
 from cairn.repositories.token_choice import repositories_for_token
 
 
@@ -80,6 +83,7 @@ def make_web_features(services: Services) -> WebFeatures:
         *identity_sudo.make_route_handlers(services.authenticator),
         *admin_pages.route_handlers,
         *admin_backups.route_handlers,
+        *admin_deleted.route_handlers,
         *admin_api.make_route_handlers(services.passwords, services.outbox),
         *admin_site.route_handlers,
         *admin_users.make_route_handlers(services.passwords),
@@ -88,9 +92,11 @@ def make_web_features(services: Services) -> WebFeatures:
         *mail_pages.make_route_handlers(services.outbox),
         *identity_settings_pages.route_handlers,
         *identity_signing_keys_pages.route_handlers,
+        *identity_outgoing_keys_pages.route_handlers,
         *identity_token_pages.make_route_handlers(repositories_for_token),
         *identity_api.make_route_handlers(count_repositories),
         *identity_signing_keys_api.route_handlers,
+        *identity_outgoing_keys_api.route_handlers,
         *identity_organizations_api.make_route_handlers(count_repositories),
         *identity_teams_api.route_handlers,
         *memberships_api.make_route_handlers(services.outbox),

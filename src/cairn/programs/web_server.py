@@ -27,6 +27,7 @@ from cairn.programs.connections import ConnectionGuard, guard_forever
 from cairn.programs.services import Services, open_services
 from cairn.programs.start import settle_memory, split_address, stop_requested
 from cairn.programs.web_features import make_web_features
+from cairn.repositories.releases.downloads import flush_downloads_forever
 from cairn.web.app import WebApp, create_app
 from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.routing import RouteUndeclared, declared_routes
@@ -111,11 +112,13 @@ async def serve(settings: Settings) -> int:
             words=services.words,
             limits=services.limits,
             observe=metrics.git_finished,
+            count=metrics.large_object_seen,
         )
         web = _web_app(services, fronts=[git.front, lfs.front, ops.front], observe=metrics.request_finished)
         app = InFlight(web)
         await renew(services.database, settings, web.site.state)
         renewing = group.create_task(renew_forever(services.database, settings, web.site.state))
+        counting = group.create_task(flush_downloads_forever(services.database, web.site.tally))
         sampling = group.create_task(metrics.sample_forever(services.engine))
         guarding = group.create_task(guard_forever(_make_guard(settings), split_address(settings.http_address)[1]))
         server = _make_server(settings, app)
@@ -136,6 +139,7 @@ async def serve(settings: Settings) -> int:
         finally:
             guarding.cancel()
             renewing.cancel()
+            counting.cancel()
             sampling.cancel()
             serving.cancel()
     if late:

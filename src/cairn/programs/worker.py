@@ -35,6 +35,7 @@ async def work(settings: Settings) -> int:
     from cairn.ops.heartbeat import beating
     from cairn.programs.features import MAIL_PACKAGES, load_jobs
     from cairn.programs.schema import metadata
+    from cairn.repositories.rules.examine import make_examine
     from cairn.storage.storage import Storage, open_storage
 
     load_jobs()
@@ -45,7 +46,7 @@ async def work(settings: Settings) -> int:
     try:
         await require_secret_key(database, secrets)
         storage = open_storage(settings)
-        async with open_engine(settings, database, storage) as engine:
+        async with open_engine(settings, database, storage, make_examine=make_examine) as engine:
             wakeups = Wakeups(database, redis_url=settings.redis_url)
             async with beating(database, "worker"), asyncio.TaskGroup() as tasks:
                 carrier = tasks.create_task(wakeups.run())

@@ -6,18 +6,20 @@ where nothing can change any more, and is what counts.
 
 import base64
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from enum import Enum, auto
 from typing import Literal
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize
-from cairn.access.decide import require
+from cairn.access.decide import require_allowed
 from cairn.access.scopes import RepositoryScope
 from cairn.audit.record import record
 from cairn.base.actor import Actor
-from cairn.base.errors import Forbidden
+from cairn.base.errors import Forbidden, NotFound
 from cairn.base.settings import Settings
 from cairn.db.clock import now
 from cairn.events.emit import emit
@@ -27,17 +29,38 @@ from cairn.git.receive_pack import PushBy
 from cairn.git.ref_transaction import RefOutcome, RefUpdate
 from cairn.git.types import RefName, show
 from cairn.identity.authenticate import refresh_actor
+from cairn.repositories.branch_renames import end_redirects
 from cairn.repositories.events import Pushed
 from cairn.repositories.git_access import GitTarget
 from cairn.repositories.languages.recorded import ask_for_count
+from cairn.repositories.mirrors.guard import ask_for_push_mirrors, has_push_mirrors, refuse_mirrored
 from cairn.repositories.models import Repository
 from cairn.repositories.queries import BRANCH_PREFIX, load_scope
+from cairn.repositories.releases.retract import retract_releases
+from cairn.repositories.rules.apply import apply_rules, rule_lines
+from cairn.repositories.rules.judge import Verdict
+from cairn.repositories.rules.lost_objects import lost_lines, lost_objects
+from cairn.repositories.rules.queries import has_rules
+from cairn.repositories.wiki.landing import make_wiki_within
 
 Transport = Literal["http", "ssh"]
 Within = Callable[[AsyncSession, Sequence[RefUpdate]], Awaitable[dict[RefName, str]]]
 
 _AUDITED_REFS_MAX = 20
 """Refs an audit row names; the events have all."""
+
+
+class Arrival(Enum):
+    """How what lands got here."""
+
+    PUSHED = auto()
+    """Somebody made it, and has the large objects that it names."""
+    SYNCED = auto()
+    """A fork gets what its parent has, which a rule may let through."""
+    COPIED = auto()
+    """Its large objects come after it, or are lost where it is from."""
+    MIRRORED = auto()
+    """As copied, to refs that follow another repository and that nobody else may change."""
 
 
 class TransportClosed(Forbidden):
@@ -49,7 +72,10 @@ def begin_push(target: GitTarget, *, transport: Transport, settings: Settings) -
 
     Errors: TransportClosed with the door to use; NotFound, Unauthenticated or Forbidden with the reason.
     """
-    require(target.actor, Action.REPOSITORY_PUSH, target.scope)
+    verdict = target.decide(Action.REPOSITORY_PUSH)
+    if not verdict.may_see:
+        raise NotFound("Not Found")
+    require_allowed(target.actor, verdict)
     if transport not in settings.push_transports:
         open_door = {"http": "SSH", "ssh": "HTTP"}[transport]
         raise TransportClosed(
@@ -61,10 +87,17 @@ def begin_push(target: GitTarget, *, transport: Transport, settings: Settings) -
 def push_by(target: GitTarget, *, settings: Settings) -> PushBy:
     """Return what the engine's receive-pack wants to know of a pusher."""
 
-    async def remarks(outcomes: Sequence[RefOutcome]) -> list[str]:
-        return remote_messages(target, outcomes, origin=settings.origin)
+    verdicts = [Verdict()]
 
-    within = make_within(target.actor, target.repository_id)
+    async def remarks(outcomes: Sequence[RefOutcome]) -> list[str]:
+        said = rule_lines(verdicts[-1], page=f"{settings.origin}/{target.full_name}/rules")
+        said += lost_lines(verdicts[-1].lost_objects)
+        return said + remote_messages(target, outcomes, origin=settings.origin)
+
+    if target.is_wiki:
+        within = make_wiki_within(target.actor, target.repository_id)
+    else:
+        within = make_within(target.actor, target.repository_id, tell=verdicts.append)
     variables = {
         "CAIRN_ACTOR": target.actor.label,
         "CAIRN_REPOSITORY": target.full_name,
@@ -74,12 +107,18 @@ def push_by(target: GitTarget, *, settings: Settings) -> PushBy:
     return PushBy(actor=target.actor.label, within=within, remarks=remarks, variables=variables)
 
 
-def make_within(actor: Actor, repository_id: int) -> Within:
+def make_within(
+    actor: Actor,
+    repository_id: int,
+    *,
+    arrival: Arrival = Arrival.PUSHED,
+    tell: Callable[[Verdict], None] | None = None,
+) -> Within:
     """Return the callback of ``engine.land``: authorize now, apply the rules to each ref, note the push, emit.
 
-    It reads actor, grant and repository again, under the store's lock that settings changes take too: who was
-    suspended, or lost the token or the role, or whose repository was archived while the pack was on its way, is
-    refused. It may run again after a lost lock, and changes nothing outside its session.
+    ``tell`` hears what the rules say. It reads actor, grant and repository again, under the store's lock that settings
+    changes take too: who was suspended, or lost the token or the role, or whose repository was archived while the pack
+    was on its way, is refused. It may run again after a lost lock, and changes nothing outside its session.
     """
 
     async def within(session: AsyncSession, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
@@ -88,14 +127,33 @@ def make_within(actor: Actor, repository_id: int) -> Within:
         async def load(session: AsyncSession, actor: Actor) -> RepositoryScope | None:
             return await load_scope(session, actor, repository_id)
 
-        await authorize(session, now_actor, Action.REPOSITORY_PUSH, load)
+        scope = await authorize(session, now_actor, Action.REPOSITORY_PUSH, load)
         await fail_point(Step.RULES_READ)
-        repository = await session.get_one(Repository, repository_id, populate_existing=True)
+        repository, is_ruled, has_followers = await _read_repository(session, repository_id)
         store = await session.get_one(Store, repository.store_id)
-        refusals = refuse_refs(updates, head_target=bytes(store.head_target))
+        head_target = bytes(store.head_target)
+        refusals = refuse_refs(updates, head_target=head_target)
+        if repository.mirror_url and arrival is not Arrival.MIRRORED:
+            refusals |= await refuse_mirrored(session, repository, updates, head_target=head_target)
+        asked = [change for change in updates if change.name not in refusals]
+        verdict = Verdict()
+        if is_ruled:
+            is_sync = arrival is Arrival.SYNCED
+            verdict = await apply_rules(
+                session, now_actor, scope, repository, asked, head_target=head_target, is_sync=is_sync
+            )
+        if arrival is Arrival.PUSHED and not repository.allows_lost_lfs:
+            verdict = replace(verdict, lost_objects=lost_objects(asked))
+        refusals |= verdict.refusals
+        if tell is not None:
+            tell(verdict)
         moving = [change for change in updates if change.name not in refusals]
         if moving:
             await _note(session, now_actor, repository, moving)
+            if has_followers:
+                await ask_for_push_mirrors(session, repository_id)
+        await end_redirects(session, repository_id, moving)
+        await retract_releases(session, now_actor, repository_id, moving)
         if any(change.name == bytes(store.head_target) for change in moving):
             await ask_for_count(session, repository_id)
         return refusals
@@ -103,8 +161,26 @@ def make_within(actor: Actor, repository_id: int) -> Within:
     return within
 
 
+async def _read_repository(session: AsyncSession, repository_id: int) -> tuple[Repository, bool, bool]:
+    """Return the repository as it is now, whether it has rules in force or on trial, and whether it has push mirrors:
+    one statement for all.
+    """
+    row = await session.execute(
+        # Primary key of repository.
+        select(
+            Repository,
+            has_rules(Repository.id.expression, Repository.owner_id.expression),
+            has_push_mirrors(Repository.id.expression),
+        )
+        .where(Repository.id == repository_id)
+        .execution_options(populate_existing=True)
+    )
+    repository, is_ruled, has_followers = row.one()
+    return repository, bool(is_ruled), bool(has_followers)
+
+
 def refuse_refs(updates: Sequence[RefUpdate], *, head_target: RefName) -> dict[RefName, str]:
-    """Return why each ref may not move, a sentence each; an absent name may. Branch protection will stand here."""
+    """Return which refs may not go whatever the rules, and why; an absent name may."""
     return {
         change.name: (
             f"{show(change.name.removeprefix(BRANCH_PREFIX))} is the default branch; "
@@ -148,7 +224,8 @@ def remote_messages(target: GitTarget, outcomes: Sequence[RefOutcome], *, origin
     """
     is_first = target.state.ref_version == 0
     if is_first and any(outcome.moved for outcome in outcomes):
-        return ["", "See this repository at:", f"  {origin}/{target.full_name}", ""]
+        page = f"{target.owner}/{target.name}/wiki" if target.is_wiki else target.full_name
+        return ["", f"See this {'wiki' if target.is_wiki else 'repository'} at:", f"  {origin}/{page}", ""]
     return []
 
 

@@ -3,8 +3,6 @@
 What lies below a repository has files of its own: contents, commits, git data, collaborators.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET, UnsetType
@@ -13,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cairn.access.actions import Action
 from cairn.access.roles import Visibility
 from cairn.base.actor import Actor
-from cairn.base.errors import FieldProblem, Invalid, Unauthenticated
+from cairn.base.errors import Unauthenticated
 from cairn.db.database import Database
 from cairn.git.engine import Engine
-from cairn.git.store_sizes import read_sizes
 from cairn.identity.organizations import find_organization
 from cairn.identity.queries import read_profile
 from cairn.repositories import (
@@ -30,16 +27,9 @@ from cairn.repositories.api_routes import BY_ID, REPOSITORY, choose, follows_ren
 from cairn.repositories.create import NewRepository, create_repository
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_api import whole_repository
-from cairn.repositories.queries import (
-    Affiliation,
-    RepositoryFilter,
-    RepositorySort,
-    RepositoryView,
-    find_repository,
-    find_repository_by_id,
-    list_repositories,
-)
-from cairn.repositories.serializers import API, Json, repository_json
+from cairn.repositories.lists import Affiliation, RepositoryFilter, RepositorySort, list_repositories
+from cairn.repositories.queries import RepositoryView, find_repository, find_repository_by_id
+from cairn.repositories.serializers import API, Json, repositories_json
 from cairn.repositories.update import RepositoryChange, update_repository
 from cairn.web.api import Page, read_page
 from cairn.web.context import RequestContext
@@ -60,8 +50,10 @@ class RepositoryToBe(msgspec.Struct, kw_only=True):
     private: bool = False
     visibility: Visibility | None = None
     auto_init: bool = False
+    has_wiki: bool = True
     gitignore_template: str | None = None
     license_template: str | None = None
+    is_template: bool = False
 
 
 class RepositoryEdit(msgspec.Struct, kw_only=True):
@@ -74,11 +66,8 @@ class RepositoryEdit(msgspec.Struct, kw_only=True):
     visibility: Visibility | UnsetType = UNSET
     default_branch: str | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
-
-
-async def _answers(context: RequestContext, session: AsyncSession, items: Sequence[RepositoryView]) -> list[Json]:
-    sizes = await read_sizes(session, [item.store_id for item in items])
-    return [repository_json(context, item, size_bytes=sizes[item.store_id]) for item in items]
+    is_template: bool | UnsetType = UNSET
+    has_wiki: bool | UnsetType = UNSET
 
 
 @api.get(REPOSITORY, action=Action.REPOSITORY_SEE, resource="repository")
@@ -149,7 +138,9 @@ def _change(body: RepositoryEdit) -> RepositoryChange:
         homepage=None if body.homepage is UNSET else body.homepage or "",
         visibility=visibility,
         is_archived=None if body.archived is UNSET else body.archived,
+        is_template=None if body.is_template is UNSET else body.is_template,
         default_branch=None if body.default_branch is UNSET else body.default_branch,
+        has_wiki=None if body.has_wiki is UNSET else body.has_wiki,
     )
 
 
@@ -158,7 +149,7 @@ def _change(body: RepositoryEdit) -> RepositoryChange:
 async def delete(
     context: RequestContext, session: AsyncSession, engine: Engine, actor: Actor, owner: str, repo: str
 ) -> None:
-    """Delete a repository for good."""
+    """Delete a repository; for some days it can be restored (``life.deleted_api``)."""
     del context  # for renames
     repository = await find_repository(session, actor, owner, repo)
     await delete_repository(session, engine, actor, repository.id)
@@ -175,7 +166,7 @@ async def delete_by_id(session: AsyncSession, engine: Engine, actor: Actor, repo
 async def create(
     context: RequestContext, database: Database, engine: Engine, actor: Actor, body: RepositoryToBe
 ) -> Json:
-    """Create a repository under the caller's account; ``auto_init`` gives it a README."""
+    """Create a repository under the caller's account; ``auto_init`` gives it a README, others more files."""
     return await _create(context, database, engine, actor, body)
 
 
@@ -198,10 +189,6 @@ async def _create(
     *,
     owner: str | None = None,
 ) -> Json:
-    for name, value in (("gitignore_template", body.gitignore_template), ("license_template", body.license_template)):
-        if value:
-            message = f"{name} is not offered here; push the file instead."
-            raise Invalid(f"Invalid request.\n\n{message}", FieldProblem(name, "invalid", message, "Repository"))
     wanted = NewRepository(
         name=body.name,
         owner=owner,
@@ -209,6 +196,10 @@ async def _create(
         homepage=body.homepage or "",
         visibility=body.visibility or (Visibility.PRIVATE if body.private else Visibility.PUBLIC),
         with_readme=body.auto_init,
+        gitignore=body.gitignore_template or "",
+        license=body.license_template or "",
+        is_template=body.is_template,
+        has_wiki=body.has_wiki,
     )
     repository = await create_repository(database, engine, actor, wanted)
     async with database.read() as session:
@@ -273,7 +264,7 @@ async def _list(context: RequestContext, session: AsyncSession, actor: Actor, wa
     found = await list_repositories(
         session, actor, wanted, sort=sort, descending=descending, page=asked.page, per_page=asked.per_page
     )
-    return Page(await _answers(context, session, found.items), asked, total=found.total)
+    return Page(await repositories_json(context, session, found.items), asked, total=found.total)
 
 
 route_handlers: list[HTTPRouteHandler] = [

@@ -24,6 +24,7 @@ BY_ID = f"{API}/repositories/{{repository_id:int}}"
 _TEXT_CHARACTERS_MAX = 200
 _PARTS_BEFORE_REST = 6
 """``/api/v3/repos/owner/name`` has six parts, the empty one in front included."""
+_PARTS_OF_BASE = 3
 
 
 class RepositoryEmpty(Conflict):
@@ -54,14 +55,20 @@ def follows_renames(handler: Handler) -> Handler:
 
 
 def _moved(context: RequestContext, moved: RepositoryMoved) -> ApiAnswer:
-    rest = "/".join(context.path.split("/")[_PARTS_BEFORE_REST:])
-    base = context.settings.origin + API
+    parts = context.path.split("/")
+    rest = "/".join(parts[_PARTS_BEFORE_REST:])
+    # The API's own base, or that of uploads.
+    base = context.settings.origin + "/".join(parts[:_PARTS_OF_BASE])
     target = f"{base}/repositories/{moved.repository_id}"
     if rest:
         target = f"{base}/repos{path_join(moved.owner, moved.name)}/{rest}"
     _, mark, query = context.path_and_query.partition("?")
     target += mark + query
-    status = 301 if context.request.method in {"GET", "HEAD"} else 307
+    return moved_permanently(target, status=301 if context.request.method in {"GET", "HEAD"} else 307)
+
+
+def moved_permanently(target: str, *, status: int = 301) -> ApiAnswer:
+    """Return GitHub's answer for what has another address now."""
     body = {"message": "Moved Permanently", "url": target, "documentation_url": "https://docs.github.com/rest"}
     return ApiAnswer(body, status, {"Location": target})
 

@@ -1,7 +1,8 @@
-"""Creating a repository: a name under the actor's account, an empty store, and a README if one is wanted."""
+"""Creating a repository: a name under the actor's account, an empty store, and a first commit if one is wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -26,18 +27,22 @@ from cairn.events.emit import emit
 from cairn.git.engine import Engine
 from cairn.git.quarantine import Quarantine
 from cairn.git.ref_transaction import RefUpdate
-from cairn.git.types import ZERO_OID, Signature
+from cairn.git.types import ZERO_OID
 from cairn.git.writing import File, commit_files
+from cairn.identity.commit_authors import commit_author
 from cairn.identity.models import Account, AccountKind
 from cairn.identity.organizations import hold_organization
-from cairn.identity.queries import commit_email, find_account, hold_account
-from cairn.repositories.accept_push import make_within
+from cairn.identity.queries import find_account, hold_account
+from cairn.repositories.editing.landing import land_change
 from cairn.repositories.events import RepositoryCreated
+from cairn.repositories.life.gitignores import find_gitignore
+from cairn.repositories.life.licences import find_licence
 from cairn.repositories.models import Repository, RepositoryRename
 from cairn.repositories.names import check_repository_name
 from cairn.repositories.queries import RepositoryView, branch_ref, find_repository_by_id, load_scope
 
 TEXT_LENGTH_MAX = 1000
+Also = Callable[[AsyncSession, int], Awaitable[None]]
 _log = get_logger(__name__)
 
 
@@ -67,16 +72,30 @@ class NewRepository:
     homepage: str = ""
     default_branch: str = "main"
     with_readme: bool = False
+    gitignore: str = ""
+    """The name of a list of ``life.gitignores``."""
+    is_template: bool = False
+    license: str = ""
+    """The key of a licence of ``life.licences``."""
+    has_wiki: bool = True
     owner: str | None = None
     """The organization or person to own it; None for the person who asks."""
 
 
 async def create_repository(
-    database: Database, engine: Engine, actor: Actor, wanted: NewRepository, *, clock: Clock = utc_now
+    database: Database,
+    engine: Engine,
+    actor: Actor,
+    wanted: NewRepository,
+    *,
+    also: Also | None = None,
+    clock: Clock = utc_now,
 ) -> RepositoryView:
     """Create a repository under the actor's own account, or under ``wanted.owner``, and return it.
 
-    With a README it has one commit; if only that fails, the repository stays, empty, and Unavailable says so.
+    What ``also`` does with its id happens in the same transaction: both are there afterwards or neither.
+    With a README, a ``.gitignore`` or a licence it has one commit; if only that fails, the repository stays, empty, and
+    Unavailable says so.
     Errors: Unauthenticated; NotFound for an owner nobody is; Forbidden, also for a token without the scope;
     RepositoryNameInvalid, RepositoryExists, InternalNotPossible, Invalid.
     """
@@ -84,6 +103,7 @@ async def create_repository(
         raise Unauthenticated("Sign in to create a repository.")
     check_repository_name(wanted.name)
     check_texts(description=wanted.description, homepage=wanted.homepage)
+    _check_choices(wanted)
     async with database.write() as session:
         owner_id = actor.account_id
         if wanted.owner is not None:
@@ -92,9 +112,13 @@ async def create_repository(
                 raise NotFound(f"There is no account {wanted.owner[:60]!r}.")
             owner_id = owner.id
         repository_id = await insert_repository(session, engine, actor, owner_id, wanted)
+        if also is not None:
+            await also(session, repository_id)
         view = await find_repository_by_id(session, actor, repository_id, Action.REPOSITORY_SEE)
-    if wanted.with_readme:
-        await _add_readme(database, engine, actor, view, clock)
+    moment = clock()
+    files = _first_files(wanted, view, year=moment.year)
+    if files:
+        await land_first_commit(engine, actor, view, _add_files(database, engine, actor, view, files, moment))
     async with database.read() as session:
         return await find_repository_by_id(session, actor, repository_id, Action.REPOSITORY_SEE)
 
@@ -219,6 +243,8 @@ async def insert_repository(
         description=wanted.description.strip(),
         homepage=wanted.homepage.strip(),
         is_archived=False,
+        has_wiki=wanted.has_wiki,
+        is_template=wanted.is_template,
         created_at=moment,
         updated_at=moment,
     )
@@ -245,32 +271,54 @@ async def insert_repository(
     return repository.id
 
 
-async def _add_readme(database: Database, engine: Engine, actor: Actor, view: RepositoryView, clock: Clock) -> None:
-    assert actor.account_id is not None
+async def land_first_commit(engine: Engine, actor: Actor, view: RepositoryView, landing: Awaitable[None]) -> None:
+    """``landing`` is done: the new repository has its first commit. Errors: Unavailable, and the repository stays."""
+    try:
+        await landing
+    except CairnError as error:
+        _log.warning("first_commit_failed", repository_id=view.id, reason=error.message)
+        raise Unavailable(
+            f"{view.full_name} was created, but its first commit could not be written: {error.message} "
+            "Push one instead."
+        ) from error
+
+
+async def _add_files(
+    database: Database, engine: Engine, actor: Actor, view: RepositoryView, files: Mapping[bytes, File], at: datetime
+) -> None:
     async with database.read() as session:
-        account = await session.get_one(Account, actor.account_id)
-        email = await commit_email(session, engine.settings.host, account)
-    # Whole seconds: a commit keeps no more.
-    author = Signature(account.name or account.login, email, clock().replace(microsecond=0))
-    text = f"# {view.name}\n" + (f"\n{view.description}\n" if view.description else "")
+        author = await commit_author(session, engine.settings.host, actor, at=at)
 
     async def write(quarantine: Quarantine) -> Sequence[RefUpdate]:
         commit = await commit_files(
-            quarantine,
-            parents=[],
-            changes={b"README.md": File(text.encode())},
-            author=author,
-            committer=author,
-            message="Initial commit",
+            quarantine, parents=[], changes=files, author=author, committer=author, message="Initial commit"
         )
         return [RefUpdate(view.head_target, ZERO_OID, commit)]
 
-    try:
-        staged = await engine.stage(view.store_id, write)
-        within = make_within(actor, view.id)
-        await engine.land(staged, push_id=random_id(), actor=actor.label, within=within)
-    except CairnError as error:
-        _log.warning("readme_failed", repository_id=view.id, reason=error.message)
-        raise Unavailable(
-            f"{view.full_name} was created, but its README could not be written: {error.message} Push one instead."
-        ) from error
+    staged = await engine.stage(view.store_id, write)
+    await land_change(engine, staged, actor, view.id, push_id=random_id())
+
+
+def _first_files(wanted: NewRepository, view: RepositoryView, *, year: int) -> dict[bytes, File]:
+    """Return what a repository begins with; the names were checked."""
+    files: dict[bytes, File] = {}
+    if wanted.with_readme:
+        text = f"# {view.name}\n" + (f"\n{view.description}\n" if view.description else "")
+        files[b"README.md"] = File(text.encode())
+    ignored, licence = find_gitignore(wanted.gitignore), find_licence(wanted.license)
+    if ignored is not None:
+        files[b".gitignore"] = File(ignored[1].encode())
+    if licence is not None:
+        files[b"LICENSE"] = File(licence.text_for(view.owner, year).encode())
+    return files
+
+
+def _check_choices(wanted: NewRepository) -> None:
+    """Return if there are such lists and licences; Invalid names the field."""
+    for field, given, found in (
+        ("gitignore_template", wanted.gitignore, find_gitignore(wanted.gitignore)),
+        ("license_template", wanted.license, find_licence(wanted.license)),
+    ):
+        if given and found is None:
+            message = f"There is no {field} {given[:60]!r}."
+            raise Invalid(message, FieldProblem(field, "invalid", message, "Repository"))

@@ -13,7 +13,25 @@ class RepositoryCreated(Event, frozen=True):
 
 
 class RepositoryDeleted(Event, frozen=True):
-    """A repository is gone."""
+    """A repository is absent for everybody, for some days it can be restored; its name is free."""
+
+    repository_id: int
+    owner_id: int
+    full_name: str
+    actor_id: int | None
+
+
+class RepositoryRestored(Event, frozen=True):
+    """A deleted repository is back, with everything it had, under the name it has now."""
+
+    repository_id: int
+    owner_id: int
+    full_name: str
+    actor_id: int | None
+
+
+class RepositoryErased(Event, frozen=True):
+    """A deleted repository is gone for good."""
 
     repository_id: int
     owner_id: int
@@ -44,6 +62,22 @@ class RepositoryEdited(Event, frozen=True):
 
     repository_id: int
     changes: dict[str, tuple[str, str]]
+    actor_id: int | None
+
+
+class StarChanged(Event, frozen=True):
+    """Somebody starred a repository, or took the star back."""
+
+    repository_id: int
+    is_starred: bool
+    actor_id: int | None
+
+
+class WatchChanged(Event, frozen=True):
+    """Somebody wants to hear more or less of a repository; ``level`` is one of ``life.models.WatchLevel``."""
+
+    repository_id: int
+    level: str
     actor_id: int | None
 
 
@@ -120,6 +154,17 @@ class DeployKeyDeleted(Event, frozen=True):
     repository_id: int
     key_id: int
     fingerprint: str
+    actor_id: int | None
+
+
+class RulesetChanged(Event, frozen=True):
+    """A ruleset was ``created``, ``edited`` or ``deleted``: a repository's, or one for all that ``owner_id`` owns."""
+
+    repository_id: int | None
+    owner_id: int
+    ruleset_id: int
+    name: str
+    change: str
     actor_id: int | None
 
 

@@ -114,6 +114,7 @@ async def fill_fork(engine: Engine, fork_id: int, actor: Actor | None = None) ->
     updates = tuple(RefUpdate(ref.name, ZERO_OID, ref.oid, ref.peeled) for ref in refs)
 
     async def within(session: AsyncSession, moving: Sequence[RefUpdate]) -> dict[RefName, str]:
+        # Rulesets of its organization hold from the next push on, as in a repository that is transferred to it.
         await _require_still_readable(session, actor, fork_id)
         oids = [update.new for update in moving]
         await share_base(session, source_id=parent.store_id, target_id=fork.store_id, oids=oids)
@@ -156,7 +157,11 @@ async def _make_row(
     existing = await session.scalar(
         select(Repository.id)
         # ix_repository_source_id
-        .where(Repository.owner_id == owner_id, or_(Repository.source_id == root_id, Repository.id == root_id))
+        .where(
+            Repository.owner_id == owner_id,
+            Repository.is_deleted.is_(False),
+            or_(Repository.source_id == root_id, Repository.id == root_id),
+        )
         .order_by(Repository.id)
         .limit(1)
     )

@@ -14,18 +14,11 @@ from cairn.base.actor import Actor
 from cairn.base.errors import NotFound, Unauthenticated
 from cairn.db.database import Database
 from cairn.git.engine import Engine
-from cairn.git.store_sizes import read_sizes
 from cairn.repositories.api_routes import REPOSITORY, choose, follows_renames
 from cairn.repositories.fork import NewFork, fork_repository
-from cairn.repositories.queries import (
-    RepositoryFilter,
-    RepositorySort,
-    RepositoryView,
-    find_repository,
-    find_repository_by_id,
-    list_repositories,
-)
-from cairn.repositories.serializers import Json, repository_json
+from cairn.repositories.lists import RepositoryFilter, RepositorySort, list_repositories
+from cairn.repositories.queries import RepositoryView, find_repository, find_repository_by_id
+from cairn.repositories.serializers import Json, repositories_json
 from cairn.repositories.sync import SyncKind, sync_fork
 from cairn.web.api import ApiAnswer, Page, read_page
 from cairn.web.context import RequestContext
@@ -36,6 +29,14 @@ _SAID = {
     SyncKind.MERGE: "Successfully fetched from upstream {} and merged it.",
     SyncKind.NONE: "This branch is not behind the upstream {}.",
 }
+
+_FORK_ORDERS = {
+    "newest": (RepositorySort.CREATED, True),
+    "oldest": (RepositorySort.CREATED, False),
+    "stargazers": (RepositorySort.STARS, True),
+    "watchers": (RepositorySort.STARS, True),
+}
+"""GitHub's words; its watchers of this list are those who gave a star."""
 
 
 class ForkToBe(msgspec.Struct, kw_only=True):
@@ -53,45 +54,40 @@ class UpstreamToMerge(msgspec.Struct, kw_only=True):
 
 
 async def whole_repository(context: RequestContext, session: AsyncSession, repository: RepositoryView) -> Json:
-    """Return a repository in full, with its ``parent`` and ``source`` where the caller may read them."""
+    """Return a repository in full; ``parent``, ``source``, ``template_repository`` where the caller may read them."""
     relatives: dict[str, RepositoryView] = {}
-    for name, repository_id in (("parent", repository.parent_id), ("source", repository.source_id)):
+    for name, repository_id in (
+        ("parent", repository.parent_id),
+        ("source", repository.source_id),
+        ("template_repository", repository.template_id),
+    ):
         if repository_id is None:
             continue
         try:
             relatives[name] = await find_repository_by_id(session, context.actor, repository_id)
         except (NotFound, Unauthenticated):
             continue  # hidden is absent
-    everyone = [repository, *relatives.values()]
-    sizes = await read_sizes(session, [one.store_id for one in everyone])
-    body = repository_json(context, repository, size_bytes=sizes[repository.store_id])
-    for name, found in relatives.items():
-        body[name] = repository_json(context, found, size_bytes=sizes[found.store_id])
-    return body
+    body, *others = await repositories_json(context, session, [repository, *relatives.values()])
+    return body | dict(zip(relatives, others, strict=True))
 
 
 @api.get(f"{REPOSITORY}/forks", action=Action.REPOSITORY_READ, resource="repository")
 @follows_renames
 async def list_forks(context: RequestContext, session: AsyncSession, actor: Actor, owner: str, repo: str) -> Page[Json]:
-    """Answer the direct forks that the caller may see; ``sort`` newest (default) or oldest."""
-    # Nobody has stars yet, so all are equal in those orders.
-    descending: bool = choose(
-        context, "sort", {"newest": True, "oldest": False, "stargazers": True, "watchers": True}, "newest"
-    )
+    """Answer the direct forks that the caller may see; ``sort`` newest (default), oldest or stargazers."""
+    sort, descending = choose(context, "sort", _FORK_ORDERS, "newest")
     repository = await find_repository(session, actor, owner, repo)
     asked = read_page(context)
     found = await list_repositories(
         session,
         actor,
         RepositoryFilter(parent_id=repository.id),
-        sort=RepositorySort.CREATED,
+        sort=sort,
         descending=descending,
         page=asked.page,
         per_page=asked.per_page,
     )
-    sizes = await read_sizes(session, [item.store_id for item in found.items])
-    items = [repository_json(context, item, size_bytes=sizes[item.store_id]) for item in found.items]
-    return Page(items, asked, total=found.total)
+    return Page(await repositories_json(context, session, found.items), asked, total=found.total)
 
 
 @api.post(f"{REPOSITORY}/forks", action=Action.REPOSITORY_READ, resource="repository", status=202)

@@ -15,14 +15,9 @@ from cairn.git.engine import Engine
 from cairn.identity.queries import find_account
 from cairn.repositories.fork import NewFork, fork_repository, free_name, owners_for
 from cairn.repositories.fork_api import require_creation
+from cairn.repositories.lists import RepositoryFilter, RepositorySort, list_repositories
 from cairn.repositories.page_frame import header_of, open_repository_page
-from cairn.repositories.queries import (
-    RepositoryFilter,
-    RepositorySort,
-    RepositoryView,
-    find_repository,
-    list_repositories,
-)
+from cairn.repositories.queries import RepositoryView, find_repository
 from cairn.repositories.sync import SyncKind, sync_fork
 from cairn.web.context import RequestContext, WebRequest
 from cairn.web.forms import Form, blank_form, read_form

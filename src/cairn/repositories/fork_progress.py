@@ -1,19 +1,20 @@
-"""What a repository's front page says of forking: being filled, and how it stands to its parent."""
+"""What a repository's front page says of what fills it: an import, a fork; and how that stands to its parent."""
 
 from typing import Any
 
 from litestar import Response
 
+from cairn.access.actions import Action
+from cairn.access.decide import decide
 from cairn.base.actor import Actor
 from cairn.git.engine import Engine
+from cairn.repositories.imports.start import read_import
 from cairn.repositories.models import WorkKind, WorkStep
 from cairn.repositories.network import work_of
 from cairn.repositories.queries import RepositoryView
 from cairn.repositories.sync import COUNTED_MAX, read_sync_state
 from cairn.web.context import RequestContext
 from cairn.web.render import render
-
-LOOK_AGAIN_SECONDS = 2
 
 STEPS = [
     (WorkStep.WAITING, "Waiting for a worker"),
@@ -23,14 +24,16 @@ STEPS = [
 
 
 async def show_empty(context: RequestContext, header: dict[str, Any], *, has_refs: bool) -> Response[str]:
-    """Return the page of a repository without commits: how to begin, or how far its forking is."""
+    """Return the page of a repository without commits: how to begin, how its import stands, how far its forking is."""
+    repository: RepositoryView = header["repository"]
+    may_import = decide(context.actor, Action.REPOSITORY_ADMINISTER, repository.scope).allowed
     async with context.site.database.read() as session:
-        work = await work_of(session, header["repository"].id, WorkKind.FILL)
+        work = await work_of(session, repository.id, WorkKind.FILL)
+        coming = await read_import(session, repository.id) if may_import and work is None else None
     if work is None:
-        return render(context, "repositories/empty.html", **header, has_refs=has_refs)
-    # Without script: the browser itself asks again.
-    headers = {} if work.failure else {"Refresh": str(LOOK_AGAIN_SECONDS)}
-    return render(context, "repositories/being_forked.html", headers=headers, **header, work=work, steps=STEPS)
+        shown: dict[str, Any] = {"has_refs": has_refs, "may_import": may_import, "coming": coming}
+        return render(context, "repositories/empty.html", **header, **shown)
+    return render(context, "repositories/being_forked.html", **header, work=work, steps=STEPS)
 
 
 async def sync_banner(

@@ -5,11 +5,11 @@ team or the owning organization gives together; ``decide`` then runs in Python. 
 second look, for a rename.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cairn.access.actions import Action
-from cairn.access.decide import decide, require_allowed
+from cairn.access.decide import Decision, decide, require_allowed
 from cairn.access.grants import ROLE_OF_RANK, role_rank_sql
 from cairn.access.roles import Visibility
 from cairn.access.scopes import RepositoryScope
@@ -29,6 +29,8 @@ from cairn.identity.credentials import Credential, KeyCredential, PasswordCreden
 from cairn.identity.names import is_login
 from cairn.identity.token_format import hash_secret, is_well_formed_token
 from cairn.repositories.names import is_repository_name
+from cairn.repositories.wiki.access import decide_wiki_edit
+from cairn.repositories.wiki.stores import NoWiki, ensure_wiki_store
 
 _TARGET = (
     "r.id AS repository_id, r.owner_id AS owner_id, o.login AS owner, r.name AS name, r.visibility AS visibility, "
@@ -64,6 +66,16 @@ WITH_ACCOUNT = PointQuery(
     f"SELECT {_TARGET}, {ACCOUNT_COLUMNS}, {_ROLE} AS role_rank FROM (SELECT 1 AS one) one "  # noqa: S608 (constants)
     f"LEFT JOIN account a ON a.id = :account {_REPOSITORY}"
 )
+# The same for the second store of a repository; None in place of the store where nobody wrote a wiki.
+_OF_WIKI = {
+    query: PointQuery(
+        query.sql.replace("s.id = r.store_id", "s.id = r.wiki_store_id").replace(
+            "SELECT ", "SELECT r.has_wiki AS has_wiki, r.is_wiki_open AS is_wiki_open, ", 1
+        )
+    )
+    for query in (ANONYMOUSLY, WITH_TOKEN, WITH_KEY, WITH_ACCOUNT)
+}
+WIKI_ENDING = ".wiki"
 # Primary keys of repository_rename and account_rename: where did owner/name go?
 RENAMED = PointQuery(
     "SELECT o.login AS owner, r.name AS name FROM repository_rename m "
@@ -76,6 +88,9 @@ RENAMED = PointQuery(
 )
 
 
+_NO_STORE = StoreState(0, b"", 0, 0, 0, 0)
+
+
 class SignInMayHelp(Unauthenticated):
     """Nobody is signed in, and the repository is absent or hidden: a door answers with its challenge."""
 
@@ -84,7 +99,8 @@ class SignInMayHelp(Unauthenticated):
 class GitTarget:
     """A repository a git client asked for, who the client is, and everything the engine needs to answer.
 
-    ``was_renamed``: the client used an old name; ``full_name`` is the present one, to which HTTP redirects.
+    ``was_renamed``: the client used an old name; ``full_name`` is the present one, to which HTTP redirects. Of its wiki
+    (``is_wiki``) the store is the second one of the repository.
     """
 
     actor: Actor
@@ -94,11 +110,19 @@ class GitTarget:
     state: StoreState
     object_format: str
     was_renamed: bool = False
+    is_wiki: bool = False
+    is_wiki_open: bool = False
+    """Everybody who is signed in may write the wiki while the repository is public."""
 
     @property
     def repository_id(self) -> int:
         """The repository's row."""
         return self.scope.repository_id
+
+    @property
+    def has_store(self) -> bool:
+        """False of a wiki that nobody wrote."""
+        return self.state is not _NO_STORE
 
     @property
     def store_id(self) -> int:
@@ -107,8 +131,14 @@ class GitTarget:
 
     @property
     def full_name(self) -> str:
-        """Owner and name, as they are written now."""
-        return f"{self.owner}/{self.name}"
+        """Owner and name, as they are written now; of a wiki with its ending."""
+        return f"{self.owner}/{self.name}{WIKI_ENDING if self.is_wiki else ''}"
+
+    def decide(self, action: Action) -> Decision:
+        """Return whether who asks may do this, and why not: a wiki has a rule of its own for who may write."""
+        if self.is_wiki and action is Action.REPOSITORY_PUSH:
+            return decide_wiki_edit(self.actor, self.scope, is_open=self.is_wiki_open)
+        return decide(self.actor, action, self.scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +148,7 @@ class _Prepared:
     query: PointQuery
     values: dict[str, object]
     actor: Actor | None = None
+    is_wiki: bool = False
 
 
 class GitDoor:
@@ -132,12 +163,17 @@ class GitDoor:
     ) -> GitTarget:
         """Return the repository if the credential's owner may do ``action`` to it.
 
-        ``name`` may end in ``.git``. Errors: BadCredentials; AccountSuspended; RateLimited (passwords); SignInMayHelp
-        for an anonymous client where there is nothing to see, NotFound for a known one; Unauthenticated, Forbidden
-        where the repository may be seen but not this done.
+        ``name`` may end in ``.git``, and before that in ``.wiki`` for the repository's wiki: that is made when somebody
+        who may write it first wants to, and until then NoWiki for who may see the repository. Errors: BadCredentials;
+        AccountSuspended; RateLimited (passwords); SignInMayHelp for an anonymous client where there is nothing to see,
+        NotFound for a known one; Unauthenticated, Forbidden where the repository may be seen but not this done.
         """
         name = name[:-4] if name.lower().endswith(".git") else name
+        is_wiki = name.lower().endswith(WIKI_ENDING)
+        name = name[: -len(WIKI_ENDING)] if is_wiki else name
         prepared = await self._prepare(credential)
+        if is_wiki:
+            prepared = replace(prepared, is_wiki=True)
         target = await self._find(prepared, owner, name)
         if target is None:
             moved = await self._find_renamed(owner, name)
@@ -145,16 +181,29 @@ class GitDoor:
                 target = await self._find(prepared, *moved, was_renamed=True)
         actor = target.actor if target is not None else await self._known(prepared)
         if target is not None:
-            verdict = decide(actor, action, target.scope)
+            verdict = target.decide(action)
             if verdict.may_see:
                 require_allowed(actor, verdict)
-                return target
+                return target if not is_wiki else await self._with_wiki(prepared, target, action)
         # Absent and hidden are one answer, with or without a credential.
         if not actor.is_anonymous:
             if not name:
                 raise NotFound(f"Repository {owner[:60]!r} not found: an address ends in OWNER/NAME.git.")
             raise NotFound(f"Repository {owner[:60]}/{name[:120]} not found.")
         raise SignInMayHelp("Sign in to see whether this repository exists.")
+
+    async def _with_wiki(self, prepared: _Prepared, target: GitTarget, action: Action) -> GitTarget:
+        """Return the target with its wiki's store, which a first writer's wish makes; NoWiki."""
+        if target.has_store:
+            return target
+        if action is not Action.REPOSITORY_PUSH:
+            raise NoWiki
+        async with self._database.write() as session:
+            await ensure_wiki_store(session, target.actor, target.repository_id)
+        found = await self._find(prepared, target.owner, target.name, was_renamed=target.was_renamed)
+        if found is None or not found.has_store:
+            raise NoWiki
+        return found
 
     async def _prepare(self, credential: Credential | None) -> _Prepared:
         match credential:
@@ -174,12 +223,13 @@ class GitDoor:
         if not is_login(owner) or not is_repository_name(name):
             return None
         await fail_point(Step.RIGHTS_READ)
-        row = await self._database.fetch(prepared.query, **prepared.values, owner=owner.lower(), name=name.lower())
+        query = _OF_WIKI[prepared.query] if prepared.is_wiki else prepared.query
+        row = await self._database.fetch(query, **prepared.values, owner=owner.lower(), name=name.lower())
         assert row is not None, "every variant starts from a constant row"
         actor = prepared.actor or self._actor(prepared.query, row)
-        if row["repository_id"] is None:
+        if row["repository_id"] is None or (prepared.is_wiki and not row["has_wiki"]):
             return None
-        return _target(actor, row, was_renamed=was_renamed)
+        return _target(actor, row, was_renamed=was_renamed, is_wiki=prepared.is_wiki)
 
     def _actor(self, query: PointQuery, row: Row) -> Actor:
         if row["token_id" if query is WITH_TOKEN else "key_id"] is None:
@@ -203,7 +253,7 @@ class GitDoor:
         return None if row is None else (str(row["owner"]), str(row["name"]))
 
 
-def _target(actor: Actor, row: Row, *, was_renamed: bool) -> GitTarget:
+def _target(actor: Actor, row: Row, *, was_renamed: bool, is_wiki: bool) -> GitTarget:
     fields: dict[str, Any] = dict(row)
     rank = fields.get("role_rank")
     scope = RepositoryScope(
@@ -219,7 +269,9 @@ def _target(actor: Actor, row: Row, *, was_renamed: bool) -> GitTarget:
         scope=scope,
         owner=str(fields["owner"]),
         name=str(fields["name"]),
-        state=from_row(row, store_id=int(fields["store_id"])),
+        state=_NO_STORE if fields["store_id"] is None else from_row(row, store_id=int(fields["store_id"])),
         object_format=str(fields["object_format"]),
         was_renamed=was_renamed,
+        is_wiki=is_wiki,
+        is_wiki_open=is_wiki and bool(fields["is_wiki_open"]),
     )

@@ -6,9 +6,21 @@ from cairn.access.actions import Action
 from cairn.access.authorize import authorize
 from cairn.access.scopes import RepositoryScope
 from cairn.base.actor import Actor
+from cairn.base.errors import NotFound
 from cairn.identity.authenticate import refresh_actor
 from cairn.lfs.authorization import Authorize
+from cairn.repositories.git_access import GitTarget
 from cairn.repositories.queries import load_scope
+
+
+class NoLargeFiles(NotFound):
+    """Wikis keep no large objects of their own."""
+
+
+def refuse_wiki(target: GitTarget) -> None:
+    """Return unless it is a wiki: NoLargeFiles says that those have none."""
+    if target.is_wiki:
+        raise NoLargeFiles("A wiki keeps no files with Git LFS; commit them as they are.")
 
 
 def make_authorize(actor: Actor, repository_id: int) -> Authorize:

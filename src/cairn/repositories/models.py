@@ -4,18 +4,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint, event, text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint, event, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cairn.access.roles import Visibility
 from cairn.access.visible import RepositoryColumns
-from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, OID, Base, BigId, EnumText, HexId, UtcDateTime
+from cairn.db.base import MYSQL_TABLE, NUMBERED_TABLE, OID, Base, BigId, EnumText, HexId, UtcDateTime, binary
+from cairn.git.models import REF_NAME_BYTES_MAX
 
 NAME_LENGTH_MAX = 100
 TOPIC_LENGTH_MAX = 50
 LANGUAGE_LENGTH_MAX = 50
+LICENSE_LENGTH_MAX = 50
 _SEARCH_TEXT_LENGTH_MAX = 2300
 _IS_FORK, _HAS_SOURCE = text("parent_id IS NOT NULL"), text("source_id IS NOT NULL")
+_HAD_PARENT = text("former_parent_id IS NOT NULL")
+_HAS_WIKI_STORE = text("wiki_store_id IS NOT NULL")
 
 
 class Repository(Base):
@@ -25,9 +29,23 @@ class Repository(Base):
     __table_args__ = (
         UniqueConstraint("owner_id", "name_key"),
         Index("ix_repository_visibility_pushed_at", "visibility", "pushed_at"),
+        Index("ix_repository_visibility_stars_count", "visibility", "stars_count"),
         # Most repositories are no forks: an index full of NULLs would look useless to a planner.
         Index("ix_repository_parent_id", "parent_id", sqlite_where=_IS_FORK, postgresql_where=_IS_FORK),
         Index("ix_repository_source_id", "source_id", sqlite_where=_HAS_SOURCE, postgresql_where=_HAS_SOURCE),
+        Index(
+            "ix_repository_former_parent_id",
+            "former_parent_id",
+            sqlite_where=_HAD_PARENT,
+            postgresql_where=_HAD_PARENT,
+        ),
+        Index(
+            "ix_repository_wiki_store_id",
+            "wiki_store_id",
+            unique=True,
+            sqlite_where=_HAS_WIKI_STORE,
+            postgresql_where=_HAS_WIKI_STORE,
+        ),
         NUMBERED_TABLE,
     )
 
@@ -49,8 +67,36 @@ class Repository(Base):
     go first (``network.leave_network``)."""
     source_id: Mapped[int | None] = mapped_column(BigInteger)
     """The root of the network of forks; None for a root."""
+    former_parent_id: Mapped[int | None] = mapped_column(BigInteger)
+    """What this one was forked from until that was deleted or narrowed: both may still hold the same objects."""
     is_withheld: Mapped[bool] = mapped_column(Boolean, default=False)
     """A fork whose owner may no longer read the private parent: nobody but a site administrator sees it."""
+    has_wiki: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    """False where the wiki is switched off: then it is absent by every door, and kept."""
+    is_wiki_open: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Of a public repository everybody who is signed in may edit the wiki, not only who may push."""
+    wiki_store_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The engine's store of the wiki; None until it has its first page or push (``wiki.stores``)."""
+    has_lfs_in_archives: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Archives have large objects in them, not their pointers."""
+    allows_lost_lfs: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Pushes may bring pointers whose large objects are not here: what they named may be lost for good."""
+    is_deleted: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Absent for everybody until it is restored or erased; ``life.models.RepositoryDeletion`` says until when. Its
+    ``name_key`` is one that nobody can ask for, so that its name is free."""
+    mirror_url: Mapped[str] = mapped_column(String(2000), default="", server_default="")
+    """What it follows as a mirror, without credentials; empty for others."""
+    is_mirror: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Every branch and tag comes from there, so nobody changes any here; ``mirrors.edit`` alone changes these two."""
+    is_template: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """New repositories may begin with its files; see ``life.templates``."""
+    template_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The repository whose files this one began with; there may be none of that number any more."""
+    license: Mapped[str] = mapped_column(String(LICENSE_LENGTH_MAX), default="", server_default="")
+    """What its licence was recognised as, by SPDX's name; ``NOASSERTION`` for one nobody knows, empty without any."""
+    stars_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    watchers_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Who wants to hear of everything here; ``life.stars`` and ``life.watching`` alone change these two."""
     language: Mapped[str | None] = mapped_column(String(LANGUAGE_LENGTH_MAX))
     """The language most of the default branch is written in, once it is counted; see ``languages``."""
     topics: Mapped[str] = mapped_column(String(1100), default="", server_default="")
@@ -68,6 +114,22 @@ def search_text_of(name: str, description: str, topics: str) -> str:
 @event.listens_for(Repository, "before_update")
 def _keep_search_text(mapper: Any, connection: Any, repository: Repository) -> None:  # noqa: ANN401 (SQLAlchemy's own)
     repository.search_text = search_text_of(repository.name, repository.description or "", repository.topics or "")
+
+
+class BranchRename(Base):
+    """A branch that was renamed: who asks for the old name is sent on; ``branch_renames`` alone writes these."""
+
+    __tablename__ = "repository_branch_rename"
+    __table_args__ = (MYSQL_TABLE,)
+
+    repository_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    old_key: Mapped[str] = mapped_column(HexId, primary_key=True)
+    """A digest of the old name: keys are short in every database."""
+    branch: Mapped[bytes] = mapped_column(binary(REF_NAME_BYTES_MAX))
+    """What it was called then, without ``refs/heads/``; it may have moved on, and have a row of its own."""
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class RepositoryTopic(Base):
@@ -171,7 +233,12 @@ class RepositoryWork(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-ACCESS_COLUMNS = RepositoryColumns(
-    Repository.id, Repository.owner_id, Repository.visibility, Repository.is_archived, Repository.is_withheld
-)
+def access_columns(table: type[Repository]) -> RepositoryColumns:
+    """Return what ``access.visible()`` reads of the table or of an alias of it."""
+    return RepositoryColumns(
+        table.id, table.owner_id, table.visibility, table.is_archived, table.is_withheld, table.is_deleted
+    )
+
+
+ACCESS_COLUMNS = access_columns(Repository)
 """What ``access.visible()`` reads of this table."""

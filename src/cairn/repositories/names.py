@@ -10,6 +10,11 @@ _ENDINGS = (".git", ".wiki", ".atom", ".lock")
 """Endings that mean something else in an address: git over HTTP, wikis, feeds; git's own lock files."""
 
 
+def unaskable_key(repository_id: int) -> str:
+    """Return a key that no name has and nobody can ask for: a deleted repository's, whose name is free."""
+    return f"~{repository_id}"
+
+
 class RepositoryNameInvalid(Invalid):
     """The text is no repository name."""
 

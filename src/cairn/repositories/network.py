@@ -6,9 +6,10 @@ wider. Who reads a private fork reads its parent: others cannot be let in, and w
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import exists, literal, select, update
+from sqlalchemy import exists, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
@@ -31,6 +32,7 @@ OPENNESS = {Visibility.PRIVATE: 0, Visibility.INTERNAL: 1, Visibility.PUBLIC: 2}
 
 FILL_KIND = "repositories.fill_fork"
 SEPARATE_KIND = "repositories.separate_packs"
+_RELATIVES_AT_ONCE = 500
 
 
 class WiderThanParent(Invalid):
@@ -39,6 +41,15 @@ class WiderThanParent(Invalid):
 
 class NoReaderOfParent(Invalid):
     """Somebody who may not read the private parent cannot be let into a fork of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A repository that may hold another one's objects, and its stores."""
+
+    id: int
+    store_id: int
+    wiki_store_id: int | None
 
 
 class WorkOn(msgspec.Struct, frozen=True):
@@ -50,8 +61,32 @@ class WorkOn(msgspec.Struct, frozen=True):
 async def leave_network(session: AsyncSession, repository: Repository) -> None:
     """No repository has this one for a parent any more: before it is deleted, under its lock."""
     for fork in await _forks_of(session, repository.id):
-        fork.parent_id = repository.parent_id
+        fork.parent_id, fork.former_parent_id = repository.parent_id, repository.id
         await _set_source(session, fork, repository.source_id)
+
+
+async def list_relatives(session: AsyncSession, repository: Repository) -> list[Relative]:
+    """Return everything that may hold the repository's objects, itself first: its network, and what parted from it.
+
+    Those are what was deleted, and may come back, and forks that went their own way when it was or when it narrowed.
+    """
+    found: dict[int, Relative] = {repository.id: Relative(repository.id, repository.store_id, repository.wiki_store_id)}
+    asked, waiting = set[int](), {repository.id, repository.source_id or repository.id}
+    while waiting:
+        batch = sorted(waiting)[:_RELATIVES_AT_ONCE]
+        asked.update(batch)
+        # Primary key, ix_repository_source_id, ix_repository_former_parent_id
+        either = (Repository.id, Repository.source_id, Repository.former_parent_id)
+        rows = await session.execute(
+            select(*either, Repository.store_id, Repository.wiki_store_id).where(
+                or_(*(column.in_(batch) for column in either))
+            )
+        )
+        for number, source_id, former_id, store_id, wiki_store_id in rows:
+            found.setdefault(number, Relative(number, store_id, wiki_store_id))
+            waiting |= {each for each in (number, source_id, former_id) if each is not None}
+        waiting -= asked
+    return list(found.values())
 
 
 async def require_parent_allows(session: AsyncSession, repository: Repository, visibility: Visibility) -> None:
@@ -71,7 +106,7 @@ async def after_narrowing(session: AsyncSession, actor: Actor, repository: Repos
     """
     for fork in await _forks_of(session, repository.id):
         if OPENNESS[fork.visibility] > OPENNESS[repository.visibility]:
-            fork.parent_id = None
+            fork.parent_id, fork.former_parent_id = None, repository.id
             await _set_source(session, fork, None)
     await _begin_separation(session, actor, repository)
 

@@ -25,7 +25,8 @@ from cairn.identity.organization_tokens import (
 from cairn.identity.organizations import OrganizationView, find_organization
 from cairn.repositories.api_routes import choose, read_moment, refused
 from cairn.repositories.fork_api import whole_repository
-from cairn.repositories.queries import RepositoryFilter, RepositoryPage, find_repository, list_repositories
+from cairn.repositories.lists import RepositoryFilter, RepositoryPage, list_repositories
+from cairn.repositories.queries import find_repository
 from cairn.repositories.serializers import API, Json
 from cairn.web.api import Page, PageRequest, read_page
 from cairn.web.context import RequestContext

@@ -15,13 +15,8 @@ from cairn.identity.organizations import find_organization
 from cairn.identity.teams import find_team, read_team
 from cairn.repositories.api_routes import REPOSITORY, choose, follows_renames
 from cairn.repositories.fork_api import whole_repository
-from cairn.repositories.queries import (
-    RepositoryFilter,
-    RepositorySort,
-    find_repository,
-    find_repository_by_id,
-    list_repositories,
-)
+from cairn.repositories.lists import RepositoryFilter, RepositorySort, list_repositories
+from cairn.repositories.queries import find_repository, find_repository_by_id
 from cairn.repositories.serializers import API, GITHUB_PERMISSIONS, Json, role_permissions_json
 from cairn.repositories.team_grants import (
     list_granted_teams,

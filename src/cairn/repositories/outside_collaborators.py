@@ -44,7 +44,11 @@ async def list_outsiders(
     rows = await session.execute(
         select(Grant.account_id, Repository.name, Grant.role)
         .join(Repository, Repository.id == Grant.repository_id)
-        .where(Repository.owner_id == organization_id, Grant.account_id.in_([one.account_id for one in shown]))
+        .where(
+            Repository.owner_id == organization_id,
+            Repository.is_deleted.is_(False),
+            Grant.account_id.in_([one.account_id for one in shown]),
+        )
         .order_by(Repository.name_key)
     )
     found: dict[int, list[tuple[str, Role]]] = {one.account_id: [] for one in shown}

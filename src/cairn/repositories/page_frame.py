@@ -25,12 +25,13 @@ _ADDRESS_PARTS = 3
 
 
 async def open_repository_page(
-    context: RequestContext, actor: Actor, owner: str, repo: str
+    context: RequestContext, actor: Actor, owner: str, repo: str, *, pays: bool = True
 ) -> RepositoryView | Response[bytes]:
     """Return the repository, or the answer if there is one already: what the route declares of itself is done here.
 
     That is the redirect to its present name with the rest of the address kept; of a versioned page also "unchanged" and
-    the page as it was kept, once it is known that the actor may see it. What costs is paid before this returns.
+    the page as it was kept, once it is known that the actor may see it. What costs is paid before this returns,
+    unless the handler pays for itself (``pays`` False), because it may have nothing to do.
     Its transaction is over when this returns: reading git may want a connection of its own.
     """
     declared = declaration_of(context.request.scope)
@@ -54,7 +55,8 @@ async def open_repository_page(
         if known is not None:
             return known
     context.robots = _robots(context, declared, repository)
-    await context.pay(declared.cost)
+    if pays:
+        await context.pay(declared.cost)
     return repository
 
 
@@ -91,14 +93,19 @@ def header_of(context: RequestContext, actor: Actor, repository: RepositoryView,
         ("Commits", f"{base}/commits", "history", None, tab == "commits"),
         ("Branches", f"{base}/branches", "git-branch", None, tab == "branches"),
         ("Tags", f"{base}/tags", "tag", None, tab == "tags"),
+        ("Activity", f"{base}/activity", "graph", None, tab == "activity"),
+        ("Releases", f"{base}/releases", "download", None, tab == "releases"),
     ]
+    if repository.has_wiki:
+        tabs.append(("Wiki", f"{base}/wiki", "book", None, tab == "wiki"))
     if has_settings:
         tabs.append(("Settings", f"{base}/settings", "gear", None, tab == "settings"))
     return {
         "repository": repository,
         "base": base,
         "tabs": tabs,
-        "may_push": decide(actor, Action.REPOSITORY_PUSH, repository.scope).allowed,
+        # What would be refused is not offered.
+        "may_push": not repository.is_mirror and decide(actor, Action.REPOSITORY_PUSH, repository.scope).allowed,
         "clone_urls": clone_urls(context, repository),
     }
 

@@ -11,22 +11,31 @@ from cairn.repositories.names import is_repository_name
 
 _OWN = (
     "id, owner_id, name, visibility, description, homepage, is_archived, is_withheld, updated_at, pushed_at, "
-    "parent_id, topics, language"
+    "parent_id, topics, language, has_wiki, is_wiki_open, wiki_store_id, is_template, license, "
+    "stars_count, watchers_count, mirror_url, is_mirror"
 )
 _NAMED = ", ".join(f"r.{column.strip()} AS {column.strip()}" for column in _OWN.split(","))
 _STATE = ", ".join(f"s.{column} AS {column}" for column in STATE_COLUMNS)
 # uq_account_login_key, uq_repository_owner_id_name_key, primary key of git_store; ix_repository_parent_id; for a fork
-# the primary keys of its parent, whose refs its banner is compared with.
+# the primary keys of its parent, whose refs its banner is compared with; uq_ruleset_repository_id_name and
+# uq_ruleset_owner_id_name; uq_repository_mirror_repository_id_slot. Ids are never used twice, so number, last id and
+# versions tell any change of rules.
 _VERSIONS = PointQuery(
     f"SELECT o.login AS owner, o.kind AS owner_kind, {_NAMED}, {_STATE}, "  # noqa: S608 (constants)
     "(SELECT COUNT(*) FROM repository f WHERE f.parent_id = r.id AND f.visibility = 'public' "
-    "AND f.is_withheld = FALSE) AS forks, p.name AS parent, p.visibility AS parent_visibility, "
+    "AND f.is_withheld = FALSE AND f.is_deleted = FALSE) AS forks, "
+    "p.name AS parent, p.visibility AS parent_visibility, "
+    "(SELECT COUNT(*) FROM ruleset u WHERE u.repository_id = r.id OR u.owner_id = r.owner_id) AS rulesets, "
+    "(SELECT MAX(u.id) FROM ruleset u WHERE u.repository_id = r.id OR u.owner_id = r.owner_id) AS last_ruleset, "
+    "(SELECT SUM(u.version) FROM ruleset u WHERE u.repository_id = r.id OR u.owner_id = r.owner_id) AS rule_versions, "
     "p.is_withheld AS parent_is_withheld, q.login AS parent_owner, t.ref_version AS parent_version, "
-    "t.head_target AS parent_head, l.tree_oid AS counted_tree "
+    "t.head_target AS parent_head, l.tree_oid AS counted_tree, "
+    "m.state AS mirror_state, m.synced_at AS mirrored_at, m.failures AS mirror_failures "
     "FROM account o JOIN repository r ON r.owner_id = o.id AND r.name_key = :name "
     "JOIN git_store s ON s.id = r.store_id "
     "LEFT JOIN repository p ON p.id = r.parent_id LEFT JOIN account q ON q.id = p.owner_id "
     "LEFT JOIN git_store t ON t.id = p.store_id LEFT JOIN repository_languages l ON l.repository_id = r.id "
+    "LEFT JOIN repository_mirror m ON m.repository_id = r.id AND m.slot = 0 "
     "WHERE o.login_key = :owner"
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
@@ -15,6 +15,7 @@ from cairn.base.errors import Invalid, NotFound
 from cairn.base.ids import random_id
 from cairn.db.database import Database
 from cairn.git.engine import Engine
+from cairn.git.models import Store
 from cairn.git.purge import OBJECTS_MAX, Purged, StillReachable, purge
 from cairn.git.purge_preview import PurgePreview, preview_purge
 from cairn.git.ref_names import check_ref_name
@@ -22,11 +23,15 @@ from cairn.git.ref_transaction import RefUpdate
 from cairn.git.types import Oid, RefName
 from cairn.git.undo_packs import restore_writer
 from cairn.identity.models import Account
+from cairn.repositories.git_access import WIKI_ENDING
 from cairn.repositories.models import Repository
-from cairn.repositories.queries import branch_ref
+from cairn.repositories.network import list_relatives
+from cairn.repositories.queries import branch_ref, load_scope
+from cairn.repositories.rules.apply import apply_rules
 
 PURGED = "repository.purge"
 RESTORED = "repository.restore_objects"
+_DELETED = " (deleted, not erased yet)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +102,29 @@ async def _stores_of(
 
 
 async def read_names(database: Database, store_ids: Collection[int]) -> dict[int, str]:
-    """Return the full names of the repositories of these stores; what has none is absent."""
+    """Return the full names of the repositories of these stores; what has none is absent.
+
+    Of what is deleted and may be restored it says so: whoever reads the name has to erase or restore it first.
+    """
     async with database.read() as session:
         # uq_repository_store_id
         rows = await session.execute(
-            select(Repository.store_id, Account.login, Repository.name)
+            select(Repository.store_id, Account.login, Repository.name, Repository.is_deleted)
             .join(Account, Account.id == Repository.owner_id)
             .where(Repository.store_id.in_(store_ids))
         )
-        return {store_id: f"{login}/{name}" for store_id, login, name in rows}
+        found = {store_id: f"{login}/{name}{_DELETED * is_deleted}" for store_id, login, name, is_deleted in rows}
+        # ix_repository_wiki_store_id
+        wikis = await session.execute(
+            select(Repository.wiki_store_id, Account.login, Repository.name, Repository.is_deleted)
+            .join(Account, Account.id == Repository.owner_id)
+            .where(Repository.wiki_store_id.in_(store_ids))
+        )
+        return found | {
+            store_id: f"{login}/{name}{WIKI_ENDING}{_DELETED * is_deleted}"
+            for store_id, login, name, is_deleted in wikis
+            if store_id is not None
+        }
 
 
 async def restore_objects(engine: Engine, actor: Actor, owner: str, name: str, oid: Oid, *, branch: str) -> RefName:
@@ -123,6 +142,14 @@ async def restore_objects(engine: Engine, actor: Actor, owner: str, name: str, o
 
     async def within(session: AsyncSession, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
         await authorize(session, actor, Action.SITE_ADMINISTER, SITE)
+        scope = await load_scope(session, actor, repository.id)
+        if scope is None:
+            raise NotFound("Not Found")
+        now = await session.get_one(Repository, repository.id, populate_existing=True)
+        head_target = bytes((await session.get_one(Store, now.store_id)).head_target)
+        verdict = await apply_rules(session, actor, scope, now, updates, head_target=head_target)
+        if verdict.refusals:
+            return verdict.refusals
         details = {"object": oid, "branch": branch}
         record(session, actor, RESTORED, f"{owner}/{name}", repository_id=repository.id, details=details)
         return {}
@@ -134,9 +161,14 @@ async def restore_objects(engine: Engine, actor: Actor, owner: str, name: str, o
 
 
 async def find_store(database: Database, owner: str, name: str) -> int:
-    """Return the store of a repository by its present name; NotFound if there is none."""
+    """Return the store of a repository by its present name, or of its wiki (``NAME.wiki``); NotFound."""
+    is_wiki = name.lower().endswith(WIKI_ENDING)
     async with database.read() as session:
-        return (await _find(session, owner, name)).store_id
+        found = await _find(session, owner, name[: -len(WIKI_ENDING)] if is_wiki else name)
+    store_id = found.wiki_store_id if is_wiki else found.store_id
+    if store_id is None:
+        raise NotFound(f"{owner[:60]}/{name[:100]}: this repository has no wiki.")
+    return store_id
 
 
 async def _find(session: AsyncSession, owner: str, name: str) -> Repository:
@@ -152,10 +184,10 @@ async def _find(session: AsyncSession, owner: str, name: str) -> Repository:
 
 
 async def _network(session: AsyncSession, repository: Repository) -> list[int]:
-    """Return the stores of all repositories of the network: a fork may hold the object in a pack of its own."""
-    root = repository.source_id or repository.id
-    # Primary key, ix_repository_source_id
-    found = await session.scalars(
-        select(Repository.store_id).where(or_(Repository.id == root, Repository.source_id == root))
-    )
-    return sorted({*found, repository.store_id})
+    """Return the stores of all repositories of the network: a fork may hold the object in a pack of its own.
+
+    Also what was deleted and may be restored, and what went its own way since. Their wikis too: what slipped into one
+    place was often pasted into the other.
+    """
+    found = await list_relatives(session, repository)
+    return sorted({store for one in found for store in (one.store_id, one.wiki_store_id) if store is not None})

@@ -3,35 +3,40 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, bindparam, exists, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from cairn.access.actions import Action
 from cairn.access.authorize import authorize, granted_role
 from cairn.access.decide import decide, effective_role
-from cairn.access.grants import reached_repositories, reaching_owners
-from cairn.access.models import Grant, OrganizationMember
 from cairn.access.roles import Role, Visibility
 from cairn.access.scopes import RepositoryScope
-from cairn.access.visible import RepositoryColumns, shape_of, visible
+from cairn.access.visible import shape_of, visible
 from cairn.base.actor import Actor
 from cairn.base.errors import NotFound
-from cairn.git.models import ManifestEntry, Pack, Store
+from cairn.git.models import Store
 from cairn.git.store_state import lock_stores
 from cairn.git.types import RefName, show
 from cairn.identity.models import Account, AccountKind, AccountRename
 from cairn.identity.names import is_login
-from cairn.identity.queries import RepositoryCounts
 from cairn.repositories.languages.bar import colour_of
-from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename
+from cairn.repositories.life.models import RepositoryStar, RepositoryWatch, WatchLevel
+from cairn.repositories.models import ACCESS_COLUMNS, Repository, RepositoryRename, access_columns
 from cairn.repositories.names import is_repository_name
 
-PER_PAGE_MAX = 100
 BRANCH_PREFIX = b"refs/heads/"
 
 
@@ -76,6 +81,30 @@ class RepositoryView:
     """What most of it is written in; None before that is known, or where there is no code."""
     topics: tuple[str, ...] = ()
     """What it is about, in the order its people gave."""
+    is_template: bool = False
+    template_id: int | None = None
+    """The repository whose files it began with, if somebody used it as a template."""
+    license: str = ""
+    """SPDX's name of its licence; empty without any."""
+    stars_count: int = 0
+    watchers_count: int = 0
+    is_starred: bool = False
+    """By the actor."""
+    watch_level: WatchLevel = WatchLevel.PARTICIPATING
+    """The actor's."""
+    has_wiki: bool = True
+    is_wiki_open: bool = False
+    """Everybody who is signed in may edit the wiki, as long as the repository is public."""
+    wiki_store_id: int | None = None
+    """The store of its wiki; None where nobody wrote one."""
+    has_lfs_in_archives: bool = False
+    """Its archives have large objects in them, not their pointers."""
+    allows_lost_lfs: bool = False
+    """Pushes may bring pointers whose large objects are not here."""
+    mirror_url: str = ""
+    """What it follows as a mirror; empty for others."""
+    is_mirror: bool = False
+    """All its branches and tags come from there: nobody changes any here."""
 
     @property
     def language_colour(self) -> str:
@@ -101,49 +130,6 @@ class RepositoryView:
     def default_branch(self) -> str:
         """The short name of the branch HEAD points to, born or not."""
         return show(self.head_target.removeprefix(BRANCH_PREFIX))
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryPage:
-    """Some repositories of a list, and how many the whole list has."""
-
-    items: list[RepositoryView]
-    total: int
-
-
-class RepositorySort(StrEnum):
-    """What a list is ordered by; GitHub's words."""
-
-    FULL_NAME = "full_name"
-    CREATED = "created"
-    UPDATED = "updated"
-    PUSHED = "pushed"
-
-
-class Affiliation(StrEnum):
-    """How an actor is tied to a repository; GitHub's words."""
-
-    OWNER = "owner"
-    COLLABORATOR = "collaborator"
-    """By name, as a person: not through a team."""
-    ORGANIZATION_MEMBER = "organization_member"
-    """By membership of the organization it belongs to: its base permission, a team there, owning it all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryFilter:
-    """Which repositories a list holds, of those the actor may see; everything left out matches all."""
-
-    owner_id: int | None = None
-    affiliations: frozenset[Affiliation] | None = None
-    """Ties to the actor who asks; None for no such wish."""
-    visibilities: frozenset[Visibility] | None = None
-    text: str = ""
-    """Part of the name, the description or a topic, without case."""
-    parent_id: int | None = None
-    """Forks of it."""
-    ids: frozenset[int] | None = None
-    """These, at most as many as a statement takes parameters."""
 
 
 def branch_ref(branch: str) -> RefName:
@@ -188,176 +174,51 @@ async def load_scope(session: AsyncSession, actor: Actor, repository_id: int) ->
                 Repository.visibility,
                 Repository.is_archived,
                 Repository.is_withheld,
+                Repository.is_deleted,
                 granted_role(actor, ACCESS_COLUMNS),
             ).where(Repository.id == repository_id)
         )
     ).one_or_none()
     if row is None:
         return None
-    owner_id, visibility, is_archived, is_withheld, role = row
-    return RepositoryScope(repository_id, owner_id, visibility, role, is_archived, is_withheld)
+    owner_id, visibility, is_archived, is_withheld, is_deleted, role = row
+    return RepositoryScope(repository_id, owner_id, visibility, role, is_archived, is_withheld, is_deleted)
 
 
-async def list_repositories(
-    session: AsyncSession,
-    actor: Actor,
-    wanted: RepositoryFilter,
-    *,
-    sort: RepositorySort = RepositorySort.FULL_NAME,
-    descending: bool = False,
-    page: int = 1,
-    per_page: int = 30,
-) -> RepositoryPage:
-    """Return one page of the repositories the actor may see; three statements at most."""
-    orders: dict[RepositorySort, list[Any]] = {
-        # Not the bare column: PostgreSQL would go through all accounts in its index's order, and through the whole list
-        # for each of them, as if the count below let it stop early.
-        RepositorySort.FULL_NAME: [func.coalesce(Account.login_key, ""), Repository.name_key],
-        RepositorySort.CREATED: [Repository.created_at],
-        RepositorySort.UPDATED: [Repository.updated_at],
-        RepositorySort.PUSHED: [func.coalesce(Repository.pushed_at, Repository.created_at)],
-    }
-    return await page_of_visible(
-        session,
-        actor,
-        _conditions(actor, wanted),
-        order=[column.desc() if descending else column for column in [*orders[sort], Repository.id]],
-        page=page,
-        per_page=per_page,
-        leads=wanted.owner_id is None,
-        names_owner=sort is RepositorySort.FULL_NAME,
-    )
+async def views_of(session: AsyncSession, actor: Actor, repository_ids: Sequence[int]) -> dict[int, RepositoryView]:
+    """Return those of some repositories that the actor may see anything of, by id; one statement."""
+    views = [_view(actor, row) for row in await _rows(session, actor, _BY_IDS, repository_ids=list(repository_ids))]
+    return {view.id: view for view in views if view is not None}
 
 
-async def page_of_visible(
-    session: AsyncSession,
-    actor: Actor,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    order: Sequence[Any],
-    page: int,
-    per_page: int,
-    leads: bool = True,
-    names_owner: bool = False,
-) -> RepositoryPage:
-    """Return one page of the repositories of which the conditions hold, of those the actor may see, in an order.
+async def lock_repository(
+    session: AsyncSession, repository_id: int, *, is_deleted: bool = False
+) -> tuple[Repository, Store]:
+    """Lock a repository, its store and its wiki's until the transaction ends; NotFound if it is gone.
 
-    ``leads``: nothing narrows the list to one owner's. ``names_owner``: the order names the owner's ``Account``.
+    So it is if it was deleted; only who restores or erases it asks for those that are.
+
+    The stores first, as a push does, so that the two never wait for each other.
     """
-    # Of an owner: uq_repository_owner_id_name_key; else the indexes that visible() names.
-    wanted = [visible(actor, Action.REPOSITORY_SEE, ACCESS_COLUMNS, leads=leads), *conditions]
-    limit = max(1, min(per_page, PER_PAGE_MAX))
-    offset = (max(page, 1) - 1) * limit
-    # The page is chosen first: what a row shows besides (roles, counts) is worked out for its rows only. The whole is
-    # counted by itself: to count it by the way, a database would keep and sort all of it.
-    ids = select(Repository.id)
-    if names_owner:
-        ids = ids.join(Account, Account.id == Repository.owner_id)
-    chosen = (await session.scalars(ids.where(*wanted).order_by(*order).limit(limit).offset(offset))).all()
-    total = offset + len(chosen)
-    if len(chosen) == limit or (offset and not chosen):
-        total = await session.scalar(select(func.count()).select_from(Repository).where(*wanted)) or 0
-    if not chosen:
-        return RepositoryPage([], total)
-    found = {row[0].id: row for row in await _rows(session, actor, _BY_IDS, repository_ids=list(chosen))}
-    views = [_view(actor, found[repository_id]) for repository_id in chosen if repository_id in found]
-    return RepositoryPage([view for view in views if view is not None], total)
-
-
-async def list_owned(session: AsyncSession, account_id: int) -> list[tuple[int, str]]:
-    """Return id and name of every repository an account owns, by name. For our own code: it asks nobody."""
-    # uq_repository_owner_id_name_key
-    rows = await session.execute(
-        select(Repository.id, Repository.name).where(Repository.owner_id == account_id).order_by(Repository.name_key)
-    )
-    return [(repository_id, name) for repository_id, name in rows]
-
-
-async def count_repositories(session: AsyncSession, account_id: int) -> RepositoryCounts:
-    """Return how many repositories an account owns and the KiB their packs take; two statements."""
-    is_public = Repository.visibility == Visibility.PUBLIC
-    # uq_repository_owner_id_name_key
-    counted = await session.execute(
-        select(is_public, func.count()).where(Repository.owner_id == account_id).group_by(is_public)
-    )
-    by_visibility = {bool(public): count for public, count in counted}
-    pack_bytes = await session.scalar(
-        select(func.coalesce(func.sum(Pack.pack_bytes), 0))
-        .join(ManifestEntry, (ManifestEntry.pack_store_id == Pack.store_id) & (ManifestEntry.pack_id == Pack.id))
-        .join(Repository, Repository.store_id == ManifestEntry.store_id)
-        .where(Repository.owner_id == account_id)
-    )
-    return RepositoryCounts(
-        public=by_visibility.get(True, 0), private=by_visibility.get(False, 0), disk_kib=int(pack_bytes or 0) >> 10
-    )
-
-
-async def lock_repository(session: AsyncSession, repository_id: int) -> tuple[Repository, Store]:
-    """Lock a repository and its store until the transaction ends; NotFound if it is gone.
-
-    The store first, as a push does, so that the two never wait for each other.
-    """
-    store_id = await session.scalar(select(Repository.store_id).where(Repository.id == repository_id))
-    if store_id is None:
+    stores = select(Repository.store_id, Repository.wiki_store_id).where(Repository.id == repository_id)
+    found = (await session.execute(stores)).one_or_none()
+    if found is None:
         raise NotFound("Not Found")
-    store = (await lock_stores(session, [store_id]))[store_id]
+    store_id, wiki_store_id = found
+    store = (await lock_stores(session, [store_id] if wiki_store_id is None else [store_id, wiki_store_id]))[store_id]
     repository = await session.scalar(
         select(Repository)
         .where(Repository.id == repository_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    if repository is None:
+    if repository is None or repository.is_deleted is not is_deleted:
         raise NotFound("Not Found")
     return repository, store
 
 
-def _conditions(actor: Actor, wanted: RepositoryFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if wanted.owner_id is not None:
-        found.append(Repository.owner_id == wanted.owner_id)
-    if wanted.parent_id is not None:
-        found.append(Repository.parent_id == wanted.parent_id)
-    if wanted.ids is not None:
-        found.append(Repository.id.in_(sorted(wanted.ids)))
-    if wanted.visibilities is not None:
-        found.append(Repository.visibility.in_(sorted(wanted.visibilities)))
-    if wanted.affiliations is not None:
-        ties: list[ColumnElement[bool]] = [literal(value=False)]
-        if Affiliation.OWNER in wanted.affiliations:
-            ties.append(Repository.owner_id == actor.account_id)
-        if Affiliation.COLLABORATOR in wanted.affiliations:
-            ties.append(
-                exists(
-                    select(literal(1)).where(Grant.account_id == actor.account_id, Grant.repository_id == Repository.id)
-                )
-            )
-        if Affiliation.ORGANIZATION_MEMBER in wanted.affiliations and actor.account_id is not None:
-            ties.append(and_(*_by_membership(actor.account_id)))
-        found.append(or_(*ties))
-    if wanted.text and not wanted.text.isprintable():
-        found.append(literal(value=False))
-    elif wanted.text:
-        found.append(Repository.search_text.contains(wanted.text.lower(), autoescape=True))
-    return found
-
-
-def _by_membership(account_id: int) -> list[ColumnElement[bool]]:
-    """Return what holds of the repositories an account reaches as a member of the organization that owns them."""
-    # ix_organization_member_account_id_organization_id
-    member = select(OrganizationMember.organization_id).where(OrganizationMember.account_id == account_id)
-    ways = (
-        Repository.owner_id.in_(reaching_owners(account_id, Role)),
-        Repository.id.in_(reached_repositories(account_id, Role)),
-    )
-    return [Repository.owner_id.in_(member), or_(*ways)]
-
-
 _Parent, _ParentOwner, _Fork = aliased(Repository), aliased(Account), aliased(Repository)
-_PARENT_COLUMNS = RepositoryColumns(
-    _Parent.id, _Parent.owner_id, _Parent.visibility, _Parent.is_archived, _Parent.is_withheld
-)
-_FORK_COLUMNS = RepositoryColumns(_Fork.id, _Fork.owner_id, _Fork.visibility, _Fork.is_archived, _Fork.is_withheld)
+_PARENT_COLUMNS, _FORK_COLUMNS = access_columns(_Parent), access_columns(_Fork)
 
 
 _ASKING = bindparam("asking_account_id", type_=BigInteger)
@@ -366,8 +227,8 @@ _BY_ID = (Repository.id == bindparam("repository_id"),)
 _BY_OWNER = (Repository.owner_id == bindparam("owner_id"), Repository.name_key == bindparam("name_key"))
 _BY_IDS = (Repository.id.in_(bindparam("repository_ids", expanding=True)),)
 _Which = tuple[ColumnElement[bool], ...]
-_Statement = Select[Repository, str, bytes, Role | None, str, str, int, AccountKind]
-_Row = Row[Repository, str, bytes, Role | None, str, str, int, AccountKind]
+_Statement = Select[Repository, str, bytes, Role | None, str, str, int, AccountKind, datetime | None, WatchLevel | None]
+_Row = Row[Repository, str, bytes, Role | None, str, str, int, AccountKind, datetime | None, WatchLevel | None]
 
 
 def _forks_count(actor: Actor, asking: ColumnElement[int] | None) -> ColumnElement[int]:
@@ -394,12 +255,28 @@ def _select(actor: Actor, which: _Which, *, asking: ColumnElement[int] | None) -
             _Parent.name,
             _forks_count(actor, asking),
             Account.kind,
+            RepositoryStar.starred_at,
+            RepositoryWatch.level,
         )
         .join(Account, Account.id == Repository.owner_id)
         .join(Store, Store.id == Repository.store_id)
         .outerjoin(_Parent, and_(_Parent.id == Repository.parent_id, sees_parent))
         .outerjoin(_ParentOwner, _ParentOwner.id == _Parent.owner_id)
+        # Primary keys of both.
+        .outerjoin(RepositoryStar, _own(RepositoryStar, actor, asking))
+        .outerjoin(RepositoryWatch, _own(RepositoryWatch, actor, asking))
         .where(*which)
+    )
+
+
+def _own(
+    table: type[RepositoryStar | RepositoryWatch], actor: Actor, asking: ColumnElement[int] | None
+) -> ColumnElement[bool]:
+    """Return the condition for the actor's own row beside the repository's; nobody has none."""
+    if actor.account_id is None:
+        return false()
+    return and_(
+        table.repository_id == Repository.id, table.account_id == (actor.account_id if asking is None else asking)
     )
 
 
@@ -425,7 +302,18 @@ async def _first(session: AsyncSession, actor: Actor, which: _Which, **values: o
 
 def _view(actor: Actor, row: _Row) -> RepositoryView | None:
     """Return the row as a view; None if the actor has no role at all there."""
-    repository, owner, head_target, granted, parent_owner, parent_name, forks_count, owner_kind = row
+    (
+        repository,
+        owner,
+        head_target,
+        granted,
+        parent_owner,
+        parent_name,
+        forks_count,
+        owner_kind,
+        starred_at,
+        watch_level,
+    ) = row
     scope = RepositoryScope(
         repository.id,
         repository.owner_id,
@@ -433,6 +321,7 @@ def _view(actor: Actor, row: _Row) -> RepositoryView | None:
         granted,
         repository.is_archived,
         repository.is_withheld,
+        repository.is_deleted,
     )
     role = effective_role(actor, scope)
     if role is None:
@@ -460,6 +349,20 @@ def _view(actor: Actor, row: _Row) -> RepositoryView | None:
         is_organizations=owner_kind is AccountKind.ORGANIZATION,
         language=repository.language,
         topics=tuple(repository.topics.split()),
+        is_template=repository.is_template,
+        template_id=repository.template_id,
+        license=repository.license,
+        stars_count=repository.stars_count,
+        watchers_count=repository.watchers_count,
+        is_starred=starred_at is not None,
+        watch_level=watch_level or WatchLevel.PARTICIPATING,
+        has_wiki=repository.has_wiki,
+        is_wiki_open=repository.is_wiki_open,
+        wiki_store_id=repository.wiki_store_id,
+        has_lfs_in_archives=repository.has_lfs_in_archives,
+        allows_lost_lfs=repository.allows_lost_lfs,
+        mirror_url=repository.mirror_url,
+        is_mirror=repository.is_mirror,
     )
 
 

@@ -24,6 +24,7 @@ from cairn.git.ref_transaction import RefOutcome, RefUpdate
 from cairn.git.retention import REF_LOG_KEPT
 from cairn.git.types import ZERO_OID, Oid, RefName
 from cairn.repositories.accept_push import make_within
+from cairn.repositories.wiki.landing import make_wiki_within
 
 
 class MomentOutOfReach(Invalid):
@@ -73,9 +74,16 @@ async def plan_ref_restore(
 
 
 async def restore_refs(
-    engine: Engine, store_id: int, repository_id: int, actor: Actor, changes: Sequence[RefChange]
+    engine: Engine,
+    store_id: int,
+    repository_id: int,
+    actor: Actor,
+    changes: Sequence[RefChange],
+    *,
+    is_wiki: bool = False,
 ) -> list[RefOutcome]:
     """Move the refs of a plan back, all or none; return what became of each. Those not available are left out.
+    ``is_wiki``: the store is the one of the repository's wiki.
 
     Errors: RefsKeptMoving if a ref is no longer where the plan saw it; Forbidden; what a push can meet.
     """
@@ -87,9 +95,8 @@ async def restore_refs(
     if not updates:
         return []
     staged = await engine.stage(store_id, write)
-    outcomes = await engine.land(
-        staged, push_id=random_id(), actor=actor.label, within=make_within(actor, repository_id)
-    )
+    within = (make_wiki_within if is_wiki else make_within)(actor, repository_id)
+    outcomes = await engine.land(staged, push_id=random_id(), actor=actor.label, within=within)
     refused = [outcome for outcome in outcomes if not outcome.moved]
     if refused:
         raise RefsKeptMoving(f"nothing was restored: {refused[0].refusal}")

@@ -18,15 +18,17 @@ from cairn.base.actor import Actor
 from cairn.base.errors import FieldProblem, Invalid
 from cairn.identity.models import Account
 from cairn.repositories.languages.table import find_language
+from cairn.repositories.life.licences import UNKNOWN, find_licence
+from cairn.repositories.lists import RepositoryPage, page_of_visible
 from cairn.repositories.models import Repository, RepositoryTopic
-from cairn.repositories.queries import RepositoryPage, page_of_visible
+from cairn.repositories.search_ranges import Span, read_moments, read_numbers
 from cairn.repositories.search_words import QUERY_LENGTH_MAX, Qualifier, Words, split_query
 
 WORDS_MAX = 20
 FIELDS = ("name", "description", "topics")
 _NOT_OFFERED = frozenset(
     {
-        *("stars", "forks", "size", "followers", "created", "pushed", "updated", "license", "mirror", "template"),
+        *("forks", "size", "followers", "updated", "mirror"),
         *("good-first-issues", "help-wanted-issues", "has", "sponsorable", "topics", "deployed", "props", "custom"),
     }
 )
@@ -45,6 +47,7 @@ class SearchOrder(StrEnum):
     UPDATED = "updated"
     NAME = "name"
     CREATED = "created"
+    STARS = "stars"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ async def search_repositories(
         SearchOrder.UPDATED: [(_pushed(), True)],
         SearchOrder.NAME: [(Repository.name_key, False)],
         SearchOrder.CREATED: [(Repository.created_at, True)],
+        SearchOrder.STARS: [(Repository.stars_count, True), (_pushed(), True)],
     }
     first, usual = columns[order][0]
     is_turned = descending is not None and order is not SearchOrder.BEST and descending is not usual
@@ -200,13 +204,48 @@ def _is(value: str) -> ColumnElement[bool]:
         return Repository.parent_id.is_not(None)
     if word == "archived":
         return Repository.is_archived.is_(True)
+    if word == "template":
+        return Repository.is_template.is_(True)
     if word in {one.value for one in Visibility}:
         return Repository.visibility == Visibility(word)
-    raise refused("is: takes public, private, internal, fork or archived.")
+    raise refused("is: takes public, private, internal, fork, archived or template.")
 
 
 def _archived(value: str) -> ColumnElement[bool]:
     return Repository.is_archived.is_(_one_of("archived", value, {"true": True, "false": False}))
+
+
+def _template(value: str) -> ColumnElement[bool]:
+    return Repository.is_template.is_(_one_of("template", value, {"true": True, "false": False}))
+
+
+def _licensed(value: str) -> ColumnElement[bool]:
+    known = find_licence(value)
+    if known is None and value.lower() not in {"other", UNKNOWN.lower()}:
+        raise refused(f"No licence is called {value[:60]!r} here; take SPDX's names, or other.")
+    return Repository.license == (known.spdx_id if known else UNKNOWN)
+
+
+def _starred(value: str) -> ColumnElement[bool]:
+    try:
+        return _within(Repository.stars_count, read_numbers(value))
+    except ValueError:
+        raise refused("stars: takes a number or a range: stars:10, stars:>=10, stars:10..50.") from None
+
+
+def _at(name: str, column: Any) -> Callable[[str], ColumnElement[bool]]:  # noqa: ANN401 (columns that may be null)
+    def holds(value: str) -> ColumnElement[bool]:
+        try:
+            return _within(column, read_moments(value))
+        except ValueError:
+            raise refused(f"{name}: takes a day or a range: {name}:2024-05-01, {name}:>=2024-05-01.") from None
+
+    return holds
+
+
+def _within(column: Any, span: Span[Any]) -> ColumnElement[bool]:  # noqa: ANN401 (numbers or times)
+    low = literal(value=True) if span.low is None else column >= span.low
+    return and_(low, literal(value=True) if span.high is None else column < span.high)
 
 
 def _fork(value: str) -> ColumnElement[bool]:
@@ -230,9 +269,14 @@ _QUALIFIERS: dict[str, Callable[[str], ColumnElement[bool]]] = {
     "is": _is,
     "archived": _archived,
     "fork": _fork,
+    "template": _template,
+    "license": _licensed,
+    "stars": _starred,
+    "created": _at("created", Repository.created_at),
+    "pushed": _at("pushed", _pushed()),
 }
-_ALTERNATIVES = {"user": "owner", "org": "owner", "repo": "owner", "language": "language"}
-"""Qualifiers of which one must hold if several are given: a repository has one owner and one main language."""
+_ALTERNATIVES = {"user": "owner", "org": "owner", "repo": "owner", "language": "language", "license": "license"}
+"""Qualifiers of which one must hold if several are given: a repository has one owner, main language and licence."""
 
 
 def refused(message: str) -> SearchRefused:

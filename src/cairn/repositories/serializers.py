@@ -3,11 +3,13 @@
 What Cairn does not have yet is answered as what it is: false, zero, empty or null, never missing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
 from cairn.access.decide import decide
@@ -15,7 +17,9 @@ from cairn.access.roles import Role, Visibility
 from cairn.base.actor import Actor
 from cairn.identity.models import AccountKind
 from cairn.identity.schemas import simple_user
+from cairn.repositories.life.licences import UNKNOWN, name_of
 from cairn.repositories.queries import RepositoryView
+from cairn.repositories.sizes import repository_sizes
 from cairn.web.api import api_time
 from cairn.web.context import RequestContext
 from cairn.web.node_ids import make_node_id
@@ -116,25 +120,32 @@ _TEMPLATES = {
 }
 
 _NOT_YET: Json = {
-    "stargazers_count": 0,
-    "watchers": 0,
-    "watchers_count": 0,
     "open_issues": 0,
     "open_issues_count": 0,
-    "subscribers_count": 0,
     "has_issues": False,
     "has_projects": False,
-    "has_wiki": False,
     "has_pages": False,
     "has_downloads": False,
     "has_discussions": False,
-    "is_template": False,
     "web_commit_signoff_required": False,
     "disabled": False,
-    "mirror_url": None,
-    "license": None,
 }
 """Features of GitHub's repository that Cairn does not have (yet), as honest constants."""
+
+
+def licence_json(origin: str, spdx_id: str) -> Json | None:
+    """Return GitHub's short form of a licence by SPDX's name; None for no licence."""
+    if not spdx_id:
+        return None
+    is_known = spdx_id != UNKNOWN
+    key = spdx_id.lower() if is_known else "other"
+    return {
+        "key": key,
+        "name": name_of(spdx_id),
+        "spdx_id": spdx_id,
+        "url": f"{origin}{API}/licenses/{key}" if is_known else None,
+        "node_id": f"L_{key}",
+    }
 
 
 def permissions_json(actor: Actor, repository: RepositoryView) -> Json:
@@ -156,6 +167,14 @@ def role_permissions_json(role: Role) -> Json:
     """Return a role as GitHub's five flags."""
     order = list(Role)
     return {GITHUB_PERMISSIONS[each]: order.index(role) >= order.index(each) for each in reversed(order)}
+
+
+async def repositories_json(
+    context: RequestContext, session: AsyncSession, repositories: Sequence[RepositoryView]
+) -> list[Json]:
+    """Return repositories as GitHub's, in the order given; one statement for all their sizes."""
+    sizes = await repository_sizes(session, repositories)
+    return [repository_json(context, one, size_bytes=sizes[one.id]) for one in repositories]
 
 
 def repository_json(context: RequestContext, repository: RepositoryView, *, size_bytes: int) -> Json:
@@ -185,8 +204,10 @@ def repository_json(context: RequestContext, repository: RepositoryView, *, size
         "size": -(-size_bytes // 1024),
         "default_branch": repository.default_branch,
         "language": repository.language,
+        "license": licence_json(context.settings.origin, repository.license),
         "topics": list(repository.topics),
         "archived": repository.is_archived,
+        "has_wiki": repository.has_wiki,
         "visibility": repository.visibility.value,
         "pushed_at": api_time(repository.pushed_at),
         "created_at": api_time(repository.created_at),
@@ -195,6 +216,13 @@ def repository_json(context: RequestContext, repository: RepositoryView, *, size
         "forks": repository.forks_count,
         "forks_count": repository.forks_count,
         "network_count": repository.forks_count,
+        # GitHub's watchers are those who starred.
+        "stargazers_count": repository.stars_count,
+        "watchers": repository.stars_count,
+        "watchers_count": repository.stars_count,
+        "subscribers_count": repository.watchers_count,
+        "is_template": repository.is_template,
+        "mirror_url": repository.mirror_url or None,
         "allow_forking": True,
         **_NOT_YET,
     }

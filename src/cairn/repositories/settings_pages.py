@@ -20,6 +20,8 @@ from cairn.git.types import show
 from cairn.repositories.create import NewRepository, create_repository, list_possible_owners
 from cairn.repositories.delete import delete_repository
 from cairn.repositories.fork_progress import is_separating
+from cairn.repositories.life.gitignores import NAMES as GITIGNORES
+from cairn.repositories.life.licences import list_licences
 from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.repositories.queries import BRANCH_PREFIX, RepositoryView, find_repository
 from cairn.repositories.topics import set_topics
@@ -43,6 +45,8 @@ class NewForm(msgspec.Struct):
     description: str = ""
     visibility: Visibility = Visibility.PUBLIC
     readme: bool = False
+    gitignore: str = ""
+    license: str = ""
 
 
 class GeneralForm(msgspec.Struct):
@@ -53,6 +57,7 @@ class GeneralForm(msgspec.Struct):
     topics: str = ""
     """Words with blanks or commas between them."""
     default_branch: str = ""
+    is_template: bool = False
 
 
 class RenameForm(msgspec.Struct):
@@ -97,7 +102,15 @@ async def _show_new(context: RequestContext, session: AsyncSession, actor: Actor
     if chosen.login.lower() != wanted.lower():
         form.problems.setdefault("owner", f"You may not make repositories under {wanted[:60]}.")
     form.values["owner"] = chosen.login
-    return render(context, "repositories/new.html", status=status, form=form, owners=owners)
+    return render(
+        context,
+        "repositories/new.html",
+        status=status,
+        form=form,
+        owners=owners,
+        gitignores=[("", "None"), *((name, name) for name in GITIGNORES)],
+        licences=[("", "None"), *((one.key, one.name) for one in list_licences())],
+    )
 
 
 @page.post("/new", action=Action.REPOSITORY_CREATE, resource="none")
@@ -115,6 +128,8 @@ async def create(
             description=wanted.description,
             visibility=wanted.visibility,
             with_readme=wanted.readme,
+            gitignore=wanted.gitignore,
+            license=wanted.license,
             owner=owner or None,
         )
         repository = await create_repository(database, engine, actor, made)
@@ -160,6 +175,7 @@ async def _show(
             homepage=repository.homepage,
             topics=" ".join(repository.topics),
             default_branch=repository.default_branch,
+            is_template=repository.is_template,
         ),
         RenameForm: blank_form(RenameForm, name=repository.name),
         VisibilityForm: blank_form(VisibilityForm, visibility=repository.visibility.value),
@@ -178,6 +194,7 @@ async def _show(
         "repositories/settings.html",
         status=200 if wrong is None else 422,
         **header_of(context, actor, repository, "settings"),
+        deleted_kept_days=context.settings.deleted_kept_days,
         general=forms[GeneralForm],
         rename=forms[RenameForm],
         visibility=forms[VisibilityForm],
@@ -220,6 +237,7 @@ def _change(wanted: GeneralForm | RenameForm | VisibilityForm | ArchiveForm) -> 
                 description=wanted.description,
                 homepage=wanted.homepage,
                 default_branch=wanted.default_branch or None,
+                is_template=wanted.is_template,
             )
         case RenameForm():
             return RepositoryChange(name=wanted.name)
@@ -312,7 +330,10 @@ async def delete(
         problem = FieldProblem("full_name", "invalid", f"Type {repository.full_name} to delete it.")
         return await _show(context, actor, engine, repository, wrong=form.reject(Invalid(problem.message, problem)))
     await delete_repository(session, engine, actor, repository.id)
-    context.flash(f"{repository.full_name} is deleted.")
+    context.flash(
+        f"{repository.full_name} is deleted. Until it is gone for good, it is under “Deleted repositories” in the "
+        f"settings of {repository.owner}."
+    )
     return redirect(path_join(repository.owner))
 
 

@@ -28,10 +28,9 @@ from cairn.git.quarantine import Quarantine
 from cairn.git.ref_transaction import RefUpdate
 from cairn.git.store_state import lock_stores
 from cairn.git.types import ZERO_OID, Oid, RefName, Signature, show
-from cairn.identity.models import Account
-from cairn.identity.queries import commit_email
+from cairn.identity.commit_authors import commit_author
 from cairn.lfs.objects import inherit_objects
-from cairn.repositories.accept_push import make_within
+from cairn.repositories.accept_push import Arrival, make_within
 from cairn.repositories.network import OPENNESS
 from cairn.repositories.queries import RepositoryView, branch_ref, find_repository_by_id
 
@@ -107,7 +106,8 @@ async def sync_fork(
         return Synced(SyncKind.NONE, label)
     await _share(engine, parent, fork, upstream.oid)
     await fail_point(Step.FORK_SHARED)
-    author = await _author(engine, actor, clock)
+    async with engine.database.read() as session:
+        author = await commit_author(session, engine.settings.host, actor, at=clock())
     kinds: list[SyncKind] = []
 
     async def write(quarantine: Quarantine) -> Sequence[RefUpdate]:
@@ -123,7 +123,7 @@ async def sync_fork(
         raise SyncConflict(_advice(parent, branch, [])) from error
     except _Conflicting as error:
         raise SyncConflict(_advice(parent, branch, error.paths)) from error
-    allowed = make_within(actor, fork.id)
+    allowed = make_within(actor, fork.id, arrival=Arrival.SYNCED)
 
     async def within(session: AsyncSession, moving: Sequence[RefUpdate]) -> dict[RefName, str]:
         # No ref of the fork reaches it yet: only a base pack keeps it, and a fork that narrows meanwhile loses those.
@@ -234,15 +234,6 @@ async def _parent_of(database: Database, actor: Actor, fork: RepositoryView) -> 
         raise NoFork(message, FieldProblem("branch", "invalid", message, "Repository")) from None
     assert OPENNESS[parent.visibility] >= OPENNESS[fork.visibility], "a parent that narrows lets go of wider forks"
     return parent
-
-
-async def _author(engine: Engine, actor: Actor, clock: Clock) -> Signature:
-    assert actor.account_id is not None, "who may sync has an account"
-    async with engine.database.read() as session:
-        account = await session.get_one(Account, actor.account_id)
-        email = await commit_email(session, engine.settings.host, account)
-    # Whole seconds: a commit keeps no more.
-    return Signature(account.name or account.login, email, clock().replace(microsecond=0))
 
 
 def _advice(parent: RepositoryView, branch: str, paths: Sequence[bytes]) -> str:

@@ -273,7 +273,7 @@ async def _offers(session: AsyncSession, condition: ColumnElement[bool]) -> list
         .join(owner, owner.id == Repository.owner_id)
         .join(target, target.id == RepositoryTransfer.new_owner_id)
         .outerjoin(asker, asker.id == RepositoryTransfer.asked_by_id)
-        .where(condition, RepositoryTransfer.expires_at > now())
+        .where(condition, RepositoryTransfer.expires_at > now(), Repository.is_deleted.is_(False))
         .order_by(RepositoryTransfer.created_at.desc(), RepositoryTransfer.repository_id.desc())
         .limit(RECEIVED_MAX)
     )

@@ -33,7 +33,9 @@ from cairn.repositories.queries import (
     load_scope,
     lock_repository,
 )
+from cairn.repositories.rules.kept_names import require_free_name
 
+_SWITCHES = ("is_archived", "is_template", "has_wiki", "is_wiki_open", "has_lfs_in_archives", "allows_lost_lfs")
 _ADMINISTRATORS_FIELDS = frozenset({"name", "visibility", "is_archived"})
 
 
@@ -50,7 +52,14 @@ class RepositoryChange:
     homepage: str | None = None
     visibility: Visibility | None = None
     is_archived: bool | None = None
+    is_template: bool | None = None
     default_branch: str | None = None
+    has_wiki: bool | None = None
+    is_wiki_open: bool | None = None
+    """Everybody who is signed in may edit the wiki while the repository is public."""
+    has_lfs_in_archives: bool | None = None
+    allows_lost_lfs: bool | None = None
+    """Pushes may bring pointers whose large objects are not here."""
 
     @property
     def given(self) -> frozenset[str]:
@@ -65,7 +74,8 @@ async def update_repository(
 
     Name, visibility and archive want the admin role, the rest maintain. An archived repository must be unarchived,
     in the same change or before, to change anything else. The old name redirects until something takes it.
-    Errors: NotFound, Forbidden; RepositoryNameInvalid, RepositoryExists, InternalNotPossible, BranchUnknown, Invalid.
+    Errors: NotFound, Forbidden; RepositoryNameInvalid, RepositoryExists, NameKept, InternalNotPossible, BranchUnknown,
+    Invalid.
     """
     if change.name is not None:
         check_repository_name(change.name)
@@ -75,17 +85,10 @@ async def update_repository(
     before = _values(repository, store)
     if change.visibility is not None:
         require_reach(actor, replace(scope, visibility=change.visibility))
-        if change.visibility is not repository.visibility:
-            require_fitting(await session.get_one(Account, repository.owner_id), change.visibility)
-        await require_parent_allows(session, repository, change.visibility)
-        is_narrowing = OPENNESS[change.visibility] < OPENNESS[repository.visibility]
-        repository.visibility = change.visibility
-        if is_narrowing:
-            # Answers that were cached for a wider audience are not found any more.
-            store.cache_epoch += 1
-            await after_narrowing(session, actor, repository)
-    if change.is_archived is not None:
-        repository.is_archived = change.is_archived
+        await _set_visibility(session, actor, repository, store, change.visibility)
+    for name in _SWITCHES:
+        if name in change.given:
+            setattr(repository, name, getattr(change, name))
     if change.description is not None:
         repository.description = change.description.strip()
     if change.homepage is not None:
@@ -116,6 +119,22 @@ async def _authorize(
     return scope
 
 
+async def _set_visibility(
+    session: AsyncSession, actor: Actor, repository: Repository, store: Store, visibility: Visibility
+) -> None:
+    if visibility is not repository.visibility:
+        require_fitting(await session.get_one(Account, repository.owner_id), visibility)
+    await require_parent_allows(session, repository, visibility)
+    is_narrowing = OPENNESS[visibility] < OPENNESS[repository.visibility]
+    repository.visibility = visibility
+    if is_narrowing:
+        # Answers that were cached for a wider audience are not found any more.
+        store.cache_epoch += 1
+        if repository.wiki_store_id is not None:
+            (await session.get_one(Store, repository.wiki_store_id)).cache_epoch += 1
+        await after_narrowing(session, actor, repository)
+
+
 async def _set_default_branch(session: AsyncSession, engine: Engine, store: Store, branch: str) -> None:
     target = branch_ref(branch)
     if target == bytes(store.head_target):
@@ -130,6 +149,7 @@ async def _set_default_branch(session: AsyncSession, engine: Engine, store: Stor
 
 
 async def _rename(session: AsyncSession, actor: Actor, repository: Repository, name: str) -> None:
+    await require_free_name(session, actor, repository)
     owner = await session.get_one(Account, repository.owner_id)
     old_name, old_key, new_key = repository.name, repository.name_key, name.lower()
     if new_key != old_key:
@@ -166,9 +186,8 @@ def _values(repository: Repository, store: Store) -> dict[str, str]:
         "description": repository.description,
         "homepage": repository.homepage,
         "visibility": repository.visibility.value,
-        "is_archived": "yes" if repository.is_archived else "no",
         "default_branch": show(bytes(store.head_target).removeprefix(BRANCH_PREFIX)),
-    }
+    } | {name: "yes" if getattr(repository, name) else "no" for name in _SWITCHES}
 
 
 def _note(

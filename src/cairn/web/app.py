@@ -4,29 +4,31 @@ From outside in: Door (ids, headers) > fronts (git's own paths, static files) > 
 Litestar > body limits > the handler with its transaction.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
+from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 
 from cairn.base.clock import Clock, utc_now
+from cairn.base.errors import Unauthenticated
 from cairn.base.settings import Settings
 from cairn.db.database import Database
 from cairn.git.places import on_behalf_of
 from cairn.web import markup_pages, pages, robots
 from cairn.web.api import ApiConventions, require_known_version
-from cairn.web.asgi import ASGIApp, Receive, Scope, Send
-from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context
+from cairn.web.asgi import ASGIApp, Message, Receive, Scope, Send
+from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context, find_context
 from cairn.web.costs import OWN_PLACES_MIN, QUEUE_SECONDS, CostPlaces
 from cairn.web.errors import handle_error
 from cairn.web.freshness import KeptPages
 from cairn.web.rate_limits import RateLimits, whose_share
 from cairn.web.render import Renderer
 from cairn.web.routing import check_routes, declaration_of
-from cairn.web.security import BodyLimits, Door, Observer
+from cairn.web.security import BodyBound, BodyLimits, Door, Observer, plain_bound
 from cairn.web.static_files import STATIC_PREFIX, StaticFiles
 
 if TYPE_CHECKING:
@@ -55,7 +57,43 @@ class WebApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or the server's lifespan."""
-        await self._asgi(scope, receive, send)
+        ends = _Ends(receive, send)
+        del receive, send
+        try:
+            await self._asgi(scope, ends.receive, ends.send)
+        finally:
+            ends.let_go()
+
+
+class _Ends:
+    """What one request's app has of its connection, let go when it is over.
+
+    The server reads on for as long as anything refers to its own two functions. An error refers to them by its
+    traceback and is often part of a cycle, which the collector finds at some time: until then, a client whose body
+    drips would keep its connection after it was told that it is too slow.
+    """
+
+    __slots__ = ("_receive", "_send")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+
+    def receive(self) -> Awaitable[Message]:
+        return self._receive()
+
+    def send(self, message: Message) -> Awaitable[None]:
+        return self._send(message)
+
+    def let_go(self) -> None:
+        self._receive, self._send = _left, _unheard
+
+
+async def _left() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _unheard(message: Message) -> None:
+    """Drop what nobody hears any more."""
 
 
 def create_app(
@@ -98,7 +136,7 @@ def create_app(
     litestar = Litestar(
         route_handlers=[*pages.route_handlers, *robots.route_handlers, *markup_pages.route_handlers, *route_handlers],
         exception_handlers={Exception: handle_error},
-        middleware=[DefineMiddleware(cast("Any", BodyLimits), settings=settings, route_limit=_route_limit)],
+        middleware=[DefineMiddleware(cast("Any", BodyLimits), settings=settings, bound_of=_bound_of)],
         lifespan=[_rendering(site), *lifespan],
         openapi_config=None,
         logging_config=None,
@@ -122,9 +160,27 @@ def _rendering(site: Site) -> Lifespan:
     return run
 
 
-def _route_limit(scope: Scope) -> int | None:
-    declared = declaration_of(scope)
-    return None if declared is None else declared.max_body_bytes
+def _bound_of(scope: Scope) -> BodyBound | None:
+    """Return the bound of a route's own, None where the setting holds.
+
+    Bodies of forms are received before their handler finds out who may do what: a stranger fills no disk with them, and
+    somebody whose session ended is told that this is all. What is neither streamed nor a form with files is kept in
+    memory: there the setting holds for everybody.
+    """
+    declared, context = declaration_of(scope), find_context(scope)
+    if declared is None or context is None:
+        return None
+    own = declared.max_body_bytes
+    bytes_max = own(context.settings) if callable(own) else own
+    if bytes_max is None:
+        return None
+    usual = context.settings.max_body_bytes
+    if bytes_max > usual:
+        if context.actor.is_anonymous:
+            return BodyBound(usual, lambda: Unauthenticated("Sign in to send something this large."))
+        if not declared.streams_body and context.request.content_type[0] != RequestEncodingType.MULTI_PART:
+            return None
+    return plain_bound(bytes_max, "this address's own limit")
 
 
 class Fronts:

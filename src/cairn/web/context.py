@@ -25,6 +25,7 @@ from cairn.web.asgi import Scope
 from cairn.web.costs import Cost, CostPlaces
 from cairn.web.markup.rendering import TextRenderer
 from cairn.web.site_state import SiteState
+from cairn.web.tally import Tally
 from cairn.web.urls import own_path
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class Site:
     authenticate: "Authenticate | None" = None
     state: SiteState = field(default_factory=SiteState)
     markup: TextRenderer = field(default_factory=TextRenderer)
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def engine(self) -> "Engine":
@@ -187,8 +189,12 @@ class RequestContext:
     """Set by pages that show rendered Markdown: its images may come from other https hosts."""
     allow_frames: bool = False
     """Set by pages whose diagrams are drawn in sandboxed frames of this site."""
+    allow_own_styles: bool = False
+    """Set by pages with an editor, whose library writes styles that carry the answer's nonce."""
     fields: Mapping[str, list[Any]] | None = None
     """The parsed form, once it has been read."""
+    form_is_stale: bool = False
+    """The form was made for another session: nothing may be changed by it (``Declaration.returns_stale_forms``)."""
     page_versions: str = ""
     """From what the page is made, if its route is versioned and its reader may see it; see ``cairn.web.freshness``."""
     is_personal: bool = False

@@ -4,30 +4,39 @@ A page reads with ``read_form``; ``form.require()`` gives the struct or raises I
 one ``except Invalid`` re-renders the form with the values and messages in place.
 """
 
+import asyncio
 import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 
 from cairn.base.errors import FieldProblem, Forbidden, Invalid, Malformed
 from cairn.web.context import RequestContext, Via, WebRequest, context_of
+from cairn.web.multipart import UploadedFile, read_parts, upload_folder
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 CSRF_FIELD = "csrf_token"
 CSRF_HEADER = "x-csrf-token"
 FIELDS_MAX = 1000
+DISCARDED_BYTES_MAX = 1 << 20
+"""Of a body that was refused before it was read; a longer one is cut off."""
+_DISCARD_SECONDS = 5
 _FALSE = {"", "0", "false", "off", "no"}
 
 
 class CrossSite(Forbidden):
     """The request came from another site, or its form is older than the session."""
+
+
+class FormOutOfDate(CrossSite):
+    """A form of ours that was made for another session: the person signed in, or out, after it was opened."""
 
 
 class Form(Generic[T]):
@@ -92,7 +101,9 @@ async def read_form(request: WebRequest, kind: type[T]) -> Form[T]:
             _note(form, spec.name, "missing_field", "Fill this in.")
             continue
         try:
-            converted[spec.name] = raw if isinstance(raw, UploadFile) else msgspec.convert(raw, spec.type, strict=False)
+            converted[spec.name] = (
+                raw if isinstance(raw, UploadedFile) else msgspec.convert(raw, spec.type, strict=False)
+            )
         except msgspec.ValidationError as error:
             _note(form, spec.name, "invalid", _explain(spec.type, str(error)))
     if not form.problems:
@@ -160,16 +171,50 @@ def _explain(kind: object, message: str) -> str:
 async def read_fields(context: RequestContext) -> Mapping[str, list[Any]]:
     """Return the posted fields, texts and files, parsed once; Malformed if they cannot be read or are over 1,000."""
     if context.fields is None:
-        context.fields = await _parse_fields(context.request)
+        context.fields = await _parse_fields(context, context.request)
     return context.fields
 
 
-async def _parse_fields(request: WebRequest) -> dict[str, list[Any]]:
-    content_type, _ = request.content_type
-    body = await request.body()
+async def receive_body(context: RequestContext, request: WebRequest) -> None:
+    """Return when the whole body is here: in memory, but for the files of a form.
+
+    ``request`` is the handler's, whose body has the route's limits.
+    """
+    if request.content_type[0] == RequestEncodingType.MULTI_PART:
+        context.fields = await _parse_fields(context, request)
+    else:
+        await request.body()
+
+
+async def discard_body(request: WebRequest) -> None:
+    """Return when the rest of a body that nobody reads is here and gone, unless it is large or slow.
+
+    Otherwise the server's answer would say, and end the connection, or not, by how the body's bytes happened to be cut:
+    a client that still sends might not hear why, and two refusals that must be the same would differ.
+    """
+    declared = request.headers.get("content-length", "")
+    if not request.is_connected or (declared.isdigit() and int(declared[:19]) > DISCARDED_BYTES_MAX):
+        return
+    discarded = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while discarded <= DISCARDED_BYTES_MAX:
+                event = await request.receive()
+                if event["type"] != "http.request" or not event.get("more_body", False):
+                    return
+                discarded += len(event["body"])
+
+
+async def _parse_fields(context: RequestContext, request: WebRequest) -> dict[str, list[Any]]:
+    content_type, options = request.content_type
     if content_type == RequestEncodingType.MULTI_PART:
-        pairs: Iterable[tuple[str, Any]] = (await request.form()).multi_items()
+        folder = context.held.enter_context(upload_folder(context.settings.forms_path))
+        boundary = options.get("boundary", "").encode()
+        if not boundary:
+            raise Malformed("The form cannot be read: it does not say where its fields end.")
+        pairs: Iterable[tuple[str, Any]] = await read_parts(request.stream(), boundary, folder, parts_max=FIELDS_MAX)
     elif content_type == RequestEncodingType.URL_ENCODED:
+        body = await request.body()
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
         except ValueError:
@@ -205,7 +250,7 @@ async def require_same_site(context: RequestContext, *, is_api: bool) -> None:
         sent = (await read_fields(context)).get(CSRF_FIELD, [])
         token = str(sent[0]) if sent else ""
     if not context.csrf_token_is_valid(token):
-        raise CrossSite("This form is out of date, so nothing was changed. Reload the page and try again.")
+        raise FormOutOfDate("This form is out of date, so nothing was changed. Reload the page and try again.")
 
 
 def is_own_origin(context: RequestContext, origin: str) -> bool:

@@ -182,6 +182,7 @@ HOTKEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("g m", "Commits"),
             ("g b", "Branches"),
             ("g t", "Tags"),
+            ("g w", "Wiki"),
             ("g s", "Settings"),
             ("t", "Find a file"),
         ),
@@ -193,6 +194,7 @@ HOTKEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("y", "The address that stays the same"),
             ("b", "Blame, and back"),
             ("w", "Wrap long lines"),
+            ("e", "Edit it"),
         ),
     ),
     (

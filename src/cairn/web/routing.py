@@ -32,10 +32,11 @@ from cairn.access.decide import require
 from cairn.access.scopes import AccountScope, SiteScope
 from cairn.base.actor import Actor
 from cairn.base.errors import CairnError, NotFound
+from cairn.base.settings import Settings
 from cairn.web.api import answer_json, decode_body
 from cairn.web.context import RequestContext, WebRequest, context_of
 from cairn.web.costs import Cost
-from cairn.web.forms import require_same_site
+from cairn.web.forms import FormOutOfDate, discard_body, receive_body, require_same_site
 from cairn.web.freshness import finish_page
 
 PUBLIC = Action.SITE_VISIT
@@ -55,18 +56,24 @@ _ACCOUNT_PARAMETERS = frozenset({"owner", "login", "org", "username", "account_i
 _PROVIDED = frozenset({"context", "actor", "session", "reading", "settings", "database", "engine", "body"})
 
 
+BodyLimit = int | Callable[[Settings], int] | None
+"""The largest body of a route in bytes, or how it follows from the settings."""
+
+
 class RouteUndeclared(CairnError):
     """A route lacks its declaration, or the declaration contradicts the path; the start stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a route says of itself. ``max_body_bytes`` None means the setting of that name."""
+    """What a route says of itself. ``max_body_bytes`` None means the setting of that name, which is also the most that
+    somebody who is not signed in may send, and the most of what is neither streamed nor a form with files.
+    """
 
     kind: Kind
     action: Action
     resource: PathNames
-    max_body_bytes: int | None = None
+    max_body_bytes: BodyLimit = None
     cross_site_check: bool = True
     sudo: bool = False
     """The change is dangerous: a browser's session must have proved lately who sits there."""
@@ -74,6 +81,11 @@ class Declaration:
     """What answering takes of budgets; paid when the work begins, so that what needs none is free."""
     is_versioned: bool = False
     """A page that is the same as long as the repository's versions are: it has a validator (``web.freshness``)."""
+    returns_stale_forms: bool = False
+    """The handler gives back what was typed into a form that is older than the session (``context.form_is_stale``), and
+    changes nothing."""
+    streams_body: bool = False
+    """The handler reads the body itself, piece by piece, while it comes."""
 
     @property
     def token_scopes(self) -> frozenset[str]:
@@ -113,13 +125,16 @@ class Routes:
         action: Action,
         resource: PathNames,
         status: int | None = None,
-        max_body_bytes: int | None = None,
+        max_body_bytes: BodyLimit = None,
         cross_site_check: bool = True,
         sudo: bool = False,
+        returns_stale_forms: bool = False,
+        streams_body: bool = False,
     ) -> Callable[[Handler], Any]:
         """Answer POST: 200 for pages and 201 for the API unless ``status`` says otherwise.
 
         ``cross_site_check`` False is for endpoints that programs without cookies post to (OAuth's token endpoint).
+        ``returns_stale_forms``, ``streams_body``: see ``Declaration``.
         """
         chosen = status or (201 if self.kind == "api" else 200)
         return self._route(
@@ -131,6 +146,8 @@ class Routes:
             max_body_bytes=max_body_bytes,
             cross_site_check=cross_site_check,
             sudo=sudo,
+            returns_stale_forms=returns_stale_forms,
+            streams_body=streams_body,
         )
 
     def put(
@@ -139,7 +156,7 @@ class Routes:
         action: Action,
         resource: PathNames,
         status: int = 200,
-        max_body_bytes: int | None = None,
+        max_body_bytes: BodyLimit = None,
         sudo: bool = False,
     ) -> Callable[[Handler], Any]:
         """Answer PUT."""
@@ -165,13 +182,26 @@ class Routes:
         resource: PathNames,
         status: int,
         *,
-        max_body_bytes: int | None = None,
+        max_body_bytes: BodyLimit = None,
         cross_site_check: bool = True,
         sudo: bool = False,
         cost: Cost = Cost.LIGHT,
         is_versioned: bool = False,
+        returns_stale_forms: bool = False,
+        streams_body: bool = False,
     ) -> Callable[[Handler], HTTPRouteHandler]:
-        declared = Declaration(self.kind, action, resource, max_body_bytes, cross_site_check, sudo, cost, is_versioned)
+        declared = Declaration(
+            self.kind,
+            action,
+            resource,
+            max_body_bytes,
+            cross_site_check,
+            sudo,
+            cost,
+            is_versioned,
+            returns_stale_forms,
+            streams_body,
+        )
 
         def decorate(fn: Handler) -> HTTPRouteHandler:
             return HTTPRouteHandler(
@@ -211,9 +241,9 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
         _require_declared(context.actor, declared)
         is_reading = request.method in _READING
         if not is_reading:
-            await request.body()
-            if declared.cross_site_check:
-                await require_same_site(context, is_api=declared.kind == "api")
+            if not declared.streams_body:
+                await receive_body(context, request)
+            await _check_site(context, declared)
         if declared.sudo:
             assert context.site.authenticate is not None, "a program with routes knows who asks"
             asking = await context.site.authenticate.ask_again(context)
@@ -225,7 +255,7 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
             parameters["body"] = decode_body(await request.body(), body_type)
         async with AsyncExitStack() as stack:
             provided = await _open(stack, context, wanted, is_reading=is_reading)
-            result = await fn(**parameters, **provided)
+            result = await _call(fn, request, declared, {**parameters, **provided})
             response = result if isinstance(result, Response) else _respond(context, declared, result, status)
             session = provided.get("session")
             if isinstance(session, AsyncSession) and (response.status_code or status) >= 400:
@@ -241,6 +271,31 @@ def _provide(fn: Handler, declared: Declaration, status: int, paths: tuple[str, 
     run.__annotations__ = {p.name: _from(hints[p.name], is_path=p.name in in_path) for p in plain}
     run.__annotations__ |= {"request": WebRequest, "return": Response[Any]}
     return run
+
+
+async def _call(fn: Handler, request: WebRequest, declared: Declaration, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 (the handler's)
+    """Return what a handler returns; what it left of a streamed body is gone before the answer."""
+    if not declared.streams_body:
+        return await fn(**arguments)
+    try:
+        result = await fn(**arguments)
+    except CairnError:
+        await discard_body(request)
+        raise
+    await discard_body(request)
+    return result
+
+
+async def _check_site(context: RequestContext, declared: Declaration) -> None:
+    """Hold a write to have been made by our own page; a stale form is handed over where that is declared."""
+    if not declared.cross_site_check:
+        return
+    try:
+        await require_same_site(context, is_api=declared.kind == "api")
+    except FormOutOfDate:
+        if not declared.returns_stale_forms:
+            raise
+        context.form_is_stale = True
 
 
 def _require_declared(actor: Actor, declared: Declaration) -> None:

@@ -8,9 +8,10 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cairn.base.errors import Malformed, TooLarge
+from cairn.base.errors import CairnError, Malformed, TooLarge
 from cairn.base.ids import random_id
 from cairn.base.log import bind_request, get_logger
 from cairn.base.patience import patience
@@ -36,16 +37,20 @@ PAGE_VARY = "Cookie, Authorization"
 _HEAD_ID = re.compile(rb"[A-Za-z0-9:_-]{8,64}")
 
 
-def page_policy(nonce: str, *, allow_remote_images: bool, allow_frames: bool = False) -> str:
+def page_policy(
+    nonce: str, *, allow_remote_images: bool, allow_frames: bool = False, allow_own_styles: bool = False
+) -> str:
     """Return the content policy of one page: our own styles and images, scripts only with this answer's nonce.
 
     ``allow_remote_images`` is for pages that show rendered Markdown, whose pictures live elsewhere; ``allow_frames``
-    for those with diagrams. No page but the one that draws them lets itself be framed.
+    for those with diagrams; ``allow_own_styles`` for those with an editor, whose styles have the nonce. No page but the
+    one that draws diagrams lets itself be framed.
     """
+    styles = f"'self' 'nonce-{nonce}'" if allow_own_styles else "'self'"
     frames = "'self'" if allow_frames else "'none'"
     images = "'self' data: https:" if allow_remote_images else "'self' data:"
     return (
-        f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; img-src {images}; "
+        f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src {styles}; img-src {images}; "
         "font-src 'self'; media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
         f"base-uri 'none'; frame-ancestors 'none'; frame-src {frames}"
     )
@@ -173,7 +178,8 @@ class _Answer:
     def _headers(self, present: Any) -> list[tuple[bytes, bytes]]:  # noqa: ANN401 (any iterable of pairs)
         had = {name.lower(): value for name, value in present}
         context = find_context(self._scope)
-        is_page = had.get(b"content-type", b"").startswith(b"text/html")
+        # What is sent to be kept is a stranger's file, whatever its type.
+        is_page = had.get(b"content-type", b"").startswith(b"text/html") and b"content-disposition" not in had
         found = [
             (b"x-request-id", self._request_id.encode()),
             (b"x-github-request-id", self._request_id.encode()),
@@ -195,6 +201,7 @@ class _Answer:
                     context.nonce,
                     allow_remote_images=context.allow_remote_images,
                     allow_frames=context.allow_frames,
+                    allow_own_styles=context.allow_own_styles,
                 )
             found.append((b"content-security-policy", policy.encode()))
         if is_page:
@@ -211,8 +218,16 @@ class _Answer:
         return found
 
 
-def limit_body(receive: Receive, *, bytes_max: int, grace_seconds: float, limit_name: str) -> Receive:
-    """Return a ``receive`` that raises TooLarge past ``bytes_max`` and BodyTooSlow past the deadline.
+@dataclass(frozen=True, slots=True)
+class BodyBound:
+    """What one body may have in bytes, and what stands for a larger one: TooLarge, or how to be allowed it."""
+
+    bytes_max: int
+    refusal: Callable[[], CairnError]
+
+
+def limit_body(receive: Receive, *, bound: BodyBound, grace_seconds: float) -> Receive:
+    """Return a ``receive`` that raises the bound's refusal past it and BodyTooSlow past the deadline.
 
     The deadline is ``grace_seconds`` from the first call plus one second for each 16 KiB that has arrived.
     """
@@ -238,8 +253,8 @@ def limit_body(receive: Receive, *, bytes_max: int, grace_seconds: float, limit_
         if message["type"] == "http.request":
             seen += len(message["body"])
             finished = not message["more_body"]
-            if seen > bytes_max:
-                raise body_too_large(bytes_max, limit_name)
+            if seen > bound.bytes_max:
+                raise bound.refusal()
         return message
 
     return limited
@@ -249,30 +264,28 @@ class BodyTooSlow(Malformed):
     """A body did not arrive in time."""
 
 
-def body_too_large(bytes_max: int, limit_name: str) -> TooLarge:
-    """Return the error that names the limit of a body."""
+def plain_bound(bytes_max: int, limit_name: str) -> BodyBound:
+    """Return a bound whose refusal names it."""
     size = f"{bytes_max / MIB:g} MiB" if bytes_max >= MIB else f"{bytes_max:,} bytes"
-    return TooLarge(f"The request's body is larger than {size} ({limit_name}).")
+    return BodyBound(bytes_max, lambda: TooLarge(f"The request's body is larger than {size} ({limit_name})."))
 
 
 class BodyLimits:
     """Litestar middleware: every route's body has a size and a deadline, declared length or not."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, route_limit: Callable[[Scope], int | None]) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, bound_of: Callable[[Scope], BodyBound | None]) -> None:
         self._app = app
-        self._settings = settings
-        self._route_limit = route_limit
+        self._grace_seconds = settings.body_deadline_seconds
+        self._usual = plain_bound(settings.max_body_bytes, "CAIRN_MAX_BODY_BYTES")
+        self._bound_of = bound_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request with a limited ``receive``."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        own = self._route_limit(scope)
-        bytes_max = self._settings.max_body_bytes if own is None else own
-        name = "CAIRN_MAX_BODY_BYTES" if own is None else "this address's own limit"
+        bound = self._bound_of(scope) or self._usual
         declared = header(scope, b"content-length")
-        if declared.isdigit() and int(declared) > bytes_max:
-            raise body_too_large(bytes_max, name)
-        grace = self._settings.body_deadline_seconds
-        await self._app(scope, limit_body(receive, bytes_max=bytes_max, grace_seconds=grace, limit_name=name), send)
+        if declared.isdigit() and int(declared) > bound.bytes_max:
+            raise bound.refusal()
+        await self._app(scope, limit_body(receive, bound=bound, grace_seconds=self._grace_seconds), send)

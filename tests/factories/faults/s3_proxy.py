@@ -146,8 +146,37 @@ class S3Proxy:
             writer.write(_made_up(fault, is_head=method == "HEAD"))
             await writer.drain()
             return True
-        answer_head, answer = await self._ask(head, body, is_head=method == "HEAD")
+        upstream, up = await asyncio.open_connection("127.0.0.1", self._target_port, limit=HEAD_BYTES_MAX)
+        try:
+            up.write(head + body)
+            await up.drain()
+            answer_head = await upstream.readuntil(b"\r\n\r\n")
+            while answer_head.startswith(b"HTTP/1.1 100"):
+                answer_head = await upstream.readuntil(b"\r\n\r\n")
+            has_body = method != "HEAD" and answer_head.split(b" ")[1] not in {b"204", b"304"}
+            if fault is None and has_body and "transfer-encoding" not in _headers(answer_head):
+                return await self._pass_on(answer_head, upstream, writer)
+            answer = await _read_body(upstream, answer_head) if has_body else b""
+        finally:
+            up.transport.abort()
         self.moved_bytes += len(answer)
+        return await self._lie(fault, answer_head, answer, writer)
+
+    async def _pass_on(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Send an answer on as it comes, however large."""
+        writer.write(head)
+        left = int(_headers(head).get("content-length", "0"))
+        while left:
+            data = await reader.read(min(left, HEAD_BYTES_MAX))
+            if not data:
+                return False
+            left -= len(data)
+            self.moved_bytes += len(data)
+            await self._flow(writer, data)
+        await writer.drain()
+        return True
+
+    async def _lie(self, fault: Fault | None, head: bytes, answer: bytes, writer: asyncio.StreamWriter) -> bool:
         if fault is Fault.LOST_REPLY:
             return False
         if answer and fault is Fault.WRONG_BYTES:
@@ -156,7 +185,10 @@ class S3Proxy:
         if answer and fault is Fault.WRONG_RANGE:
             answer = answer[1:] + answer[:1]
         is_cut = bool(answer) and fault is Fault.CUT_BODY
-        writer.write(answer_head)
+        if "transfer-encoding" in _headers(head):
+            lines = [line for line in head[:-4].split(b"\r\n") if not line.lower().startswith(b"transfer-e")]
+            head = b"\r\n".join([*lines, b"content-length: %d" % len(answer)]) + b"\r\n\r\n"
+        writer.write(head)
         await self._flow(writer, answer[: len(answer) // 2] if is_cut else answer)
         if is_cut:
             writer.close()  # politely: what was written arrives first
@@ -187,25 +219,6 @@ class S3Proxy:
             await writer.drain()
             await asyncio.sleep(self._flow_seconds(len(data[:step])))
             data = data[step:]
-
-    async def _ask(self, head: bytes, body: bytes, *, is_head: bool) -> tuple[bytes, bytes]:
-        """Return the server's answer: head with a plain length, and body."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._target_port, limit=HEAD_BYTES_MAX)
-        try:
-            writer.write(head + body)
-            await writer.drain()
-            answer_head = await reader.readuntil(b"\r\n\r\n")
-            while answer_head.startswith(b"HTTP/1.1 100"):
-                answer_head = await reader.readuntil(b"\r\n\r\n")
-            if is_head or answer_head.split(b" ")[1] in {b"204", b"304"}:
-                return answer_head, b""
-            answer = await _read_body(reader, answer_head)
-            if "transfer-encoding" in _headers(answer_head):
-                lines = [line for line in answer_head[:-4].split(b"\r\n") if not line.lower().startswith(b"transfer-e")]
-                answer_head = b"\r\n".join([*lines, b"content-length: %d" % len(answer)]) + b"\r\n\r\n"
-            return answer_head, answer
-        finally:
-            writer.transport.abort()
 
 
 def _headers(head: bytes) -> dict[str, str]:

@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import pytest
-from tests.factories.backups import Site
+from tests.factories.accounts import actor_of, make_account
+from tests.factories.backups import Site, empty_place, restored
+from tests.factories.lfs import send_object
 from tests.factories.pushes import make_store
+from tests.factories.repositories import make_repository
 from tests.factories.small_pushes import SmallPusher
 
 from cairn.base.secret_box import SecretBox
 from cairn.git.models import Upload, UploadState
 from cairn.identity.key_canary import require_secret_key
+from cairn.lfs.objects import StoredObject
 from cairn.ops.backup import drill as drilling
 from cairn.ops.backup.drill import ScratchTooSmall, drill
 from cairn.ops.backup.models import RunKind, RunState
@@ -41,6 +45,27 @@ async def test_a_good_backup_passes_and_the_scratch_place_is_empty_afterwards(si
     run = await last_run(site.engine.database, RunKind.DRILL)
     assert run.failed_at is None
     assert run.told == f"{manifest.id} restored, 2 stores examined"
+
+
+async def test_large_objects_are_drilled_too(site: Site) -> None:
+    one, two = [await _large_object(site, data) for data in (b"one large object", b"two")]
+    made = await site.back_up()
+    assert (await drill(site.settings, site.engine.database, site.target, None)).findings == []
+    async with restored(site.target, made.id, empty_place(site.settings.data_dir.parent / "again")) as again:
+        assert await again.engine.storage.get(one.key, max_bytes=99) == b"one large object"
+        assert await again.engine.storage.get(two.key, max_bytes=99) == b"two"
+    await site.target.storage.put(f"{COPIES}/{two.key}", b"owt")
+    drilled = await drill(site.settings, site.engine.database, site.target, None)
+    assert f"{two.key} is missing or damaged." in drilled.findings
+    assert any(f"Large object {two.oid}" in finding for finding in drilled.findings), "the doctor saw it too"
+
+
+async def _large_object(site: Site, data: bytes) -> StoredObject:
+    """Send an object to a repository of its own."""
+    async with site.engine.database.write() as session:
+        owner = await make_account(session, f"o{len(data)}")
+        repository = await make_repository(session, owner)
+    return await send_object(site.engine, actor_of(owner), repository.id, data)
 
 
 async def test_a_backup_that_lacks_something_fails_and_is_shown_as_failed(site: Site) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.factories.accounts import make_account
+from tests.factories.accounts import actor_of, make_account
 from tests.factories.backups import RestoredSite, Site, all_rows, empty_place, restored, rewrite_manifest
 from tests.factories.passing_time import let_pass
 from tests.factories.pushes import MAIN, allow, fresh_clone, make_store, pieces, refs_of, verdict
 from tests.factories.small_pushes import SmallPusher
 
+from cairn.base.actor import Actor
 from cairn.base.ids import random_id
 from cairn.base.secret_box import SecretBox
 from cairn.base.settings import Settings
@@ -34,6 +35,14 @@ from cairn.ops.backup.restore import (
     SecretKeyMissing,
 )
 from cairn.ops.backup.target import COPIES
+from cairn.repositories.create import NewRepository, create_repository
+from cairn.repositories.queries import RepositoryView, find_repository_by_id
+from cairn.repositories.releases.assets import NewAsset, receive_asset
+from cairn.repositories.releases.examine import examine_files
+from cairn.repositories.releases.queries import find_release_of_tag
+from cairn.repositories.releases.releases import Wanted, create_release
+from cairn.repositories.wiki.edit import PageEdit, save_page
+from cairn.repositories.wiki.reading import open_wiki
 
 pytest_plugins = ["tests.factories.backups"]
 
@@ -69,6 +78,38 @@ async def test_what_was_pushed_is_there_again_and_can_be_pushed_to(site: Site, t
         assert hold is not None
         assert hold.held_at is not None
         assert manifest.id in hold.hold_reason
+
+
+async def test_files_of_releases_and_the_wiki_come_back(site: Site, tmp_path: Path) -> None:
+    content = b"PK" * 700_000
+    repository, actor = await _repository_with_a_release(site, content)
+    manifest = await site.back_up()
+    async with restored(site.target, manifest.id, empty_place(tmp_path / "new")) as there:
+        async with there.engine.database.read() as session:
+            again = await find_repository_by_id(session, actor, repository.id)
+            release = await find_release_of_tag(session, again, b"v1.0")
+        [asset] = release.assets
+        assert (asset.name, asset.size) == ("engine.zip", len(content))
+        assert await there.engine.storage.get(asset.key, max_bytes=len(content)) == content
+        assert [found async for found in examine_files(there.engine.database, there.engine.storage)] == []
+        async with open_wiki(there.engine, again) as wiki:
+            assert [page.name for page in wiki.index.pages] == [b"Home"]
+            home = wiki.index.find(b"Home")
+            assert home is not None
+            assert (await wiki.content(home)).data == b"Hello, wiki"
+
+
+async def _repository_with_a_release(site: Site, content: bytes) -> tuple[RepositoryView, Actor]:
+    """Make a repository whose release v1.0 has one file and whose wiki has one page."""
+    engine = site.engine
+    async with engine.database.write() as session:
+        actor = actor_of(await make_account(session, "ada"))
+    wanted = NewRepository(name="engine", with_readme=True)
+    repository = await create_repository(engine.database, engine, actor, wanted)
+    release = await create_release(engine, actor, repository, Wanted(tag=b"v1.0"))
+    await receive_asset(engine, actor, repository, release, NewAsset(name="engine.zip"), pieces(content))
+    await save_page(engine, actor, repository, PageEdit(title="Home", ending="md", text="Hello, wiki"))
+    return repository, actor
 
 
 async def test_what_came_after_the_backup_is_not_there_and_cannot_be_mistaken(site: Site, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
 from tests.web.support import ORIGIN
 
+from cairn.repositories.rules.protected_branches import RefRules
+
 
 @pytest.fixture
 async def stock(forge: Forge, tmp_path: Path) -> StockRepository:
@@ -174,3 +176,20 @@ async def test_branches_whose_last_commit_it_is(forge: Forge, stock: StockReposi
     found = (await get(forge, f"/commits/{older}/branches-where-head")).json()
     assert [branch["name"] for branch in found] == pointing
     assert (await get(forge, f"/commits/{'1' * 40}/branches-where-head")).status_code in {404, 422}
+
+
+async def test_a_page_of_branches_asks_rules_about_its_own_only(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = await forge.person("ada")
+    repository = await forge.repository(ada, "engine", files={"a": b"a"})
+    for number in range(5):
+        await forge.commit(ada, repository, {"a": b"%d" % number}, branch=b"refs/heads/b-%d" % number)
+    asked: list[bytes] = []
+    is_protected = RefRules.is_protected
+
+    def counting(rules: RefRules, name: bytes) -> bool:
+        asked.append(name)
+        return is_protected(rules, name)
+
+    monkeypatch.setattr(RefRules, "is_protected", counting)
+    assert len((await forge.api(ada).get("/repos/ada/engine/branches?per_page=2")).json()) == 2
+    assert len(asked) == 2

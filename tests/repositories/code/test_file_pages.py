@@ -1,7 +1,6 @@
 """A file is shown as what it is, coloured once, and given raw without anything of it running."""
 
 import html
-import io
 import re
 import struct
 import threading
@@ -10,9 +9,9 @@ from typing import Any
 
 import pytest
 from markupsafe import Markup
-from PIL import Image
 from tests.factories.forge import Forge
 from tests.factories.git_repositories import StockRepository, init
+from tests.factories.pictures import picture
 
 from cairn.repositories.code import shown_text
 from cairn.web.highlight import highlight_text
@@ -33,7 +32,8 @@ async def shown(forge: Forge, path: str) -> str:
 
 async def files(forge: Forge, **contents: bytes) -> None:
     ada = await forge.person("ada")
-    await forge.repository(ada, "engine", files={name.replace("__", "."): data for name, data in contents.items()})
+    named = {name.replace("__", "."): data for name, data in contents.items()}
+    await forge.repository(ada, "engine", files=named, may_lack_objects=True)
 
 
 def facts(text: str) -> list[str]:
@@ -231,12 +231,6 @@ async def test_a_pointer_of_git_lfs_is_shown_as_such(forge: Forge) -> None:
     assert SHA in text
     assert "<video" not in text
     assert "stored with Git LFS" not in await shown(forge, "fake")
-
-
-def picture(width: int, height: int) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height)).save(out, "PNG")
-    return out.getvalue()
 
 
 async def test_pictures_sound_film_and_documents_are_shown_or_offered(forge: Forge) -> None:

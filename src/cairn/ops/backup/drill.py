@@ -12,7 +12,6 @@ from cairn.base.errors import Unavailable
 from cairn.base.secret_box import SecretBox
 from cairn.base.settings import Settings
 from cairn.db.database import Database, open_database
-from cairn.git.doctor import examine
 from cairn.git.engine import Engine, open_engine
 from cairn.git.models import Store
 from cairn.git.store_state import StoreGone
@@ -22,6 +21,7 @@ from cairn.ops.backup.models import RunKind
 from cairn.ops.backup.restore import Choices, Place, end_restore, restore_backup
 from cairn.ops.backup.runs import Run, running
 from cairn.ops.backup.target import BackupTarget, Manifest
+from cairn.repositories.health import examine_store
 from cairn.storage.storage import open_storage
 
 SPARE_BYTES = 1 << 30
@@ -123,7 +123,7 @@ async def _examine_all(engine: Engine, drilled: Drilled, tell: Tell) -> None:
     for store_id in stores:
         tell(Progress("examining stores", drilled.stores, len(stores)))
         try:
-            findings = await examine(engine, store_id)
+            findings = await examine_store(engine, store_id)
         except StoreGone:
             continue
         drilled.stores += 1

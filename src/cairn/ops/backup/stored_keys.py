@@ -54,6 +54,7 @@ SOURCES: tuple[Source, ...] = (
         is_pinned=True,
     ),
     Source("lfs_blob", (StoredFile("key", size="size", sha256="sha256"),), is_pinned=True),
+    Source("release_file", (StoredFile("key", size="size", sha256="sha256"),), is_pinned=True),
     Source("account", tuple(StoredFile("avatar_id", f"/{size}.webp", prefix="avatars/") for size in SIZES)),
 )
 

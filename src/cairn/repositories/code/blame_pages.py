@@ -18,6 +18,7 @@ from cairn.repositories.code.browse import open_code
 from cairn.repositories.code.code_links import code_url, crumbs
 from cairn.repositories.code.file_pages import go_to_lines
 from cairn.repositories.code.history_lists import authors_of_emails
+from cairn.repositories.code.renamed_branches import follows_branch_renames
 from cairn.repositories.code.shown_text import LINES_PER_PART, TextPart, line_address, read_part
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext
@@ -67,6 +68,7 @@ def _groups(blame: Blame, part: TextPart, base: str) -> list[Group]:
     cost=Cost.HISTORY,
     is_versioned=True,
 )
+@follows_branch_renames
 async def blame(
     context: RequestContext,
     actor: Actor,

@@ -202,7 +202,7 @@ async def search_code(
         yield _WHOLE if found.contents.stopped is not Stopped.TIME else _CUT
         yield _encode(found)
 
-    async with engine.answers.fly(key, produce, shared_key=None, is_final=lambda head: head[:1] == _WHOLE) as flight:
+    async with engine.answers.fly(key, produce, shared=None, is_final=lambda head: head[:1] == _WHOLE) as flight:
         return _read(b"".join([chunk async for chunk in flight.chunks()]))
 
 

@@ -26,6 +26,7 @@ from cairn.repositories.code.code_links import link_target
 from cairn.repositories.code.git_serializers import entry_json, file_content_json, text
 from cairn.repositories.code.markup_api import answer_html
 from cairn.repositories.code.raw_answer import answer_raw
+from cairn.repositories.code.renamed_branches import follows_renamed_ref
 from cairn.repositories.code.rendered_files import render_file, render_readme
 from cairn.repositories.code.revisions import Place
 from cairn.repositories.code.submodules import read_submodules
@@ -52,6 +53,7 @@ class FolderTooLarge(TooLarge):
     resource="repository",
 )
 @follows_renames
+@follows_renamed_ref
 async def contents(context: RequestContext, engine: Engine, owner: str, repo: str) -> Any:  # noqa: ANN401 (list or object)
     """Answer a file with its content, a folder as a list, a link or a submodule as what it is."""
     repository = await read_repository(context, owner, repo)
@@ -80,6 +82,7 @@ async def contents(context: RequestContext, engine: Engine, owner: str, repo: st
 
 @api.get(f"{REPOSITORY}/readme", action=Action.REPOSITORY_READ, resource="repository")
 @follows_renames
+@follows_renamed_ref
 async def readme(context: RequestContext, engine: Engine, owner: str, repo: str) -> Any:  # noqa: ANN401 (object or bytes)
     """Answer the README of the root folder."""
     return await _readme(context, engine, owner, repo, b"")
@@ -87,6 +90,7 @@ async def readme(context: RequestContext, engine: Engine, owner: str, repo: str)
 
 @api.get(f"{REPOSITORY}/readme/{{address:path}}", action=Action.REPOSITORY_READ, resource="repository")
 @follows_renames
+@follows_renamed_ref
 async def folder_readme(context: RequestContext, engine: Engine, owner: str, repo: str) -> Any:  # noqa: ANN401 (as above)
     """Answer the README of a folder."""
     return await _readme(context, engine, owner, repo, rest_of_path(context, "readme"))

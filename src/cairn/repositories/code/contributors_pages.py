@@ -17,6 +17,7 @@ from cairn.git.types import ObjectKind
 from cairn.repositories.code.browse import Code, open_code
 from cairn.repositories.code.history_lists import Person, authors_of_emails
 from cairn.repositories.code.revisions import Place, Revision
+from cairn.repositories.fork_progress import show_empty
 from cairn.repositories.page_frame import header_of, open_repository_page
 from cairn.web.api import PAGE_MAX
 from cairn.web.context import RequestContext
@@ -84,7 +85,7 @@ async def contributors(
     async with open_code(engine, repository.store_id) as code:
         revision = await code.default_revision()
         if revision is None:
-            return render(context, "repositories/empty.html", **header, has_refs=bool(code.snapshot.refs))
+            return await show_empty(context, header, has_refs=bool(code.snapshot.refs))
         found = await contributors_of(code, revision)
     number = max(1, min(page, PAGE_MAX))
     start = (number - 1) * PEOPLE_PER_PAGE

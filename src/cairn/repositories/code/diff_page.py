@@ -40,6 +40,7 @@ from cairn.repositories.code.diff_rows import (
     file_rows,
 )
 from cairn.repositories.code.diff_tree import diff_tree
+from cairn.repositories.code.large_files import large_files_here
 from cairn.web.context import RequestContext
 from cairn.web.render import HTML
 from cairn.web.urls import path_join
@@ -259,8 +260,7 @@ class _ChangesPage:
             old, new = (Content(commit_oid=oid) if oid is not None else None for oid in linked_commits(file))
             return replace(made, old=old, new=new)
         if made.kind == "lfs":
-            old, new = (Content(size_bytes=one.size_bytes) if one is not None else None for one in lfs_pointers(file))
-            return replace(made, old=old, new=new)
+            return await self._large(made)
         if not file.is_truncated:
             return made
         if not file.hunks:
@@ -270,6 +270,25 @@ class _ChangesPage:
         words = {"context": "all"} if self._request.is_whole_file else {}
         return replace(made, more_href=self._request.address(file=made.key, after=after, **words))
 
+    async def _large(self, made: ShownFile) -> ShownFile:
+        """Return a file in Git LFS with its sizes, and as pictures where it is one and all of it is here."""
+        file = made.file
+        old, new = lfs_pointers(file)
+        addresses = ["", ""]
+        if is_picture(file):
+            oids = {one.sha256 for one in (old, new) if one is not None}
+            engine, state, _ = self._code.parts
+            if oids == await large_files_here(engine.database, state.id, oids):
+                addresses = [self._raw(self._sides.old, file.old_path), self._raw(self._sides.new, file.new_path)]
+        sides = [
+            Content(size_bytes=one.size_bytes, picture_href=address) if one is not None else None
+            for one, address in zip((old, new), addresses, strict=True)
+        ]
+        return replace(made, old=sides[0], new=sides[1])
+
+    def _raw(self, commit: Oid | None, path: bytes | None) -> str:
+        return "" if commit is None or path is None else self._sides.base + path_join("raw", commit, path)
+
     async def _bytes(self, file: FileDiff, commit: Oid | None, side: Side) -> Content | None:
         path, oid = (file.old_path, file.old_oid) if side == "old" else (file.new_path, file.new_oid)
         if path is None or oid is None or commit is None:
@@ -278,5 +297,4 @@ class _ChangesPage:
             size = await self._code.blob_size(oid)
         except ObjectNotFound:
             return None
-        picture = self._sides.base + path_join("raw", commit, path) if is_picture(file) else ""
-        return Content(size_bytes=size, picture_href=picture)
+        return Content(size_bytes=size, picture_href=self._raw(commit, path) if is_picture(file) else "")

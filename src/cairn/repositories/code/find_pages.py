@@ -17,6 +17,7 @@ from cairn.git.types import ObjectKind, Oid
 from cairn.repositories.code.browse import Code, open_code
 from cairn.repositories.code.code_links import code_url, crumbs
 from cairn.repositories.code.fuzzy import MATCHES_MAX, Match, find_paths
+from cairn.repositories.code.renamed_branches import follows_branch_renames
 from cairn.repositories.code.revisions import Place
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.api import etag_matches
@@ -41,6 +42,7 @@ class FoundFile:
     cost=Cost.HISTORY,
     is_versioned=True,
 )
+@follows_branch_renames
 async def find(
     context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, address: str, q: str = ""
 ) -> Response[Any]:

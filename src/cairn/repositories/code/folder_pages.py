@@ -15,16 +15,21 @@ from cairn.git.last_commits import LastCommits
 from cairn.git.reading import EXECUTABLE_MODE, FOLDER_MODE, SUBMODULE_MODE, SYMLINK_MODE
 from cairn.git.types import ObjectKind, show
 from cairn.repositories.code.browse import COUNTED_COMMITS_MAX, Code, Folder, open_code
-from cairn.repositories.code.code_links import code_url, crumbs, link_href
+from cairn.repositories.code.code_links import archive_url, code_url, crumbs, edit_url, link_href
 from cairn.repositories.code.history_lists import authors_of
+from cairn.repositories.code.renamed_branches import follows_branch_renames
 from cairn.repositories.code.rendered_files import render_readme
 from cairn.repositories.code.revisions import Place
 from cairn.repositories.code.submodules import read_submodules, submodule_href
 from cairn.repositories.fork_progress import show_empty, sync_banner
 from cairn.repositories.languages.bar import language_shares
 from cairn.repositories.languages.recorded import load_languages
+from cairn.repositories.life.licence_of import licence_name
+from cairn.repositories.life.licences import name_of
+from cairn.repositories.mirrors.edit import load_pull_mirror
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.repositories.queries import RepositoryView
+from cairn.repositories.releases.queries import ReleaseView, find_latest
 from cairn.web.context import RequestContext
 from cairn.web.render import ago, redirect, render
 from cairn.web.routing import page
@@ -65,6 +70,7 @@ async def home(
     if isinstance(repository, Response):
         return repository
     header = header_of(context, actor, repository, "code") | await sync_banner(context, actor, engine, repository)
+    header["mirror"] = await load_pull_mirror(context.site.database, repository)
     async with open_code(engine, repository.store_id) as code:
         revision = await code.default_revision()
         if revision is None:
@@ -81,6 +87,7 @@ async def home(
     resource="repository",
     is_versioned=True,
 )
+@follows_branch_renames
 async def folder(
     context: RequestContext,
     actor: Actor,
@@ -137,6 +144,14 @@ async def _show_folder(
         authors=await authors_of(context, latest),
         readme=None if found.readme is None else await render_readme(context, base, place, found.readme),
         readme_name=show(found.readme.name) if found.readme else "",
+        readme_edit_href=_readme_edit_href(header, context.actor, place, found),
+        new_href=edit_url(header, context.actor, place, "new"),
+        upload_href=edit_url(header, context.actor, place, "upload"),
+        folder_delete_href=edit_url(header, context.actor, place, "delete") if place.path else "",
+        latest_release=await _latest_release(context, repository) if is_home else None,
+        licence=name_of(repository.license) if is_home and repository.license else "",
+        licence_href=_licence_href(base, place, found) if is_home else "",
+        archive_href=archive_url(base, place.revision),
         branch_count=len(code.branches),
         tag_count=len(code.tags),
         commit_count=count,
@@ -144,6 +159,22 @@ async def _show_folder(
         find_href=code_url(base, "find", place.revision, b""),
         history_href=code_url(base, "commits", place.revision, place.path),
     )
+
+
+def _readme_edit_href(header: dict[str, Any], actor: Actor, place: Place, found: Folder) -> str:
+    if found.readme is None:
+        return ""
+    return edit_url(header, actor, Place(place.revision, _join(place.path, found.readme.name)))
+
+
+def _licence_href(base: str, place: Place, found: Folder) -> str:
+    name = licence_name(entry.name for entry in found.entries if entry.mode != FOLDER_MODE)
+    return "" if name is None else code_url(base, "blob", place.revision, name)
+
+
+async def _latest_release(context: RequestContext, repository: RepositoryView) -> ReleaseView | None:
+    async with context.site.database.read() as session:
+        return await find_latest(session, repository)
 
 
 async def _rows(

@@ -17,6 +17,7 @@ from cairn.identity.attribution import Authors
 from cairn.identity.schemas import simple_user
 from cairn.repositories.code.browse import FileContent
 from cairn.repositories.code.signatures import Signatures, verification_json
+from cairn.repositories.rules.protected_branches import RefRules
 from cairn.repositories.serializers import Json, Links
 from cairn.web.api import api_time
 from cairn.web.node_ids import make_node_id
@@ -188,27 +189,34 @@ def tag_json(links: Links, tag: Tag, signatures: Signatures) -> Json:
     }
 
 
-def branch_json(links: Links, ref: RefValue) -> Json:
+def branch_json(links: Links, ref: RefValue, rules: RefRules) -> Json:
     """Return a branch as lists have it."""
     return {
         "name": text(ref.name.removeprefix(b"refs/heads/")),
         "commit": {"sha": ref.oid, "url": f"{links.api}/commits/{ref.oid}"},
-        "protected": False,
+        "protected": rules.is_protected(ref.name),
     }
 
 
-def full_branch_json(links: Links, ref: RefValue, commit: Commit, authors: Authors, signatures: Signatures) -> Json:
+def full_branch_json(
+    links: Links, ref: RefValue, commit: Commit, authors: Authors, signatures: Signatures, rules: RefRules
+) -> Json:
     """Return a branch with its commit and protection."""
     name = ref.name.removeprefix(b"refs/heads/")
     url = links.api + path_join("branches", name)
+    is_protected, checks = rules.is_protected(ref.name), rules.checks_of(ref.name)
     return {
         "name": text(name),
         "commit": commit_json(links, commit, authors, signatures),
         "_links": {"self": url, "html": links.page("tree", name, b"")},
-        "protected": False,
+        "protected": is_protected,
         "protection": {
-            "enabled": False,
-            "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
+            "enabled": is_protected,
+            "required_status_checks": {
+                "enforcement_level": "everyone" if checks else "off",
+                "contexts": [check.context for check in checks],
+                "checks": [{"context": check.context, "app_id": check.integration_id} for check in checks],
+            },
         },
         "protection_url": f"{url}/protection",
     }

@@ -25,8 +25,10 @@ from cairn.repositories.code.history_lists import authors_of, by_day, people_of
 from cairn.repositories.code.patch_answer import PLAIN, answer_text, commit_text, split_form
 from cairn.repositories.code.path_history import HistoryPage, Segment, read_cursor, read_history
 from cairn.repositories.code.ref_lists import HEADS, TAGS
+from cairn.repositories.code.renamed_branches import follows_branch_renames
 from cairn.repositories.code.revisions import Place
 from cairn.repositories.code.signatures import signatures_of
+from cairn.repositories.fork_progress import show_empty
 from cairn.repositories.page_frame import address_of, header_of, open_repository_page
 from cairn.web.context import RequestContext
 from cairn.web.costs import Cost
@@ -57,6 +59,7 @@ class Stretch:
     cost=Cost.HISTORY,
     is_versioned=True,
 )
+@follows_branch_renames
 async def commits(
     context: RequestContext, actor: Actor, engine: Engine, owner: str, repo: str, after: str = ""
 ) -> Response[Any]:
@@ -69,7 +72,7 @@ async def commits(
     chosen = await choose(context, wanted)
     async with open_code(engine, repository.store_id) as code:
         if not code.snapshot.refs:
-            return render(context, "repositories/empty.html", **header, has_refs=False)
+            return await show_empty(context, header, has_refs=False)
         place = await code.place(address_of(context))
         try:
             found, takes_too_long = await read_history(code, place, chosen, read_cursor(after)), False

@@ -1,6 +1,5 @@
 """Sending a file's bytes: at once if they are few, else piece by piece as the reader takes them; whole or a range."""
 
-import re
 from collections.abc import Mapping
 
 from litestar import Response
@@ -9,16 +8,14 @@ from litestar.response import Stream
 from cairn.base.errors import TooLarge
 from cairn.git.types import Oid
 from cairn.repositories.code.browse import Code
-from cairn.web.api import etag_matches
 from cairn.web.context import RequestContext
+from cairn.web.downloads import is_known, wanted_range
 
 WHOLE_BYTES_MAX = 1 << 20
 """Up to this a file is answered from memory."""
 
 RAW_BYTES_MAX = 100 << 20
 """Files beyond this are had by cloning."""
-
-_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 class RawTooLarge(TooLarge):
@@ -40,14 +37,13 @@ async def answer_raw(
     """
     found = {"Accept-Ranges": "bytes", **(headers or {})}
     etag = found.get("ETag", "")
-    asked = context.request.headers.get("if-none-match", "")
-    if etag and asked and etag_matches(asked, etag):
+    if etag and is_known(context, etag):
         return Response(content=b"", status_code=304, headers=found)
     size = await code.blob_size(oid)
     if size > RAW_BYTES_MAX:
         raise RawTooLarge(size)
     start, end, status = 0, size, 200
-    wanted = _range(context, size, etag)
+    wanted = wanted_range(context, size, etag)
     if wanted is not None:
         start, end, status = *wanted, 206
         if start >= end:
@@ -61,19 +57,3 @@ async def answer_raw(
     if context.request.method == "HEAD":
         return Response(content=b"", status_code=status, headers=found)
     return Stream(code.blob_chunks(oid, start=start, end=end), status_code=status, headers=found)
-
-
-def _range(context: RequestContext, size: int, etag: str) -> tuple[int, int] | None:
-    """Return the range that is asked for, empty if it lies beyond the file; None where the whole file is the answer."""
-    headers = context.request.headers
-    found = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
-    if context.request.method != "GET" or found is None or found[1] == found[2] == "":
-        return None
-    if headers.get("if-range", etag) != etag:
-        return None
-    if not found[1]:
-        return max(0, size - int(found[2])), size
-    start, last = int(found[1]), int(found[2]) if found[2] else None
-    if last is not None and last < start:
-        return None
-    return start, size if last is None else min(last + 1, size)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
@@ -28,6 +29,8 @@ from cairn.repositories.code.ref_lists import (
 )
 from cairn.repositories.code.signatures import signatures_of
 from cairn.repositories.page_frame import header_of, open_repository_page
+from cairn.repositories.releases.queries import tags_with_releases
+from cairn.repositories.rules.protected_branches import RefRules, read_ref_rules
 from cairn.web.api import PAGE_MAX
 from cairn.web.context import RequestContext
 from cairn.web.costs import Cost
@@ -67,6 +70,8 @@ async def branches(
     listed = Which(which) if which in set(Which) else Which.ALL
     asked = Asked(listed, q.strip()[:_TEXT_CHARACTERS_MAX], max(1, min(page, PAGE_MAX)), waits=bool(wait))
     own = await _own_addresses(context) if listed is Which.YOURS else []
+    async with context.site.database.read() as session:
+        rules = await read_ref_rules(session, repository)
     async with open_code(engine, repository.store_id) as code:
         chosen = await choose_branches(code, asked, own_emails=own, now=context.site.clock())
         rows, knows_distances = await read_branches(code, chosen, waits=asked.waits)
@@ -78,7 +83,7 @@ async def branches(
         **header,
         asked=asked,
         choices=_choices(context, listed),
-        rows=[_branch_row(header["base"], row) for row in rows],
+        rows=[_branch_row(header["base"], row, rules) for row in rows],
         authors=await authors_of(context, [row.commit for row in rows]),
         chosen=chosen,
         total=total,
@@ -106,13 +111,17 @@ class BranchRow:
     href: str
     compare_href: str
     history_href: str
+    rules_href: str
+    """Where its rules stand; empty where no ruleset in force is about it."""
     branch: Branch
 
 
-def _branch_row(base: str, branch: Branch) -> BranchRow:
+def _branch_row(base: str, branch: Branch, rules: RefRules) -> BranchRow:
     name = short_name(branch.ref)
     compare, history = base + path_join("compare", name), base + path_join("commits", name)
-    return BranchRow(show(name), base + path_join("tree", name), compare, history, branch)
+    is_protected = rules.is_protected(branch.ref.name)
+    held = f"{base}/rules?ref={quote(branch.ref.name, safe='')}" if is_protected else ""
+    return BranchRow(show(name), base + path_join("tree", name), compare, history, held, branch)
 
 
 @page.get("/{owner:str}/{repo:str}/tags", action=Action.REPOSITORY_READ, resource="repository", is_versioned=True)
@@ -137,6 +146,8 @@ async def tags(
         rows = await read_tags(code, chosen)
         total = len(code.tags)
         signatures = await signatures_of(context, code, [row.ref.oid for row in rows])
+    async with context.site.database.read() as session:
+        found = await tags_with_releases(session, repository, [short_name(row.ref) for row in rows])
     return render(
         context,
         "repositories/tags.html",
@@ -144,6 +155,7 @@ async def tags(
         asked=asked,
         rows=[_tag_row(header["base"], row) for row in rows],
         signatures=signatures,
+        released={b"refs/tags/" + tag for tag in found},
         authors=await authors_of(context, [row.commit for row in rows if row.commit is not None]),
         chosen=chosen,
         total=total,

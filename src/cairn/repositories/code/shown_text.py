@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from cairn.git.types import Oid, show
+from cairn.git.types import show
 from cairn.repositories.code.browse import Code
 from cairn.web.highlight import LINE_BYTES_MAX, highlight_text, highlighter_version, language_of
 from cairn.web.text_files import TextFile
@@ -52,8 +52,11 @@ class TextPart:
         return self.last + 1 if self.last < self.total else 0
 
 
-async def read_part(code: Code, oid: Oid, name: bytes, text: TextFile, *, first: int = 1) -> TextPart:
-    """Return the part of a text that begins at line ``first``; out of range means the first or the last line."""
+async def read_part(code: Code, oid: str, name: bytes, text: TextFile, *, first: int = 1) -> TextPart:
+    """Return the part of a text that begins at line ``first``; out of range means the first or the last line.
+
+    ``oid`` names the text's bytes: a blob's id, or the SHA-256 of a large file.
+    """
     lines = await asyncio.to_thread(lambda: text.lines)
     first = max(1, min(first, len(lines) or 1))
     count = _count(lines, first - 1)
@@ -66,7 +69,7 @@ async def read_part(code: Code, oid: Oid, name: bytes, text: TextFile, *, first:
     return TextPart([_plain(line) for line in shown], first, len(lines), cut, "")
 
 
-async def _coloured(code: Code, oid: Oid, name: bytes, text: TextFile, language: str) -> list[Markup]:
+async def _coloured(code: Code, oid: str, name: bytes, text: TextFile, language: str) -> list[Markup]:
     """Return the HTML of every line: found where the blob was coloured before, else made in a thread and kept."""
 
     async def make() -> bytes:

@@ -20,6 +20,7 @@ from cairn.repositories.languages.recorded import (
     list_uncounted,
     record_languages,
 )
+from cairn.repositories.life.licence_of import find_licence_in, record_licence
 from cairn.repositories.models import Repository
 
 COUNT_SECONDS_MAX = 600
@@ -33,7 +34,7 @@ async def count(context: JobContext, payload: CountOf) -> None:
 
 
 async def count_languages(database: Database, engine: Engine, repository_id: int) -> None:
-    """Bring a repository's languages up to date with its default branch; one without commits has none."""
+    """Bring a repository's languages and licence up to date with its default branch; without commits it has none."""
     async with database.read() as session:
         repository = await session.get(Repository, repository_id)
         known = await counted_tree(session, repository_id)
@@ -45,10 +46,12 @@ async def count_languages(database: Database, engine: Engine, repository_id: int
         if tree == known:
             return
         counted = Counted({}, is_complete=True) if tree is None else await count_tree(engine, state, tree)
+        licence = "" if tree is None else await find_licence_in(engine, state, tree)
     except StoreGone:
         return
     async with database.write() as session:
         await record_languages(session, repository_id, tree or "0" * 40, counted)
+        await record_licence(session, repository_id, licence)
 
 
 async def _default_tree(engine: Engine, state: StoreState) -> Oid | None:

@@ -15,7 +15,7 @@ from msgspec import Meta
 from cairn.web.markup.links import LinkContext
 from cairn.web.markup.sanitise import SafeHtml, sanitise
 
-VERSION = 1
+VERSION = 2
 """Raised with each change of what is rendered, so that kept results of before are not shown."""
 
 TEXT_BYTES_MAX = 1 << 20

@@ -17,6 +17,7 @@ IMAGE_SCHEMES = frozenset({"http", "https"})
 AddressKind = Literal["link", "image"]
 
 _RENDERED = (b".md", b".markdown", b".rst", b".ipynb")
+_WIKI_RENDERED = (b".md", b".markdown", b".rst")
 _LINE = re.compile(r"L\d+(C\d+)?(-L?\d+(C\d+)?)?")
 _LEVELS_TO_REPOSITORY = 2  # ``/blob/REVISION``: so many folders stand between a file's page and its repository
 
@@ -31,6 +32,8 @@ class LinkContext(msgspec.Struct, frozen=True):
     repository: str
     revision: bytes
     folder: bytes = b""
+    is_wiki: bool = False
+    """The text is a page of the repository's wiki: its links lead to pages there, its pictures to the wiki's files."""
 
     def lead(self, address: str, kind: AddressKind) -> str:
         """Return where a relative address leads: a page for links, the bytes for images.
@@ -41,6 +44,8 @@ class LinkContext(msgspec.Struct, frozen=True):
         rest, mark, fragment = address.partition("#")
         path, question, query = rest.partition("?")
         target, above = _join(b"" if path.startswith("/") else self.folder, unquote_to_bytes(path))
+        if self.is_wiki:
+            return self._lead_in_wiki(target, above, kind, question + query, mark + fragment)
         if above >= _LEVELS_TO_REPOSITORY:
             return self.repository + (path_join(target) if target else "") + question + query + mark + fragment
         here = path_join("raw" if kind == "image" else "blob", self.revision)
@@ -50,6 +55,18 @@ class LinkContext(msgspec.Struct, frozen=True):
         if fragment and target.lower().endswith(_RENDERED) and not _LINE.fullmatch(fragment):
             fragment = prefixed_id(fragment)
         return found + question + query + mark + fragment
+
+    def _lead_in_wiki(self, target: bytes, above: int, kind: AddressKind, query: str, fragment: str) -> str:
+        """Return where an address leads that a wiki's page has: the page is one folder below its repository."""
+        if above:
+            return self.repository + (path_join(target) if target else "") + query + fragment
+        if kind == "image":
+            return self.repository + path_join("wiki", "_files", "raw", self.revision, target) + fragment
+        name = target
+        for ending in _WIKI_RENDERED:
+            name = name.removesuffix(ending)
+        heading = "#" + prefixed_id(fragment[1:]) if len(fragment) > 1 else fragment
+        return self.repository + (path_join("wiki", name) if name else path_join("wiki")) + query + heading
 
 
 def _join(folder: bytes, target: bytes) -> tuple[bytes, int]:

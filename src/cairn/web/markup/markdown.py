@@ -14,6 +14,7 @@ from cairn.web.markup.formulas import render_formula
 from cairn.web.markup.front_matter import front_matter_html
 from cairn.web.markup.references import link_references
 from cairn.web.markup.sanitise import place, without_marks
+from cairn.web.markup.wiki_links import parse_wiki_link
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -40,6 +41,7 @@ def to_html(source: Source, pieces: list[Markup]) -> str:
         "pieces": pieces,
         "code": CodeBlocks(),
         "references": source.references,
+        "is_wiki": source.links is not None and source.links.is_wiki,
         "diagrams": 0,
         "unclosed": 0,
     }
@@ -63,6 +65,7 @@ def _parser(hard_breaks: bool) -> "MarkdownIt":
         double_inline=True,
     )
     _bound(parser)
+    parser.inline.ruler.before("link", "wiki_link", parse_wiki_link)
     parser.core.ruler.push("cells", _align_cells)
     parser.core.ruler.push("words", _rewrite_words)
     for name, rule in {

@@ -66,7 +66,7 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
     "tr": frozenset({"valign"}),
 }
 _CLASSES: dict[str, set[str]] = {
-    "a": {"footnote-backref"},
+    "a": {"footnote-backref", "wiki-missing"},
     "div": {
         "markdown-alert",
         *(f"markdown-alert-{kind}" for kind in ALERTS),

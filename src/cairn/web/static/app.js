@@ -155,10 +155,24 @@ document.addEventListener("click", (event) => {
   listHotkeys(document.getElementById("hotkeys"));
 });
 
+// Where the tabs do not fit side by side, the open one may stand beyond the edge.
+for (const open of document.querySelectorAll(".tabs [aria-current]")) {
+  const strip = open.closest(".tabs");
+  const from = open.getBoundingClientRect().left - strip.getBoundingClientRect().left + strip.scrollLeft;
+  strip.scrollLeft = from - (strip.clientWidth - open.offsetWidth) / 2;
+}
+
 // Fragments: htmx is loaded where a page has some. What it puts in is markup only: a script that came with it would be
 // trusted by the content policy, because a trusted script put it there.
 document.addEventListener("htmx:before:swap", (event) => {
   for (const task of event.detail.tasks) for (const script of task.fragment.querySelectorAll("script")) script.remove();
+});
+// A part that looks again until something is done: once the page at its address has it no more, that page is shown.
+document.addEventListener("htmx:before:swap", (event) => {
+  if (!event.detail.ctx.sourceElement.matches("[data-looks-again]")) return;
+  if (event.detail.tasks.some((task) => task.fragment.childElementCount)) return;
+  event.preventDefault();
+  location.reload();
 });
 document.addEventListener("htmx:after:swap", refreshTimes);
 document.addEventListener("htmx:finally:request", ({ detail }) => detail.ctx.sourceElement.removeAttribute("aria-busy"));

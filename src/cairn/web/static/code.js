@@ -36,7 +36,7 @@ function paint(range) {
   const link = tools.querySelector("[data-copy-link]");
   link.dataset.copy = new URL(link.dataset.copyLink + partOf(range[0]) + fragmentOf(range), location.href).href;
   const other = tools.querySelector("[data-lines-at]");
-  other.href = other.getAttribute("href").split(/[?#]/)[0] + partOf(range[0]) + fragmentOf(range);
+  if (other) other.href = other.getAttribute("href").split(/[?#]/)[0] + partOf(range[0]) + fragmentOf(range);
   for (const element of document.querySelectorAll("[data-keeps-lines]")) {
     element.href = element.getAttribute("href").split(/[?#]/)[0] + partOf(range[0]) + fragmentOf(range);
   }

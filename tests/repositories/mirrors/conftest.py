@@ -1,0 +1,5 @@
+"""A forge that may reach this machine, ada, and another server with a repository worth following."""
+
+from tests.factories.other_server import ada, forge, server, source
+
+__all__ = ["ada", "forge", "server", "source"]
