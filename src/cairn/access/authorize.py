@@ -1,6 +1,6 @@
 """Authorizing inside a transaction: load what the rule needs for this actor, then let the rule speak."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar, cast, overload
 
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, exists, literal, null, select
@@ -57,22 +57,25 @@ def granted_role(
 
 async def load_organization(session: AsyncSession, actor: Actor, organization_id: int) -> OrganizationScope | None:
     """Return what the rule reads of an organization for an actor, in one statement; None if it is absent."""
+    return (await load_organizations(session, actor, [organization_id])).get(organization_id)
+
+
+async def load_organizations(
+    session: AsyncSession, actor: Actor, organization_ids: Collection[int]
+) -> dict[int, OrganizationScope]:
+    """Return the same of several, by account id, in one statement; those that are absent are left out."""
     # Primary keys of organization and organization_member.
-    row = (
-        await session.execute(
-            select(
-                Organization.members_can_create_repositories,
-                Organization.members_can_create_teams,
-                OrganizationMember.role,
-            )
-            .outerjoin(OrganizationMember, _membership_of(actor, Organization.account_id))
-            .where(Organization.account_id == organization_id)
+    rows = await session.execute(
+        select(
+            Organization.account_id,
+            OrganizationMember.role,
+            Organization.members_can_create_repositories,
+            Organization.members_can_create_teams,
         )
-    ).one_or_none()
-    if row is None:
-        return None
-    can_create_repositories, can_create_teams, role = row
-    return OrganizationScope(organization_id, role, can_create_repositories, can_create_teams)
+        .outerjoin(OrganizationMember, _membership_of(actor, Organization.account_id))
+        .where(Organization.account_id.in_(organization_ids))
+    )
+    return {row.account_id: OrganizationScope(*row) for row in rows}
 
 
 async def load_team(session: AsyncSession, actor: Actor, team_id: int) -> TeamScope | None:

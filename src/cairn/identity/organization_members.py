@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.access.actions import Action
-from cairn.access.authorize import authorize_organization, may_in_organization
+from cairn.access.authorize import authorize_organization, load_organizations
 from cairn.access.decide import decide
 from cairn.access.models import REPOSITORY, Grant, OrganizationMember, Team, TeamMember
 from cairn.access.roles import OrganizationRole
@@ -325,17 +325,26 @@ async def list_outside_collaborators(
 async def list_memberships(session: AsyncSession, actor: Actor, account_id: int) -> list[Membership]:
     """Return the organizations of an account by name: all for itself, for others those they may know of."""
     # ix_organization_member_account_id_organization_id, primary key of account.
-    rows = await session.execute(
-        select(OrganizationMember, Account)
-        .join(Account, Account.id == OrganizationMember.organization_id)
-        .where(OrganizationMember.account_id == account_id)
-        .order_by(Account.login_key)
-    )
-    found = []
-    for member, account in rows.all():
-        if member.is_public or await may_in_organization(session, actor, Action.ORGANIZATION_READ_PRIVATE, account.id):
-            found.append(Membership(account.id, account.login, account.name, member.role, member.is_public))
-    return found
+    rows = (
+        await session.execute(
+            select(OrganizationMember, Account)
+            .join(Account, Account.id == OrganizationMember.organization_id)
+            .where(OrganizationMember.account_id == account_id)
+            .order_by(Account.login_key)
+        )
+    ).all()
+    concealed = [account.id for member, account in rows if not member.is_public]
+    scopes = await load_organizations(session, actor, concealed) if concealed else {}
+    readable = {
+        organization_id
+        for organization_id, scope in scopes.items()
+        if decide(actor, Action.ORGANIZATION_READ_PRIVATE, scope).allowed
+    }
+    return [
+        Membership(account.id, account.login, account.name, member.role, member.is_public)
+        for member, account in rows
+        if member.is_public or account.id in readable
+    ]
 
 
 async def _member(session: AsyncSession, organization_id: int, account_id: int) -> OrganizationMember | None:
