@@ -335,10 +335,12 @@ async def test_the_link_of_the_first_run_makes_an_administrator_once(people: Peo
 
 async def test_of_two_uses_of_the_link_at_once_one_wins(people: People) -> None:
     link = await first_link(people)
+    browsers = [people.browser() for _ in range(3)]
+    tokens = [csrf_token_of((await browser.get(link)).text) for browser in browsers]
     answers = await asyncio.gather(
         *(
-            people.browser().submit(link, {"login": f"a{n}", "email": f"a{n}@x.test", "password": PASSWORD})
-            for n in range(3)
+            browser.post(link, {"login": f"a{n}", "email": f"a{n}@x.test", "password": PASSWORD, "csrf_token": token})
+            for n, (browser, token) in enumerate(zip(browsers, tokens, strict=True))
         )
     )
     assert sorted(answer.status_code for answer in answers) == [303, 404, 404]

@@ -181,6 +181,18 @@ PLACES = (
 """Paths inside a repository that mean something to git, to the system or to nobody."""
 
 
+def _soon(raw: Raw, path: str) -> tuple[int, bytes]:
+    """Return status and body; a path that costs the server much is slow each time, a busy machine is not."""
+    took = []
+    for _ in range(5):
+        started = time.monotonic()
+        answer = raw.ask("GET", path)
+        took.append(time.monotonic() - started)
+        if took[-1] < SLOW_SECONDS:
+            return answer
+    raise AssertionError(f"{path[:200]} took {took} s")
+
+
 @pytest.mark.parametrize(
     "route", ["commits/main/{}", "tree/main/{}", "blob/main/{}", "raw/main/{}", "commits/{}", "commit/{}"]
 )
@@ -188,9 +200,7 @@ def test_special_paths_and_revisions_of_pages_are_just_absent_or_found(world: Wo
     with world.raw() as raw:
         for place in PLACES:
             path = f"/ada/engine/{route.format(in_path(place.encode('utf-8', 'surrogateescape'), slashes=True))}"
-            started = time.monotonic()
-            assert raw.ask("GET", path)[0] in {200, 301, 302, 303, 400, 404, 414}, path[:200]
-            assert time.monotonic() - started < SLOW_SECONDS, path[:200]
+            assert _soon(raw, path)[0] in {200, 301, 302, 303, 400, 404, 414}, path[:200]
 
 
 @pytest.mark.parametrize("route", ["commits?path={}", "commits?sha={}", "contents/{}", "contents/README.md?ref={}",
@@ -200,9 +210,7 @@ def test_special_paths_and_revisions_of_the_api_are_just_absent_or_found(world: 
         for place in PLACES:
             part = in_path(place.encode("utf-8", "surrogateescape"), slashes=True)
             path = f"/api/v3/repos/ada/engine/{route.format(part)}"
-            started = time.monotonic()
-            status, body = raw.ask("GET", path)
-            assert time.monotonic() - started < SLOW_SECONDS, path[:200]
+            status, body = _soon(raw, path)
             # Of "git/trees//" nothing is left but the address of the collection, which is for writing only.
             known = {200, 301, 302, 400, 404, 409, 414, 422} | ({405} if not part.strip("/") else set())
             assert status in known, (status, path[:200], body[:300])
