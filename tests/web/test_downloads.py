@@ -1,6 +1,6 @@
 """A file to keep: its name, its versions, one range of it, and nothing that a browser runs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx2
@@ -9,6 +9,7 @@ from litestar import Response
 from litestar.response import Stream
 from tests.web.support import open_app
 
+from cairn.storage.errors import StorageNotFound, StorageUnavailable
 from cairn.web.context import RequestContext
 from cairn.web.downloads import answer_file, attachment
 from cairn.web.routing import PUBLIC, page
@@ -22,16 +23,38 @@ SIZE = len(DATA)
 async def file(context: RequestContext) -> Response[bytes] | Stream:
     """Answer a stranger's HTML."""
 
-    async def read(start: int, end: int) -> AsyncIterator[bytes]:
+    async def read(start: int, end: int) -> AsyncGenerator[bytes, None]:
         yield DATA[start:end]
 
-    return answer_file(context, SIZE, read, etag='"one"', media_type="text/html", headers={})
+    return await answer_file(context, SIZE, read, etag='"one"', media_type="text/html", headers={})
+
+
+@page.get("/away", action=PUBLIC, resource="none")
+async def away(context: RequestContext) -> Response[bytes] | Stream:
+    """Answer what the object store has lost, or does not give now."""
+    error = StorageNotFound if context.request.headers["error"] == "lost" else StorageUnavailable
+
+    async def read(start: int, end: int) -> AsyncGenerator[bytes, None]:
+        for _ in range(start, end):
+            raise error("assets/secret-key")
+        yield b""
+
+    return await answer_file(context, SIZE, read, etag='"one"', media_type="text/html", headers={})
 
 
 async def ask(folder: Path, method: str = "GET", **headers: str) -> httpx2.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     async with open_app(folder, [file]) as running:
         return await running.client().request(method, "/file", headers=named)
+
+
+@pytest.mark.parametrize(("error", "status"), [("lost", 404), ("silent", 503)])
+async def test_what_cannot_be_read_is_refused_and_not_broken_off(tmp_path: Path, error: str, status: int) -> None:
+    async with open_app(tmp_path, [away]) as running:
+        answer = await running.client().get("/away", headers={"error": error})
+    assert answer.status_code == status
+    assert "etag" not in answer.headers
+    assert ("lost the bytes" in answer.text) == (error == "lost")
 
 
 @pytest.mark.parametrize("asked", [{}, {"range": "bytes=0-3"}, {"range": "bytes=1000-"}], ids=["all", "part", "none"])

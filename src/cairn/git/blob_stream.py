@@ -54,7 +54,7 @@ async def _unpack(engine: Engine, state: StoreState, oid: Oid) -> AsyncGenerator
         await child.finish()
 
 
-async def file_chunks(path: Path, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+async def file_chunks(path: Path, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
     """Yield a file's bytes from ``start`` up to before ``end``, or to its own end, read in threads."""
     file = await asyncio.to_thread(path.open, "rb")
     try:

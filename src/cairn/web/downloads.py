@@ -1,12 +1,16 @@
 """Sending files to keep: their names, one range of them, from wherever their bytes are."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from urllib.parse import quote
 
 from litestar import Response
 from litestar.response import Stream
 
+from cairn.base.errors import NotFoundHere
+from cairn.storage.errors import StorageNotFound
+from cairn.storage.object_stream import ObjectStream
 from cairn.storage.storage import Storage
 from cairn.web.api import etag_matches
 from cairn.web.context import RequestContext
@@ -18,7 +22,10 @@ LINK_SECONDS = 300
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 _PLAIN = re.compile(r"[^A-Za-z0-9._ +@=,()-]")
 
-Read = Callable[[int, int], AsyncIterator[bytes]]
+Pieces = AsyncGenerator[bytes, None] | ObjectStream
+"""The bytes of a file as they come."""
+
+Read = Callable[[int, int], Pieces]
 """Yields the bytes from a position up to before another one."""
 
 
@@ -68,12 +75,13 @@ async def signed_redirect(
     return Response(content=b"", status_code=302, headers={"Location": direct, "Cache-Control": "no-store"})
 
 
-def answer_file(
+async def answer_file(
     context: RequestContext, size: int, read: Read, *, etag: str, media_type: str, headers: Mapping[str, str]
 ) -> Response[bytes] | Stream:
     """Return a file of known size, or the range of it that is asked for; for HEAD only how large it is.
 
     Whatever its type, no browser runs anything of it: a stranger's HTML is not a page of ours.
+    Errors: NotFoundHere if the object store has lost it; StorageUnavailable.
     """
     found = {"Accept-Ranges": "bytes", "Content-Security-Policy": CLOSED_POLICY, "ETag": etag, **headers}
     if is_known(context, etag):
@@ -88,4 +96,24 @@ def answer_file(
     found |= {"Content-Type": media_type, "Content-Length": str(end - start)}
     if context.request.method == "HEAD" or start == end:
         return Response(content=b"", status_code=status, headers=found)
-    return Stream(read(start, end), status_code=status, headers=found)
+    try:
+        pieces = await begin(read(start, end))
+    except StorageNotFound:
+        raise NotFoundHere("The server has lost the bytes of this file; its operator's backup may have them.") from None
+    return Stream(pieces, status_code=status, headers=found)
+
+
+async def begin(pieces: Pieces) -> AsyncGenerator[bytes, None]:
+    """Return the pieces once the first is here: what cannot be had at all is refused before anything is sent."""
+    try:
+        first = await anext(pieces)
+    except StopAsyncIteration:
+        first = b""
+    return _going_on(first, pieces)
+
+
+async def _going_on(first: bytes, rest: Pieces) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece

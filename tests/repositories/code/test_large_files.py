@@ -85,6 +85,9 @@ async def test_what_the_object_store_lost_says_so_with_its_pointer(forge: Forge,
     assert "A large file that the server has lost" in text
     assert oid in text
     assert "git lfs push" not in text, "the server would say that it has the file"
+    raw = await get(forge, "/raw/main/notes.py")
+    assert raw.status_code == 404
+    assert "The server has lost the bytes of this file" in raw.text
     await forge.engine.storage.put(stored.key, FILES["notes.py"])
     assert "the server has lost" not in await shown(forge, "notes.py")
 

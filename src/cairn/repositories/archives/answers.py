@@ -1,8 +1,7 @@
 """One archive as an answer: from the object store, from this node, or while git makes it."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from litestar import Response
@@ -21,7 +20,7 @@ from cairn.repositories.code.revisions import Revision, RevisionKind
 from cairn.repositories.queries import RepositoryView
 from cairn.web.context import RequestContext
 from cairn.web.costs import Cost
-from cairn.web.downloads import answer_file, attachment, is_known, signed_redirect
+from cairn.web.downloads import Pieces, answer_file, attachment, begin, is_known, signed_redirect
 
 MEDIA_TYPES = {
     ArchiveFormat.ZIP: "application/zip",
@@ -110,32 +109,20 @@ async def _answer_kept(
         if direct is not None:
             return direct
 
-    def read(start: int, end: int) -> AsyncIterator[bytes]:
+    def read(start: int, end: int) -> Pieces:
         if kept.data is not None:
             return _whole(kept.data[start:end])
         if kept.path is not None:
             return file_chunks(kept.path, start, end)
         return engine.storage.stream(kept.stored_key, offset=start, size=end - start)
 
-    return answer_file(context, kept.size, read, etag=etag, media_type=media_type, headers=headers)
+    return await answer_file(context, kept.size, read, etag=etag, media_type=media_type, headers=headers)
 
 
 async def _answer_made(engine: Engine, state: StoreState, plan: ArchivePlan, headers: dict[str, str]) -> Stream:
     """Return the archive while it grows; what cannot be made at all is refused before anything is sent."""
-    chunks = make_archive(engine, state, plan)
-    try:
-        first = await anext(chunks)
-    except StopAsyncIteration:
-        first = b""
-    return Stream(_going_on(first, chunks), headers=headers)
+    return Stream(await begin(make_archive(engine, state, plan)), headers=headers)
 
 
-async def _going_on(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(rest):
-        yield first
-        async for chunk in rest:
-            yield chunk
-
-
-async def _whole(data: bytes) -> AsyncIterator[bytes]:
+async def _whole(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data

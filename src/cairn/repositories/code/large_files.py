@@ -78,7 +78,7 @@ async def answer_large_file(
         direct = await signed_redirect(context, storage, stored.key, kind, headers["Content-Disposition"])
         if direct is not None:
             return direct
-    return answer_file(
+    return await answer_file(
         context,
         stored.size,
         lambda start, end: storage.stream(stored.key, offset=start, size=end - start),

@@ -34,7 +34,7 @@ async def answer_asset(context: RequestContext, asset: AssetView) -> Response[by
     direct = await signed_redirect(context, engine.storage, asset.key, PLAIN_TYPE, disposition)
     if direct is not None:
         return direct
-    return answer_file(
+    return await answer_file(
         context,
         asset.size,
         lambda start, end: engine.storage.stream(asset.key, offset=start, size=end - start),
