@@ -4,11 +4,14 @@ large = LfsSource(server); large.add(b"bytes") -> the pointer to commit
 """
 
 import asyncio
+import shlex
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 
 import msgspec
 from tests.factories.git_http import GitServer, Request
+from tests.factories.git_ssh import Process, run_git
 
 _BATCH = ".git/info/lfs/objects/batch"
 _SECRET = "Bearer of-this-batch"
@@ -61,6 +64,16 @@ class LfsSource:
         self.fetched.append(oid)
         _send(writer, 200, self.objects[oid])
         return True
+
+    async def answer_over_ssh(self, process: Process) -> None:
+        """Answer git-lfs-authenticate with where a repository's large objects are; leave the rest to git."""
+        command = str(process.command)
+        if not command.startswith("git-lfs-authenticate "):
+            await run_git(process, command)
+            return
+        href = f"{self.server.url(Path(shlex.split(command)[1]).name)}/info/lfs"
+        process.stdout.write(msgspec.json.encode({"href": href, "header": {"X-Pass": "for-an-hour"}}))
+        process.exit(0)
 
     def _take(self, oid: str, request: Request, writer: asyncio.StreamWriter) -> bool:
         if oid in self.refused:

@@ -109,18 +109,8 @@ async def test_a_source_behind_ssh_says_where_its_large_objects_are(
     forge: Forge, ada: Person, server: GitServer, large: LfsSource
 ) -> None:
     async with serve_git_ssh(server.root) as shell:
-
-        async def answer(process: Process) -> None:
-            command = str(process.command)
-            if not command.startswith("git-lfs-authenticate "):
-                await run_git(process, command)
-                return
-            href = server.url("big.git/info/lfs")
-            process.stdout.write(b'{"href": "%b", "header": {"X-Pass": "for-an-hour"}}' % href.encode())
-            process.exit(0)
-
         await give_key(forge, ada, shell)
-        shell.instead = answer
+        shell.instead = large.answer_over_ssh
         made, row = await import_now(forge, ada, shell.url("big.git"))
     assert (row.state, row.failure, row.lfs_done, row.lfs_total) == (ImportState.DONE, "", 3, 3)
     assert set(await objects_of(forge, made)) == set(OIDS)

@@ -6,6 +6,7 @@ import pytest
 from tests.factories import git_repositories
 from tests.factories.forge import Forge, Person
 from tests.factories.git_http import GitServer
+from tests.factories.git_ssh import give_key, serve_git_ssh
 from tests.factories.importing import import_now, refs_of, wanted_refs
 from tests.factories.lfs_source import LfsSource
 from tests.factories.mirroring import empty_target, mirror_now, mirror_of, settle, sync_again
@@ -49,6 +50,24 @@ async def test_every_object_goes_before_the_refs(
     puts = [request for request in server.requests if request.method == "PUT"]
     await settle(forge)
     assert [request for request in server.requests if request.method == "PUT"] == puts
+
+
+async def test_a_follower_behind_ssh_says_where_they_go(
+    forge: Forge, ada: Person, server: GitServer, large: LfsSource
+) -> None:
+    made, _ = await import_now(forge, ada, server.url("big.git"))
+    target = empty_target(server.root)
+    large.objects.clear()
+    server.requests.clear()
+    async with serve_git_ssh(server.root) as shell:
+        await give_key(forge, ada, shell)
+        shell.instead = large.answer_over_ssh
+        mirror = await mirror_now(forge, ada, made, shell.url("copy.git"), is_pull=False)
+    assert (mirror.failure, mirror.note) == ("", "")
+    assert large.objects == dict(zip(OIDS, PARTS, strict=True))
+    assert {one.headers["x-pass"] for one in server.requests if one.path.endswith("/objects/batch")} == {"for-an-hour"}
+    assert f"git-lfs-authenticate '{server.root}/copy.git' upload" in shell.commands
+    assert wanted_refs(target) == await refs_of(forge, made)
 
 
 async def test_what_is_not_taken_is_named_and_tried_again(
