@@ -11,8 +11,7 @@ from cairn.base.errors import Unavailable
 from cairn.git.commands import ACTIVITY_FORMAT, GitCommand, exclude
 from cairn.git.contributors import NAME_LENGTH_MAX
 from cairn.git.engine import Engine
-from cairn.git.fetch_cache import answer_key
-from cairn.git.kept_answers import keep_answer
+from cairn.git.kept_answers import find_earlier, keep_answer
 from cairn.git.node_cache import View
 from cairn.git.store_state import StoreState
 from cairn.git.types import Oid
@@ -28,7 +27,6 @@ WEEK_SECONDS = 7 * 86400
 _SUNDAY = -4 * 86400
 """The week of 1970-01-01, a Thursday, began so many seconds before it."""
 
-_EARLIER_TRIED = 200
 _KIND = "activity"
 _WORDS = 3
 _STAT = re.compile(r"(\d+) (insertion|deletion)")
@@ -92,8 +90,9 @@ async def read_activity(engine: Engine, state: StoreState, tip: Oid) -> Activity
 
 
 async def _count(engine: Engine, state: StoreState, view: View, tip: Oid) -> bytes:
-    earlier, known = await _find_earlier(engine, state, view, tip)
-    revisions = (tip,) if earlier is None else (tip, exclude(earlier))
+    earlier = await find_earlier(engine, state, view, tip, _KIND)
+    revisions = (tip,) if earlier is None else (tip, exclude(earlier[0]))
+    known = Activity([], [], [0] * 7 * 24, has_lines=True) if earlier is None else _decode(earlier[1])
     number = await engine.runner.run(
         GitCommand(name="rev-list", options=("--count", "--no-merges"), revisions=revisions), git_dir=view.path
     )
@@ -178,16 +177,3 @@ def _offset_seconds(offset: str) -> int:
     sign = -1 if offset.startswith("-") else 1
     digits = offset.lstrip("+-")
     return sign * (int(digits[:-2] or 0) * 3600 + int(digits[-2:] or 0) * 60)
-
-
-async def _find_earlier(engine: Engine, state: StoreState, view: View, tip: Oid) -> tuple[Oid | None, Activity]:
-    """Return the nearest commit on the main line of ``tip`` that was counted already, and its activity."""
-    options = ("--first-parent", f"--max-count={_EARLIER_TRIED}")
-    output = await engine.runner.run(GitCommand(name="rev-list", options=options, revisions=(tip,)), git_dir=view.path)
-    for word in output.split()[1:]:
-        oid = Oid(word.decode("ascii"))
-        known = engine.answers.find(answer_key(_KIND, state.id, state.cache_epoch, oid))
-        if known is not None:
-            data = known if isinstance(known, bytes) else await asyncio.to_thread(known.read_bytes)
-            return oid, _decode(data)
-    return None, Activity([], [], [0] * 7 * 24, has_lines=True)

@@ -8,8 +8,7 @@ import msgspec
 from cairn.base.errors import Unavailable
 from cairn.git.commands import AUTHOR_FORMAT, GitCommand, exclude
 from cairn.git.engine import Engine
-from cairn.git.fetch_cache import answer_key
-from cairn.git.kept_answers import keep_answer
+from cairn.git.kept_answers import find_earlier, keep_answer
 from cairn.git.node_cache import View
 from cairn.git.store_state import StoreState
 from cairn.git.types import Oid
@@ -18,7 +17,6 @@ DEADLINE_SECONDS = 60
 AUTHORS_MAX = 50_000
 """Names with addresses that one history may have: beyond them, further ones are not counted."""
 
-_EARLIER_TRIED = 200
 _KIND = "contributors"
 _WORDS = 2
 
@@ -56,8 +54,10 @@ async def read_contributors(engine: Engine, state: StoreState, view: View, tip: 
 
 
 async def _count(engine: Engine, state: StoreState, view: View, tip: Oid) -> bytes:
-    earlier, counted = await _find_earlier(engine, state, view, tip)
-    revisions = (tip,) if earlier is None else (tip, exclude(earlier))
+    earlier = await find_earlier(engine, state, view, tip, _KIND)
+    revisions = (tip,) if earlier is None else (tip, exclude(earlier[0]))
+    known = [] if earlier is None else _decode(earlier[1])
+    counted = Counter({(one.name, one.email): one.commits for one in known})
     options = (AUTHOR_FORMAT, "-z", "--no-merges", "--no-patch", "--no-show-signature", "--no-notes")
     command = GitCommand(name="log", options=options, revisions=revisions)
     rest: list[bytes] = []
@@ -79,18 +79,3 @@ async def _count(engine: Engine, state: StoreState, view: View, tip: Oid) -> byt
             await asyncio.to_thread(feed, words)
         await child.finish()
     return _encode([AuthorCount(name, email, count) for (name, email), count in counted.most_common()])
-
-
-async def _find_earlier(
-    engine: Engine, state: StoreState, view: View, tip: Oid
-) -> tuple[Oid | None, Counter[tuple[str, str]]]:
-    """Return the nearest commit on the main line of ``tip`` that was counted already, and its counts."""
-    options = ("--first-parent", f"--max-count={_EARLIER_TRIED}")
-    output = await engine.runner.run(GitCommand(name="rev-list", options=options, revisions=(tip,)), git_dir=view.path)
-    for word in output.split()[1:]:
-        oid = Oid(word.decode("ascii"))
-        known = engine.answers.find(answer_key(_KIND, state.id, state.cache_epoch, oid))
-        if known is not None:
-            data = known if isinstance(known, bytes) else await asyncio.to_thread(known.read_bytes)
-            return oid, Counter({(one.name, one.email): one.commits for one in _decode(data)})
-    return None, Counter()

@@ -29,6 +29,7 @@ from cairn.git.receive_pack import PushBy
 from cairn.git.ref_transaction import RefOutcome, RefUpdate
 from cairn.git.types import RefName, show
 from cairn.identity.authenticate import refresh_actor
+from cairn.repositories.audited_refs import audited_refs
 from cairn.repositories.branch_renames import end_redirects
 from cairn.repositories.events import Pushed
 from cairn.repositories.git_access import GitTarget
@@ -45,9 +46,6 @@ from cairn.repositories.wiki.landing import make_wiki_within
 
 Transport = Literal["http", "ssh"]
 Within = Callable[[AsyncSession, Sequence[RefUpdate]], Awaitable[dict[RefName, str]]]
-
-_AUDITED_REFS_MAX = 20
-"""Refs an audit row names; the events have all."""
 
 
 class Arrival(Enum):
@@ -211,9 +209,7 @@ async def _note(session: AsyncSession, actor: Actor, repository: Repository, mov
                 ref_base64="" if _is_utf8(change.name) else base64.b64encode(change.name).decode(),
             ),
         )
-    details = {show(change.name): f"{change.old} {change.new}" for change in moving[:_AUDITED_REFS_MAX]}
-    if len(moving) > _AUDITED_REFS_MAX:
-        details["more"] = str(len(moving) - _AUDITED_REFS_MAX)
+    details = audited_refs(moving)
     record(session, actor, "repository.push", repository.name, repository_id=repository.id, details=details)
 
 

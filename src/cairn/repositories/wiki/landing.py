@@ -14,8 +14,9 @@ from cairn.base.errors import NotFound
 from cairn.events.emit import emit
 from cairn.git.models import Ref, Store
 from cairn.git.ref_transaction import RefUpdate
-from cairn.git.types import RefName, show
+from cairn.git.types import RefName
 from cairn.identity.authenticate import refresh_actor
+from cairn.repositories.audited_refs import audited_refs
 from cairn.repositories.models import Repository
 from cairn.repositories.queries import BRANCH_PREFIX, load_scope
 from cairn.repositories.wiki.access import require_wiki_edit
@@ -25,7 +26,6 @@ from cairn.repositories.wiki.stores import NoWiki
 Also = Callable[[AsyncSession], Awaitable[None]]
 WikiWithin = Callable[[AsyncSession, Sequence[RefUpdate]], Awaitable[dict[RefName, str]]]
 
-_AUDITED_REFS_MAX = 20
 _USUAL_BRANCHES = (b"refs/heads/main", b"refs/heads/master")
 
 
@@ -88,7 +88,5 @@ def _note(session: AsyncSession, actor: Actor, repository: Repository, moving: S
                 actor=actor.label,
             ),
         )
-    details = {show(change.name): f"{change.old} {change.new}" for change in moving[:_AUDITED_REFS_MAX]}
-    if len(moving) > _AUDITED_REFS_MAX:
-        details["more"] = str(len(moving) - _AUDITED_REFS_MAX)
+    details = audited_refs(moving)
     record(session, actor, "wiki.push", repository.name, repository_id=repository.id, details=details)
