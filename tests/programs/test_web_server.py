@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,57 @@ async def test_a_route_whose_name_a_person_could_take_stops_the_start(
     monkeypatch.setattr(web_server, "make_web_features", with_another)
     with pytest.raises(RouteUndeclared, match=r"RESERVED_LOGINS: takeable$"):
         _web_app(services)
+
+
+EARLY_ANSWERS = [
+    ("POST /static/app.css", "", 405),
+    ("PUT /ada", "", 405),
+    ("POST /api/v3/user/repos", "authorization: Bearer wrong", 401),
+    ("POST /api/v3/no/such/operation", "", 404),
+    ("POST /-/appearance", "authorization: Bearer wrong", 401),
+    ("POST /ada/engine.git/git-upload-pack", "content-type: text/plain", 415),
+    ("POST /ada/engine.git/git-receive-pack", "content-type: application/x-git-receive-pack-request", 401),
+    ("PUT /ada/engine.git/info/lfs/objects/batch", "", 405),
+]
+"""What is answered without a look at the body, by each layer."""
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("serving"), program="web") as running:
+        yield running
+
+
+@pytest.mark.parametrize(("line", "header", "status"), EARLY_ANSWERS, ids=[line for line, _, _ in EARLY_ANSWERS])
+def test_a_connection_stays_though_the_answer_came_before_the_body(
+    serving: Installation, line: str, header: str, status: int
+) -> None:
+    """Clients send head and body apart. Closed without a word, their next request on the connection would be lost."""
+    head = f"{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n{header}".strip() + "\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=20) as client:
+        for _ in range(2):
+            client.sendall(head.encode())
+            assert _answer(client)[0] == status
+            client.sendall(b"a=b&c=defg")
+
+
+def test_whoever_asks_before_it_sends_a_body_is_told_that_the_connection_closes(serving: Installation) -> None:
+    head = "POST /api/v3/user/repos HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\nauthorization: Bearer wrong\r\n"
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=20) as client:
+        client.sendall((head + "expect: 100-continue\r\n\r\n").encode())
+        status, fields = _answer(client)
+        assert (status, fields["connection"]) == (401, "close")
+        assert client.recv(1) == b""
+
+
+def _answer(client: socket.socket) -> tuple[int, dict[str, str]]:
+    """Return status and headers of the next answer on a connection, its body read."""
+    with client.makefile("rb", buffering=0) as stream:
+        status = int(stream.readline().split(b" ")[1])
+        lines = [line.decode().strip() for line in iter(stream.readline, b"\r\n")]
+        fields = dict(line.lower().split(": ", 1) for line in lines)
+        assert len(stream.read(int(fields["content-length"])) or b"") == int(fields["content-length"])
+    return status, fields
 
 
 def _begin_upload(running: Installation) -> socket.socket:

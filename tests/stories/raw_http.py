@@ -3,7 +3,7 @@
 import select
 import socket
 from collections.abc import Iterator
-from http.client import HTTPConnection, RemoteDisconnected
+from http.client import HTTPConnection
 
 SECONDS = 30
 PIECE = b"a" * (256 << 10)
@@ -25,14 +25,8 @@ class Raw:
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
         """Send one request and return status and body; ``headers`` have underscores for hyphens."""
         sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
-        try:
-            self._connection.request(method, path, body=body, headers=sent)
-            answer = self._connection.getresponse()
-        except (ConnectionError, RemoteDisconnected):
-            # A server may close a kept connection whose last body it did not read; the request is sent once more.
-            self._connection.close()
-            self._connection.request(method, path, body=body, headers=sent)
-            answer = self._connection.getresponse()
+        self._connection.request(method, path, body=body, headers=sent)
+        answer = self._connection.getresponse()
         return answer.status, answer.read()
 
 

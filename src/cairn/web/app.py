@@ -4,7 +4,7 @@ From outside in: Door (ids, headers) > fronts (git's own paths, static files) > 
 Litestar > body limits > the handler with its transaction.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,9 +20,10 @@ from cairn.db.database import Database
 from cairn.git.places import on_behalf_of
 from cairn.web import markup_pages, pages, robots
 from cairn.web.api import ApiConventions, require_known_version
-from cairn.web.asgi import ASGIApp, Message, Receive, Scope, Send
+from cairn.web.asgi import ASGIApp, Receive, Scope, Send
 from cairn.web.context import Authenticate, RequestContext, Site, WebRequest, bind_context, find_context
 from cairn.web.costs import OWN_PLACES_MIN, QUEUE_SECONDS, CostPlaces
+from cairn.web.ends import Ends
 from cairn.web.errors import handle_error
 from cairn.web.freshness import KeptPages
 from cairn.web.rate_limits import RateLimits, whose_share
@@ -57,43 +58,13 @@ class WebApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or the server's lifespan."""
-        ends = _Ends(receive, send)
+        ends = Ends(scope, receive, send)
         del receive, send
         try:
             await self._asgi(scope, ends.receive, ends.send)
+            await ends.finish()
         finally:
             ends.let_go()
-
-
-class _Ends:
-    """What one request's app has of its connection, let go when it is over.
-
-    The server reads on for as long as anything refers to its own two functions. An error refers to them by its
-    traceback and is often part of a cycle, which the collector finds at some time: until then, a client whose body
-    drips would keep its connection after it was told that it is too slow.
-    """
-
-    __slots__ = ("_receive", "_send")
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-
-    def receive(self) -> Awaitable[Message]:
-        return self._receive()
-
-    def send(self, message: Message) -> Awaitable[None]:
-        return self._send(message)
-
-    def let_go(self) -> None:
-        self._receive, self._send = _left, _unheard
-
-
-async def _left() -> Message:
-    return {"type": "http.disconnect"}
-
-
-async def _unheard(message: Message) -> None:
-    """Drop what nobody hears any more."""
 
 
 def create_app(
