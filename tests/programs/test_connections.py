@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.services.ports import wait_until
 
-from cairn.programs.connections import TRANSFER_SECONDS_MAX, ConnectionGuard, Seen, look_and_close
+from cairn.programs.connections import TRANSFER_SECONDS_MAX, ConnectionGuard, Seen, look_and_close, peer_of
 from cairn.web.security import Proxies
 
 
@@ -68,6 +68,13 @@ def test_beyond_the_limit_of_an_address_the_idlest_go_and_answers_in_progress_st
     assert guard().judge([*mine, *others], 0) == {5: "address", 4: "address"}
 
 
+def test_beyond_the_limit_a_page_that_takes_long_does_not_look_idle() -> None:
+    mine = [seen(1, idle_seconds=50, is_asking=True), *(seen(number, idle_seconds=number) for number in (2, 3, 4, 5))]
+    assert guard().judge(mine, 0) == {5: "address", 4: "address"}
+    all_asking = [seen(number, idle_seconds=number, is_asking=True) for number in range(5)]
+    assert guard().judge(all_asking, 0) == {4: "address", 3: "address"}, "the limit holds whatever they ask for"
+
+
 def test_a_customer_with_many_ipv6_addresses_is_one_and_a_trusted_proxy_is_none() -> None:
     spread = [seen(number, f"2001:db8::{number}", idle_seconds=number) for number in range(1, 6)]
     proxied = [seen(number, "10.0.0.1") for number in range(10, 20)]
@@ -121,6 +128,29 @@ def test_real_connections_are_seen_and_closed_and_others_left_alone(listener: so
         clients[0].sendall(b"again")
         assert served[0].recv(5) == b"again"
     wait_until(lambda: descriptors_open() == before, within_seconds=10, what="no descriptor is left")
+
+
+def test_of_real_connections_those_that_wait_for_an_answer_stay(listener: socket.socket) -> None:
+    with ExitStack() as stack:
+        clients, served = [], []
+        for _ in range(3):
+            clients.append(stack.enter_context(socket.create_connection(listener.getsockname()[:2])))
+            served.append(stack.enter_context(listener.accept()[0]))
+            clients[-1].sendall(b"GET")
+            assert served[-1].recv(3) == b"GET"
+        waiting = frozenset(peer_of(*client.getsockname()[:2]) for client in clients[:2])
+        assert look_and_close(guard(total=2), listener.getsockname()[1], waiting) == {"total": 1}
+        served[2].settimeout(10)
+        assert served[2].recv(1) == b""
+        for connection in served[:2]:
+            connection.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                connection.recv(1)
+
+
+def test_one_client_is_written_in_one_way() -> None:
+    assert peer_of("::ffff:192.0.2.1", 5) == peer_of("192.0.2.1", 5) == ("192.0.2.1", 5)
+    assert peer_of("fe80::1%eth0", 5) == ("fe80::1", 5)
 
 
 def test_an_answer_that_nobody_takes_is_seen_to_stand_still(listener: socket.socket) -> None:

@@ -61,6 +61,27 @@ async def test_a_request_that_ended_is_not_cut_even_if_it_failed() -> None:
     assert await layer.cut() == 0
 
 
+async def test_it_is_known_who_waits_for_an_answer() -> None:
+    """The connection's own end, also where a trusted proxy names somebody behind it."""
+    started, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["client"] = ("203.0.113.9", 0)
+        started.release()
+        await go_on.wait()
+
+    layer = InFlight(app)
+    clients = [("192.0.2.1", 11), ("::ffff:192.0.2.2", 22), None]
+    asked = [layer({"type": "http", "path": "/", "client": client}, nothing, nothing) for client in clients]
+    requests = [asyncio.create_task(request) for request in asked]
+    for _ in requests:
+        await asyncio.wait_for(started.acquire(), 10)
+    assert layer.asking() == {("192.0.2.1", 11), ("192.0.2.2", 22)}
+    go_on.set()
+    await asyncio.gather(*requests)
+    assert layer.asking() == frozenset()
+
+
 async def test_the_lifespan_is_no_request() -> None:
     """Cut with the requests, the app would never hear that it stops."""
     seen, over = asyncio.Event(), asyncio.Event()

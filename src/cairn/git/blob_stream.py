@@ -18,7 +18,7 @@ _READ_BYTES = 256 << 10
 
 async def blob_chunks(
     engine: Engine, state: StoreState, oid: Oid, *, start: int = 0, end: int | None = None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield a blob's content from ``start`` up to before ``end``, or to its own end."""
     # Like a fetch's answer, the content of an id never changes; a purge raises the epoch.
     key = answer_key("blob", state.id, state.cache_epoch, oid)

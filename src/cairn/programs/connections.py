@@ -1,13 +1,13 @@
 """Keeps the connections of one program in bounds that its HTTP server does not know: how many, and how slow.
 
 The server accepts connections and writes answers outside Python, files among them, so the kernel is asked instead: it
-knows of every connection who is at the other end, how much that one has taken, and for how long nothing has moved. A
-connection is closed when
+knows of every connection who is at the other end, how much that one has taken, and for how long nothing has moved.
+Whose request is being worked on, the program itself knows. A connection is closed when
 
 - its client has sent nothing at all for some seconds after connecting,
 - its client takes an answer more slowly than 4 KiB a second, a minute of patience used up, or takes hours over it,
 - its address has more connections than one address may have, or there are too many in all: then those go first that
-  did nothing for the longest time.
+  wait for nothing and did nothing for the longest time.
 """
 
 import asyncio
@@ -38,9 +38,13 @@ _SIOCOUTQ = termios.TIOCOUTQ
 _log = get_logger(__name__)
 
 
+Peer = tuple[str, int]
+"""Address and port of a client's end; an IPv4 address is never written as an IPv6 one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the kernel says of one connection. ``unsent_bytes`` were written and have not arrived."""
+    """What is known of one connection. ``unsent_bytes`` were written and have not arrived."""
 
     inode: int
     address: str
@@ -48,6 +52,8 @@ class Seen:
     taken_bytes: int
     unsent_bytes: int
     idle_seconds: float
+    is_asking: bool = False
+    """A request is being worked on: however long nothing moved, its client waits for the answer."""
 
 
 @dataclass(slots=True)
@@ -129,30 +135,43 @@ class ConnectionGuard:
 
 
 def _idlest(connections: Iterable[Seen], count: int) -> list[int]:
-    """Return those that did nothing for the longest time; one that is being sent an answer comes last."""
-    ordered = sorted(connections, key=lambda seen: (not seen.unsent_bytes, seen.idle_seconds), reverse=True)
+    """Return those that did nothing for the longest time; one that waits for an answer or is sent one comes last."""
+
+    def idleness(seen: Seen) -> tuple[bool, float]:
+        return not (seen.is_asking or seen.unsent_bytes), seen.idle_seconds
+
+    ordered = sorted(connections, key=idleness, reverse=True)
     return [seen.inode for seen in ordered[:count]]
 
 
-async def guard_forever(guard: ConnectionGuard, port: int) -> None:
-    """Look at the connections accepted at ``port`` twice a second and close those the guard names, until cancelled."""
+async def guard_forever(guard: ConnectionGuard, port: int, asking: Callable[[], frozenset[Peer]]) -> None:
+    """Look at the connections accepted at ``port`` twice a second and close those the guard names, until cancelled.
+
+    ``asking`` returns the clients whose requests are being worked on.
+    """
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        closed = await asyncio.to_thread(look_and_close, guard, port)
+        closed = await asyncio.to_thread(look_and_close, guard, port, asking())
         if closed:
             _log.warning("connections_closed", **closed)
 
 
-def look_and_close(guard: ConnectionGuard, port: int) -> Counter[str]:
+def look_and_close(guard: ConnectionGuard, port: int, asking: frozenset[Peer] = frozenset()) -> Counter[str]:
     """Look once and close what the guard names; return how many for which reason."""
-    found = {seen.inode: (descriptor, seen) for descriptor, seen in _connections(port)}
+    found = {seen.inode: (descriptor, seen) for descriptor, seen in _connections(port, asking)}
     doomed = guard.judge([seen for _, seen in found.values()], time.monotonic())
     for inode in doomed:
         _reset(found[inode][0], inode)
     return Counter(doomed.values())
 
 
-def _connections(port: int) -> list[tuple[int, Seen]]:
+def peer_of(address: str, port: int) -> Peer:
+    """Return a client's end from an address as a socket or a server writes it. Errors: ValueError (no IP address)."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed), port
+
+
+def _connections(port: int, asking: frozenset[Peer]) -> list[tuple[int, Seen]]:
     """Return this process's accepted connections at a port, with their descriptors.
 
     Others may close or reuse a descriptor at any moment, so each is looked at through a duplicate of its own.
@@ -168,17 +187,17 @@ def _connections(port: int) -> list[tuple[int, Seen]]:
                         socket.AF_INET,
                         socket.AF_INET6,
                     }:
-                        seen = _look(connection, inode.st_ino, port)
+                        seen = _look(connection, inode.st_ino, port, asking)
                         if seen is not None:
                             found.append((descriptor, seen))
     return found
 
 
-def _look(connection: socket.socket, inode: int, port: int) -> Seen | None:
+def _look(connection: socket.socket, inode: int, port: int, asking: frozenset[Peer]) -> Seen | None:
     """Return what the kernel says of a connection accepted at ``port``; None for others. OSError without a peer."""
     if connection.getsockname()[1] != port:
         return None
-    peer = ipaddress.ip_address(connection.getpeername()[0].partition("%")[0])
+    peer = peer_of(*connection.getpeername()[:2])
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
     if len(info) < _TCP_INFO_BYTES or info[0] not in _ESTABLISHED_STATES:
         return None
@@ -187,8 +206,7 @@ def _look(connection: socket.socket, inode: int, port: int) -> Seen | None:
     taken, received = struct.unpack_from("<2Q", info, 120)
     unsent = struct.unpack("i", fcntl.ioctl(connection, _SIOCOUTQ, b"\0\0\0\0"))[0]
     idle_seconds = min(numbers[9], numbers[11]) / 1000  # since something was sent, received
-    mapped = getattr(peer, "ipv4_mapped", None)
-    return Seen(inode, str(mapped or peer), received, taken, unsent, idle_seconds)
+    return Seen(inode, peer[0], received, taken, unsent, idle_seconds, peer in asking)
 
 
 def _reset(descriptor: int, inode: int) -> None:

@@ -23,7 +23,7 @@ from cairn.identity.web_authentication import WebAuthentication
 from cairn.ops.announcements import renew, renew_forever
 from cairn.ops.heartbeat import beating
 from cairn.ops.metrics_folder import share_metrics
-from cairn.programs.connections import ConnectionGuard, guard_forever
+from cairn.programs.connections import ConnectionGuard, Peer, guard_forever, peer_of
 from cairn.programs.services import Services, open_services
 from cairn.programs.start import settle_memory, split_address, stop_requested
 from cairn.programs.web_features import make_web_features
@@ -51,11 +51,11 @@ _log = get_logger(__name__)
 
 
 class InFlight:
-    """ASGI layer: knows the requests that run, so that the last ones can be ended."""
+    """ASGI layer: knows the requests that run, so that the last ones can be ended, and who waits for them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._clients: dict[asyncio.Task[Any], tuple[str, int] | None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -64,15 +64,19 @@ class InFlight:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        self._tasks.add(task)
+        self._clients[task] = scope.get("client")  # here still the end of the connection, whoever is behind it
         try:
             await self._app(scope, receive, send)
         finally:
-            self._tasks.discard(task)
+            del self._clients[task]
+
+    def asking(self) -> frozenset[Peer]:
+        """Return the clients' ends of the connections whose requests run."""
+        return frozenset(peer_of(*client) for client in self._clients.values() if client is not None)
 
     async def cut(self) -> int:
         """End the requests that still run, their git children with them; return how many."""
-        late = list(self._tasks)
+        late = list(self._clients)
         for task in late:
             task.cancel()
         if late:
@@ -120,7 +124,8 @@ async def serve(settings: Settings) -> int:
         renewing = group.create_task(renew_forever(services.database, settings, web.site.state))
         counting = group.create_task(flush_downloads_forever(services.database, web.site.tally))
         sampling = group.create_task(metrics.sample_forever(services.engine))
-        guarding = group.create_task(guard_forever(_make_guard(settings), split_address(settings.http_address)[1]))
+        port = split_address(settings.http_address)[1]
+        guarding = group.create_task(guard_forever(_make_guard(settings), port, app.asking))
         server = _make_server(settings, app)
         settle_memory()
         _raise_descriptor_limit()

@@ -1,10 +1,12 @@
 """Raw bytes: few from memory, many piece by piece, and HEAD without reading them."""
 
 import random
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.factories.forge import Forge
 
+from cairn.git.places import GitBusy
 from cairn.repositories.code import raw_answer
 from cairn.repositories.code.raw_answer import WHOLE_BYTES_MAX
 
@@ -118,6 +120,23 @@ async def test_a_range_of_a_small_file_and_what_is_no_range(
         assert answer.status_code == status
     head = await forge.browser().client.head(path, headers={"range": "bytes=0-0"})
     assert (head.status_code, head.headers["content-length"]) == (200, str(len(whole.content)))
+
+
+async def test_what_cannot_be_had_is_refused_before_anything_is_sent(
+    forge: Forge, addresses: list[tuple[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that breaks off after its headers says nothing; a client takes it for a lost connection."""
+
+    async def wait_for_a_place() -> bytes:
+        raise GitBusy("The server is busy.", retry_after_seconds=7)
+
+    async def refuse(*_: object, **__: object) -> AsyncIterator[bytes]:
+        yield await wait_for_a_place()
+
+    monkeypatch.setattr("cairn.repositories.code.browse.Code.blob_chunks", refuse)
+    for path, headers in addresses:
+        answer = await forge.browser().get(path, headers=headers)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
 
 
 async def test_who_has_the_file_hears_that_it_did_not_change(

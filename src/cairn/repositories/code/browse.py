@@ -1,7 +1,7 @@
 """Reading a repository's code for pages and the API: folders, files, history, one commit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -174,7 +174,7 @@ class Code:
         """Return the size of one such blob in bytes."""
         return await self._reader.read_blob_size(oid)
 
-    def blob_chunks(self, oid: Oid, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def blob_chunks(self, oid: Oid, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Return such a blob, or a range of it, piece by piece; the pieces may be read after this code is closed."""
         return blob_chunks(self._engine, self._state, oid, start=start, end=end)
 

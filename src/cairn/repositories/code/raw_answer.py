@@ -9,7 +9,7 @@ from cairn.base.errors import TooLarge
 from cairn.git.types import Oid
 from cairn.repositories.code.browse import Code
 from cairn.web.context import RequestContext
-from cairn.web.downloads import is_known, wanted_range
+from cairn.web.downloads import begin, is_known, wanted_range
 
 WHOLE_BYTES_MAX = 1 << 20
 """Up to this a file is answered from memory."""
@@ -56,4 +56,4 @@ async def answer_raw(
     found["Content-Length"] = str(end - start)
     if context.request.method == "HEAD":
         return Response(content=b"", status_code=status, headers=found)
-    return Stream(code.blob_chunks(oid, start=start, end=end), status_code=status, headers=found)
+    return Stream(await begin(code.blob_chunks(oid, start=start, end=end)), status_code=status, headers=found)
