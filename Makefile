@@ -17,7 +17,7 @@ DEV := .venv/.dev-installed
 LIBRARIES := src/cairn/web/static/lib/libraries.json
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup up system-packages test test-nightly check fix bench docs lock clean
+.PHONY: help setup up system-packages test test-nightly test-shaken check fix bench docs lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -37,6 +37,10 @@ test: $(DEV) $(LIBRARIES) system-packages ## Run every test but the nightly ones
 test-nightly: $(DEV) $(LIBRARIES) system-packages ## Run the tests that take too long for each commit.
 	@TEST_SEED=$${TEST_SEED:-$$RANDOM$$RANDOM} HYPOTHESIS_PROFILE=nightly \
 	    $(BIN)/pytest -m nightly --timeout 3600 $(PYTEST_ARGS)
+
+test-shaken: $(DEV) $(LIBRARIES) system-packages ## Run the suite with pauses as a busy machine makes them; SHAKE=0.003 for more.
+	@SHAKE=$${SHAKE:-0.001} PYTHONPATH=$(CURDIR)/tests/shaken \
+	    $(BIN)/pytest -m "not nightly" -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: $(DEV) ## Check format, lint, types, import direction, templates and tidiness.
 	$(BIN)/ruff format --check .

@@ -79,7 +79,7 @@ def test_the_exit_code_of_a_program_is_the_command_s(code: int, monkeypatch: pyt
 
 def test_choosing_imports_no_library_and_no_other_program() -> None:
     code = "import sys, cairn.programs.cairnd; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-E", "-c", code], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(done.stdout.split())
     assert not loaded & {"msgspec", "typer", "sqlalchemy", "litestar", "asyncio", "subprocess"}
     assert {name for name in loaded if name.startswith("cairn")} == {"cairn", "cairn.programs", "cairn.programs.cairnd"}

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ EARLY_ANSWERS = [
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("serving"), program="web") as running:
+    patience = {"CAIRN_BODY_DEADLINE_SECONDS": "300"}
+    with installation(tmp_path_factory.mktemp("serving"), patience, program="web") as running:
         yield running
 
 
@@ -227,12 +229,10 @@ def test_whoever_asks_before_it_sends_a_body_is_told_that_the_connection_closes(
 
 def _answer(client: socket.socket) -> tuple[int, dict[str, str]]:
     """Return status and headers of the next answer on a connection, its body read."""
-    with client.makefile("rb", buffering=0) as stream:
-        status = int(stream.readline().split(b" ")[1])
-        lines = [line.decode().strip() for line in iter(stream.readline, b"\r\n")]
-        fields = dict(line.lower().split(": ", 1) for line in lines)
-        assert len(stream.read(int(fields["content-length"])) or b"") == int(fields["content-length"])
-    return status, fields
+    answer = HTTPResponse(client)
+    answer.begin()
+    answer.read()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}
 
 
 def _begin_upload(running: Installation) -> socket.socket:

@@ -58,7 +58,7 @@ class WebApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or the server's lifespan."""
-        ends = Ends(scope, receive, send)
+        ends = Ends(scope, receive, send, grace_seconds=self.site.settings.body_deadline_seconds)
         del receive, send
         try:
             await self._asgi(scope, ends.receive, ends.send)

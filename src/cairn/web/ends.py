@@ -14,8 +14,7 @@ from cairn.base.settings import MIB
 from cairn.web.asgi import Message, Receive, Scope, Send, header
 
 REST_BYTES_MAX = MIB
-REST_SECONDS = 2.0
-"""What is still to come of a body after its request was answered: more, or later, is not waited for."""
+"""What may be still to come of a body after its request was answered; more is not waited for."""
 
 _TOO_SLOW = 408
 
@@ -28,10 +27,11 @@ class Ends:
     drips would keep its connection after it was told that it is too slow.
     """
 
-    __slots__ = ("_expects_rest", "_is_rest_small", "_receive", "_send")
+    __slots__ = ("_expects_rest", "_grace_seconds", "_is_rest_small", "_receive", "_send")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, grace_seconds: float) -> None:
         self._receive, self._send = receive, send
+        self._grace_seconds = grace_seconds
         self._expects_rest, self._is_rest_small = _body_of(scope)
 
     async def receive(self) -> Message:
@@ -51,10 +51,12 @@ class Ends:
 
     async def finish(self) -> None:
         """Take what is left of the body, within bounds, so that the connection can carry the next request."""
+        if not (self._expects_rest and self._is_rest_small):
+            return
         taken = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(REST_SECONDS):
-                while self._expects_rest and self._is_rest_small and taken <= REST_BYTES_MAX:
+            async with asyncio.timeout(self._grace_seconds):
+                while self._expects_rest and taken <= REST_BYTES_MAX:
                     taken += len((await self.receive()).get("body", b""))
 
     def let_go(self) -> None:
