@@ -12,6 +12,7 @@ import pytest
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from sqlalchemy import update
+from tests.factories.forge import patient_pages
 from tests.services.ports import eventually, free_port
 
 from cairn.base.settings import Settings
@@ -25,6 +26,8 @@ from cairn.web.static_files import StaticFiles
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
+
+__all__ = ["patient_pages"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "correct horse battery"

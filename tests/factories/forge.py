@@ -42,7 +42,9 @@ from cairn.identity.token_format import hash_secret, make_token
 from cairn.identity.web_authentication import WebAuthentication
 from cairn.repositories import routes as repositories_routes
 from cairn.repositories.accept_push import Arrival, make_within
+from cairn.repositories.code import folder_pages, ref_lists
 from cairn.repositories.create import NewRepository, create_repository
+from cairn.repositories.life import activity
 from cairn.repositories.queries import RepositoryView
 from cairn.repositories.rules.examine import make_examine
 from cairn.storage.storage import open_storage
@@ -276,3 +278,11 @@ async def forge(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Forge]:
     """A forge of this test's own."""
     async with open_forge(tmp_path / "forge", sqlite_template) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page shows all it has however busy the machine is; the tests of what a page leaves for later say so."""
+    monkeypatch.setattr(folder_pages, "_PATIENCE_SECONDS", 300.0)
+    monkeypatch.setattr(ref_lists, "PATIENCE_SECONDS", 300.0)
+    monkeypatch.setattr(activity, "PATIENCE_SECONDS", 300.0)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from tests.factories.engines import engine
-from tests.factories.forge import Forge, forge
+from tests.factories.forge import Forge, forge, patient_pages
 from tests.factories.git_repositories import StockRepository, init
 
-__all__ = ["engine", "forge", "stock"]
+__all__ = ["engine", "forge", "patient_pages", "stock"]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cairn.repositories.models import Repository
 from cairn.repositories.page_versions import read_versions
 from cairn.repositories.queries import RepositoryView
 
-PAGES = ("", "/branches?wait=1", "/commits", "/tree/main", "/blob/main/README.md")
+PAGES = ("", "/branches", "/commits", "/tree/main", "/blob/main/README.md")
 EACH_COMMIT, NIGHTLY = 6, 60
 
 
@@ -123,11 +123,11 @@ async def test_a_repeat_starts_no_git_and_opens_no_view(forge: Forge, monkeypatc
 async def test_a_page_with_a_part_to_come_is_not_taken_for_whole(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = await forge.person("ada")
     await forge.repository(ada, "engine", files={"README.md": b"# Engine"})
-    monkeypatch.setattr("cairn.repositories.code.ref_lists.PATIENCE_SECONDS", 0)
-    unfinished = await forge.browser().get("/ada/engine/branches")
+    with monkeypatch.context() as impatient:
+        impatient.setattr("cairn.repositories.code.ref_lists.PATIENCE_SECONDS", 0)
+        unfinished = await forge.browser().get("/ada/engine/branches")
     assert "aria-busy" in unfinished.text
     assert "etag" not in unfinished.headers
-    monkeypatch.undo()
     assert "aria-busy" not in (await forge.browser().get("/ada/engine/branches")).text
 
 

@@ -8,7 +8,6 @@ from cairn.repositories.life import activity
 
 
 async def test_statistics(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity, "PATIENCE_SECONDS", 60.0)
     ada = await forge.person("ada")
     async with forge.database.write() as session:
         await verify_address(session, ada.account)
