@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.factories.git_repositories import ENVIRONMENT
-from tests.factories.process_tree import end
+
+from cairn.base.processes import end_process, start_process
 
 Answer = Callable[["Request", asyncio.StreamWriter], Awaitable[bool]]
 """Answers a request by itself and returns True, or leaves it to git with False."""
@@ -98,7 +99,7 @@ class GitServer:
             "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
             "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
         }
-        child = await asyncio.create_subprocess_exec(
+        child = await start_process(
             "git",
             "http-backend",
             stdin=asyncio.subprocess.PIPE,
@@ -113,7 +114,7 @@ class GitServer:
             child.stdin.close()
             await self._copy(request, child.stdout, writer)
         finally:
-            await end(child)
+            await end_process(child)
 
     async def _copy(self, request: Request, output: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await output.readuntil(b"\r\n\r\n")).decode("latin-1")

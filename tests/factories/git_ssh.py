@@ -10,8 +10,8 @@ from pathlib import Path
 
 import asyncssh
 from tests.factories.forge import Forge, Person
-from tests.factories.process_tree import end
 
+from cairn.base.processes import end_process, start_process
 from cairn.identity.outgoing_keys import make_outgoing_key
 
 Process = asyncssh.SSHServerProcess[bytes]
@@ -91,7 +91,7 @@ async def run_git(process: Process, command: str) -> None:
     assert name in {"git-upload-pack", "git-receive-pack"}, command
     protocol = {"GIT_PROTOCOL": str(process.env["GIT_PROTOCOL"])} if "GIT_PROTOCOL" in process.env else {}
     environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", **protocol}
-    child = await asyncio.create_subprocess_exec(
+    child = await start_process(
         "git",
         name.removeprefix("git-"),
         path,
@@ -109,7 +109,7 @@ async def run_git(process: Process, command: str) -> None:
         process.exit(await child.wait())
     finally:
         feeding.cancel()
-        await end(child)
+        await end_process(child)
 
 
 async def _feed(process: Process, target: asyncio.StreamWriter) -> None:

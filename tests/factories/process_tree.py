@@ -1,6 +1,5 @@
 """What a program and everything below it use while a test puts load on it: memory, and how many of which child."""
 
-import asyncio
 import os
 import threading
 from collections import Counter
@@ -47,12 +46,6 @@ def command_of(pid: int | str) -> list[str]:
 def command_lines() -> list[str]:
     """Return the command line of every process that this one started, and those started, with blanks between words."""
     return [" ".join(command_of(one)) for one in below(os.getpid())]
-
-
-async def end(child: asyncio.subprocess.Process) -> None:
-    """Kill a process that still runs and close its pipes, read to their end or not: nothing outlives the loop."""
-    child._transport.close()  # type: ignore[attr-defined]  # nothing public closes a pipe that is still full
-    await child.wait()
 
 
 def memory_below(pid: int) -> int:

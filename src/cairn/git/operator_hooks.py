@@ -8,16 +8,16 @@ have no hooks. Refs are rows, so a hook judges and tells; what it writes into th
 
 import asyncio
 import os
-import signal
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from cairn.base.errors import Misconfigured
 from cairn.base.log import get_logger
+from cairn.base.processes import end_process, start_process
 from cairn.base.settings import KIB, Settings
 from cairn.git.child_environment import repository_environment
 from cairn.git.ref_transaction import RefUpdate
@@ -132,7 +132,7 @@ class OperatorHooks:
         out: "_Budget",
     ) -> str:
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await start_process(
                 program,
                 *arguments,
                 stdin=stdin,
@@ -140,7 +140,6 @@ class OperatorHooks:
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=environment[b"GIT_DIR"],
                 env=environment,
-                start_new_session=True,
             )
         except OSError as error:
             _log.error("hook_not_started", hook=program.name, error=error.strerror)
@@ -153,7 +152,7 @@ class OperatorHooks:
             _log.warning("hook_too_slow", hook=program.name, seconds=self.seconds)
             return f"took longer than {self.seconds} s and was stopped"
         finally:
-            await _end(process)
+            await end_process(process)
         if code:
             _log.info("hook_declined", hook=program.name, exit_code=code)
             return "declined"
@@ -229,10 +228,3 @@ async def _relay(process: asyncio.subprocess.Process, out: _Budget) -> None:
     assert process.stdout is not None
     while data := await process.stdout.read(_READ_BYTES):
         out.write(data)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Leave nothing behind: whatever the hook started goes with it."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
