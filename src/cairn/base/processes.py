@@ -28,6 +28,9 @@ async def end_process(process: Process) -> None:
     """Kill a process and everything it started, and close its pipes, read to their end or not."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    # Nothing public closes a pipe that is full, or that somebody who left the session holds open.
-    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+    # Nothing public closes a pipe that is full, or that somebody who left the session holds open. Closed with its
+    # transport, the process would also be asked whether it has ended, and whoever waits for that would not hear of it.
+    transport = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
+    for pipe in filter(None, map(transport.get_pipe_transport, range(3))):
+        pipe.close()
     await process.wait()
