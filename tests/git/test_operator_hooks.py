@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -119,6 +120,18 @@ async def test_a_hook_beyond_its_time_is_killed_with_everything_it_started(folde
             return True
 
     await eventually(is_gone, within_seconds=10, what="the hook's own child is gone")
+
+
+async def test_a_push_waits_no_longer_for_a_daemon_that_keeps_the_hooks_output(folder: Path, tmp_path: Path) -> None:
+    """A session of its own is out of a hook's reach; its place among the eight would be lost for as long as it runs."""
+    pid = tmp_path / "daemon"
+    script(folder / "pre-receive", f"setsid sleep 600 & echo $! > {pid}")
+    try:
+        async with asyncio.timeout(60):
+            verdict = await hooks_in(folder, seconds=1).refusals([MAIN], Terminal(tmp_path).call)
+        assert verdict == {MAIN.name: "pre-receive hook took longer than 1 s and was stopped"}
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 async def test_endless_output_is_cut_and_input_need_not_be_read(folder: Path, tmp_path: Path) -> None:
