@@ -77,6 +77,35 @@ def test_the_exit_code_of_a_program_is_the_command_s(code: int, monkeypatch: pyt
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("ending", "code", "said"),
+    [
+        ("return 0", 0, ""),
+        ("return 2", 2, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('No disk.')", 1, "No disk.\n"),
+    ],
+)
+def test_a_command_ends_as_it_says_and_takes_no_interpreter_apart(ending: str, code: int, said: str) -> None:
+    """A thread of the object store's library called into what was left of it, and the program ended by signal 11."""
+    program = f"""
+import atexit, sys
+from cairn.programs import cairnd
+class Late:
+    def __del__(self):
+        print("taken apart")
+def dispatch(words):
+    print("done")
+    {ending}
+late, cairnd.dispatch = Late(), dispatch
+atexit.register(print, "at exit")
+cairnd.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "done\nat exit\n", said)
+
+
 def test_choosing_imports_no_library_and_no_other_program() -> None:
     code = "import sys, cairn.programs.cairnd; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-E", "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -79,3 +79,4 @@ async def _main(verb: str, store: str, *words: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(_main(*sys.argv[1:]))
+    os._exit(0)  # as the programs end: a thread of the object store's library may still call into the interpreter

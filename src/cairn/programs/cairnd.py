@@ -5,10 +5,13 @@ A sub-command's entry takes no argument, reads ``sys.argv[1:]``, answers ``--hel
 by ``SystemExit``; a typer app is such an entry too.
 """
 
+import atexit
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 
 class Command(NamedTuple):
@@ -41,8 +44,30 @@ USAGE_ERROR = 2
 
 
 def main() -> None:
-    """Run the sub-command that the arguments name; exit 2 with the list of commands if they name none."""
-    sys.exit(dispatch(sys.argv[1:]))
+    """Run the sub-command that the arguments name and end the process; exit 2 with the list if they name none."""
+    code: object
+    try:
+        code = dispatch(sys.argv[1:])
+    except SystemExit as end:
+        code = end.code
+    _leave(code)
+
+
+def _leave(code: object) -> NoReturn:
+    """End the process as ``sys.exit`` does, but for the interpreter, which is not taken apart.
+
+    Threads of libraries (the object store's, the HTTP server's) go on calling into it, and that is a crash: a node that
+    stopped well would be said to have died, a backup that was made to have failed.
+    """
+    if not isinstance(code, int):
+        if code is not None:
+            print(code, file=sys.stderr)
+        code = 0 if code is None else 1
+    atexit._run_exitfuncs()  # noqa: SLF001 (nothing public runs them without the rest)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever read it is gone, or it is closed
+            stream.flush()
+    os._exit(code)
 
 
 def dispatch(arguments: Sequence[str]) -> int:
