@@ -14,7 +14,7 @@ from cairn.base.settings import MIB
 from cairn.web.asgi import Message, Receive, Scope, Send, header
 
 REST_BYTES_MAX = MIB
-"""What may be still to come of a body after its request was answered; more is not waited for."""
+"""What may be still to come of a body that nobody reads; more is not waited for."""
 
 _TOO_SLOW = 408
 
@@ -51,17 +51,24 @@ class Ends:
 
     async def finish(self) -> None:
         """Take what is left of the body, within bounds, so that the connection can carry the next request."""
-        if not (self._expects_rest and self._is_rest_small):
-            return
-        taken = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._grace_seconds):
-                while self._expects_rest and taken <= REST_BYTES_MAX:
-                    taken += len((await self.receive()).get("body", b""))
+        if self._expects_rest and self._is_rest_small:
+            await take_rest(self.receive, seconds=self._grace_seconds)
 
     def let_go(self) -> None:
         """Refer to the server's functions no longer."""
         self._receive, self._send = _left, _unheard
+
+
+async def take_rest(receive: Receive, *, seconds: float) -> None:
+    """Return when the rest of a body is here and gone, or has more than REST_BYTES_MAX, or the time is over."""
+    taken = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while taken <= REST_BYTES_MAX:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                taken += len(message["body"])
 
 
 def _body_of(scope: Scope) -> tuple[bool, bool]:

@@ -4,20 +4,20 @@ A page reads with ``read_form``; ``form.require()`` gives the struct or raises I
 one ``except Invalid`` re-renders the form with the values and messages in place.
 """
 
-import asyncio
 import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from litestar.enums import RequestEncodingType
 
 from cairn.base.errors import FieldProblem, Forbidden, Invalid, Malformed
+from cairn.web.asgi import Receive
 from cairn.web.context import RequestContext, Via, WebRequest, context_of
+from cairn.web.ends import REST_BYTES_MAX, take_rest
 from cairn.web.multipart import UploadedFile, read_parts, upload_folder
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -25,8 +25,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 CSRF_FIELD = "csrf_token"
 CSRF_HEADER = "x-csrf-token"
 FIELDS_MAX = 1000
-DISCARDED_BYTES_MAX = 1 << 20
-"""Of a body that was refused before it was read; a longer one is cut off."""
 _DISCARD_SECONDS = 5
 _FALSE = {"", "0", "false", "off", "no"}
 
@@ -193,16 +191,9 @@ async def discard_body(request: WebRequest) -> None:
     a client that still sends might not hear why, and two refusals that must be the same would differ.
     """
     declared = request.headers.get("content-length", "")
-    if not request.is_connected or (declared.isdigit() and int(declared[:19]) > DISCARDED_BYTES_MAX):
+    if not request.is_connected or (declared.isdigit() and int(declared[:19]) > REST_BYTES_MAX):
         return
-    discarded = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DISCARD_SECONDS):
-            while discarded <= DISCARDED_BYTES_MAX:
-                event = await request.receive()
-                if event["type"] != "http.request" or not event.get("more_body", False):
-                    return
-                discarded += len(event["body"])
+    await take_rest(cast("Receive", request.receive), seconds=_DISCARD_SECONDS)
 
 
 async def _parse_fields(context: RequestContext, request: WebRequest) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ from tests.web.support import ORIGIN
 
 from cairn.access.roles import Visibility
 from cairn.repositories.queries import RepositoryView
-from cairn.web.forms import DISCARDED_BYTES_MAX
+from cairn.web.ends import REST_BYTES_MAX
 
 
 async def test_a_file_is_kept_whole_and_had_again(forge: Forge, released: tuple[RepositoryView, Any]) -> None:
@@ -125,7 +125,7 @@ async def test_a_large_refused_upload_is_not_taken(forge: Forge, released: tuple
     address = released[1]["upload_url"].partition("{")[0].replace("/engine/", "/absent/")
     answer = await forge.api(forge.people["ada"]).client.post(address, params={"name": "a.bin"}, content=body())
     assert answer.status_code == 404
-    assert sent <= DISCARDED_BYTES_MAX + (2 << 18)
+    assert sent <= REST_BYTES_MAX + (2 << 18)
 
 
 async def test_drafts_of_an_archived_repository_are_there_for_who_could_push_and_for_nobody_else(
